@@ -1,0 +1,205 @@
+# x402 Gateway. `make help` lists what there is.
+#
+# Every source is found by its folder; a new file needs no change here. Variants build
+# beside one another: the release in build/, with a movable clock in build/test/, with
+# clang and sanitizers in build/asan/ (and build/gcc-asan/ for the unit suites).
+
+.DEFAULT_GOAL := all
+SHELL := /bin/bash
+
+B ?= build
+VARIANT ?= release
+NGINX_SRC ?= /usr/share/nginx/src
+NGINX_OBJS := build/nginx
+
+PACKAGES := nginx nginx-dev libsecp256k1-dev libsqlite3-dev libjansson-dev \
+	libcurl4-openssl-dev libssl-dev libmicrohttpd-dev libcmocka-dev pkg-config gcc make \
+	clang libclang-rt-14-dev nodejs npm ca-certificates
+
+WARNINGS := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wswitch-enum -Wcast-qual -Wundef -Wvla -Wformat=2 -Werror
+CPPFLAGS += -Iinclude -Isrc -D_GNU_SOURCE
+CFLAGS += -std=c11 -g -fPIC -fstack-protector-strong -fvisibility=hidden $(WARNINGS)
+LDFLAGS += -Wl,-z,relro -Wl,-z,now
+
+ifeq ($(VARIANT),release)
+CFLAGS += -O2
+CPPFLAGS += -D_FORTIFY_SOURCE=2
+endif
+ifeq ($(VARIANT),test)
+CFLAGS += -O2
+CPPFLAGS += -DX402_TEST_CLOCK=1
+endif
+ifeq ($(VARIANT),asan)
+CFLAGS += -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+CPPFLAGS += -DX402_TEST_CLOCK=1
+LDFLAGS += -fsanitize=address,undefined
+ifeq ($(CC),clang)
+LDFLAGS += -shared-libasan -Wl,-rpath,$(dir $(shell clang -print-file-name=libclang_rt.asan-x86_64.so))
+endif
+endif
+ifeq ($(VARIANT),tsan)
+CFLAGS += -O1 -fno-omit-frame-pointer -fsanitize=thread
+CPPFLAGS += -DX402_TEST_CLOCK=1
+LDFLAGS += -fsanitize=thread
+endif
+
+objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)))
+
+CORE := $(call objects,src/core/*.c src/evm/*.c)
+LEDGER := $(call objects,src/ledger/*.c) $(B)/obj/src/ledger/schema.o
+SETTLE := $(call objects,src/settle/*.c)
+CLI := $(call objects,src/cli/*.c)
+MODULE := $(call objects,src/nginx/*.c)
+SERVICES := $(call objects,services/*.c)
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*/*_test.c))
+MODELS := $(patsubst tests/model/%.c,$(B)/model/%,$(wildcard tests/model/*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+
+.PHONY: all help deps run test unit model e2e bench fuzz format format-check lint clean \
+	nginx-headers test-builds
+
+all: $(B)/x402 $(B)/ngx_http_x402_module.so $(if $(SERVICES),$(B)/x402-services)
+
+help:
+	@echo "make deps    install the Debian and npm packages (needs root for the former)"
+	@echo "make         build build/x402 and build/ngx_http_x402_module.so"
+	@echo "make run     a paid call on this machine: chain, services, gateway, settler"
+	@echo "make test    every test"
+	@echo "make unit model e2e     parts of it"
+	@echo "make bench   CPU a request, rate, latency, beside nginx's plain proxying"
+	@echo "make fuzz    each fuzz target for FUZZ_SECONDS (10)"
+	@echo "make format lint clean"
+
+# ---------------------------------------------------------------- objects and programs
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The ledger's schema is a .sql file, linked in as text.
+$(B)/obj/src/ledger/schema.o: $(B)/gen/schema.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(B)/gen/schema.c: src/ledger/schema.sql src/ledger/embed.sh
+	@mkdir -p $(@D)
+	sh src/ledger/embed.sh x402_ledger_schema_sql < $< > $@
+
+$(B)/obj/src/nginx/%.o: CPPFLAGS += -isystem src -isystem $(NGINX_OBJS)/src/core \
+	-isystem $(NGINX_OBJS)/src/event -isystem $(NGINX_OBJS)/src/event/modules \
+	-isystem $(NGINX_OBJS)/src/os/unix -isystem $(NGINX_OBJS)/objs \
+	-isystem $(NGINX_OBJS)/src/http -isystem $(NGINX_OBJS)/src/http/modules \
+	-isystem $(NGINX_OBJS)/src/http/v2
+$(MODULE): | $(NGINX_OBJS)/objs/ngx_auto_config.h
+
+# The headers of the distribution's nginx, configured as it was configured.
+nginx-headers $(NGINX_OBJS)/objs/ngx_auto_config.h:
+	@test -f $(NGINX_SRC)/conf_flags || { \
+	  echo "nginx's headers are missing: install the package nginx-dev (make deps)" >&2; exit 1; }
+	@mkdir -p build && rm -rf $(NGINX_OBJS) && cp -r $(NGINX_SRC) $(NGINX_OBJS)
+	@cd $(NGINX_OBJS) && . ./conf_flags && ./configure "$${NGX_CONF_FLAGS[@]}" > configure.log \
+	  || { tail -n 20 configure.log >&2; exit 1; }
+
+$(B)/libx402.a: $(CORE)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/libledger.a: $(LEDGER)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/libsettle.a: $(SETTLE)
+	@rm -f $@
+	ar rcs $@ $^
+
+LIBS_CORE := -lsecp256k1 -lcrypto
+LIBS_LEDGER := -lsqlite3
+LIBS_SETTLE := -lcurl -ljansson
+
+$(B)/x402: $(CLI) $(B)/libsettle.a $(B)/libledger.a $(B)/libx402.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_SETTLE) $(LIBS_LEDGER) $(LIBS_CORE) -lpthread
+
+$(B)/ngx_http_x402_module.so: $(MODULE) $(B)/libledger.a $(B)/libx402.a
+	$(CC) $(LDFLAGS) -shared -o $@ $^ $(LIBS_LEDGER) $(LIBS_CORE)
+
+$(B)/x402-services: $(SERVICES) $(B)/libx402.a
+	$(CC) $(LDFLAGS) -o $@ $^ -lmicrohttpd -ljansson -lcurl -lm -lpthread
+
+# ------------------------------------------------------------------------------- tests
+
+$(B)/tests/%: tests/unit/%.c $(B)/libsettle.a $(B)/libledger.a $(B)/libx402.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -DX402_VECTORS='"$(CURDIR)/tests/vectors"' $(LDFLAGS) -o $@ $< \
+	  $(filter %.a,$^) $(LIBS_SETTLE) $(LIBS_LEDGER) $(LIBS_CORE) -lcmocka -lpthread
+
+$(B)/model/%: tests/model/%.c $(B)/libledger.a $(B)/libx402.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(filter %.a,$^) \
+	  $(LIBS_LEDGER) $(LIBS_CORE) -lpthread
+
+$(B)/fuzz/%: tests/fuzz/%.c $(B)/libsettle.a $(B)/libledger.a $(B)/libx402.a
+	@mkdir -p $(@D)
+	clang $(CPPFLAGS) -Itests $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< $(filter %.a,$^) \
+	  $(LIBS_SETTLE) $(LIBS_LEDGER) $(LIBS_CORE) -lpthread
+
+.PHONY: unit-here model-here fuzz-here
+unit-here: $(UNIT_TESTS)
+	@sh tests/unit/run.sh $(UNIT_TESTS)
+model-here: $(MODELS)
+	@set -e; for m in $(MODELS); do $$m; done
+fuzz-here: $(FUZZERS)
+	@set -e; for f in $(FUZZERS); do n=$$(basename $$f _fuzz); mkdir -p build/corpus/$$n; \
+	  $$f -max_total_time=$${FUZZ_SECONDS:-10} -timeout=5 -print_final_stats=0 \
+	    build/corpus/$$n tests/fuzz/corpus/$$n 2> build/corpus/$$n.log \
+	    || { tail -n 40 build/corpus/$$n.log >&2; exit 1; }; \
+	  echo "fuzz $$n: $$(grep -o '^Done.*' build/corpus/$$n.log)"; done
+
+# With SAN=1 these are the programs the tests use: a movable clock, nothing else changed.
+test-builds: all
+	@$(MAKE) --no-print-directory B=build/test VARIANT=test all
+	@$(MAKE) --no-print-directory B=build/asan VARIANT=asan CC=clang all
+
+unit:
+	@$(MAKE) --no-print-directory B=build/gcc-asan VARIANT=asan CC=gcc unit-here
+	@$(MAKE) --no-print-directory B=build/asan VARIANT=asan CC=clang unit-here
+
+model:
+	@$(MAKE) --no-print-directory B=build/test VARIANT=test model-here
+
+fuzz:
+	@$(MAKE) --no-print-directory B=build/fuzzed VARIANT=asan CC=clang \
+	  CFLAGS='-std=c11 -g -O1 -fPIC -fsanitize=fuzzer-no-link,address,undefined' LDFLAGS= fuzz-here
+
+e2e: test-builds
+	@sh tests/e2e/run.sh
+
+test:
+	@sh tests/run.sh
+
+deps:
+	@sh packaging/deps.sh $(PACKAGES)
+
+run:
+	@sh packaging/run.sh
+
+bench: all
+	@sh bench/run.sh
+
+# ------------------------------------------------------------------------------- style
+
+SOURCES = $(shell git ls-files '*.c' '*.h')
+
+format:
+	clang-format -i $(SOURCES)
+
+format-check:
+	clang-format --dry-run -Werror $(SOURCES)
+
+lint:
+	clang-tidy --quiet $(filter-out src/nginx/%,$(filter src/%.c services/%.c,$(SOURCES))) -- -std=c11 $(CPPFLAGS)
+
+clean:
+	rm -rf build
+
+-include $(shell find $(B)/obj $(B)/tests $(B)/model -name '*.d' 2>/dev/null)

@@ -1,0 +1,56 @@
+/*
+ * From a payment to proof. x402_match is cheap and comes first; x402_verify costs one
+ * public-key recovery (about 37 us) and is the only maker of an x402_verified.
+ */
+#ifndef X402_VERIFY_H
+#define X402_VERIFY_H
+
+#include <x402/offer.h>
+#include <x402/payment.h>
+
+/*
+ * Compares a payment with an offer: scheme, network, asset, payee, amount, time window,
+ * in that order. v1 and v2 must name the exact amount, as the reference demands; the
+ * flat form may exceed it and is charged what it signed; the flat form is for the
+ * offer's first network. validAfter < now and now + min <= validBefore <= now + max.
+ *
+ * Out:     *out, on success only: the way of paying that matched, inside `offer`.
+ *          *why, on failure only.
+ * Returns: X402_OK or the ERR_… of status 402 that says what does not match.
+ */
+X402_MUST_USE enum x402_error x402_match(const struct x402_accept **out,
+                                         struct x402_problem *why,
+                                         const struct x402_offer *offer,
+                                         const struct x402_payment *payment,
+                                         uint64_t now_seconds);
+
+/*
+ * Proof that the signature is the payer's. Pointer-free. Nothing but x402_verify fills
+ * one, and the ledger admits nothing else.
+ */
+struct x402_verified {
+    enum x402_dialect dialect;
+    enum x402_scheme scheme;
+    uint64_t chain_id;
+    uint8_t asset20[20];
+    uint8_t from20[20];
+    uint8_t to20[20];
+    uint64_t value;
+    uint64_t valid_after_seconds;
+    uint64_t valid_before_seconds;
+    uint8_t nonce32[32];
+    uint8_t signature65[65];
+};
+
+/*
+ * Verifies the EIP-712 signature over the EIP-3009 authorization: full domain, low s
+ * (EIP-2), v in {27, 28}, recovered address equal to `from`. `accept` must come from
+ * x402_match of the same payment. X402_ERR_SIGNATURE, with *why.
+ * Thread-safe: the library's secp256k1 context is static and read-only.
+ */
+X402_MUST_USE enum x402_error x402_verify(struct x402_verified *out,
+                                          struct x402_problem *why,
+                                          const struct x402_accept *accept,
+                                          const struct x402_payment *payment);
+
+#endif

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Runs the unit test programs named; prints each one's summary, and all of it on failure.
+failed=0
+for t in "$@"; do
+    log="$t.log"
+    if "$t" > "$log" 2>&1; then
+        count=$(grep -c '^\[       OK \]' "$log")
+        echo "ok      $t ($count)"
+    else
+        failed=1
+        cat "$log"
+        echo "FAILED  $t"
+    fi
+done
+exit $failed
