@@ -19,14 +19,15 @@ static const struct command {
 };
 #define COMMANDS_COUNT (sizeof commands / sizeof commands[0])
 
-static void print_help(void)
+static void print_help(FILE *out)
 {
-    puts("x402 sells HTTP requests: 402 Payment Required, USDC on Base, no accounts\n"
-         "\n"
-         "usage: x402 COMMAND [OPTIONS]\n");
+    fputs("x402 sells HTTP requests: 402 Payment Required, USDC on Base, no accounts\n"
+          "\n"
+          "usage: x402 COMMAND [OPTIONS]\n\n",
+          out);
     for (size_t i = 0; i < COMMANDS_COUNT; i++)
-        printf("  %-10s%s\n", commands[i].name, commands[i].summary);
-    puts(
+        fprintf(out, "  %-10s%s\n", commands[i].name, commands[i].summary);
+    fputs(
         "\n"
         "  x402 COMMAND --help    what a command takes, with examples\n"
         "  x402 --version\n"
@@ -35,7 +36,8 @@ static void print_help(void)
         "\n"
         "  x402 serve --upstream http://127.0.0.1:3000 --price 0.001 --pay-to ADDRESS\n"
         "\n"
-        "Exit codes: 0 done, 1 failed, 2 wrong usage.");
+        "Exit codes: 0 done, 1 failed, 2 wrong usage.\n",
+        out);
 }
 
 static const struct command *find_command(const char *name)
@@ -71,7 +73,7 @@ static int flush_output(int code)
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        print_help();
+        print_help(stderr);
         return X402_EXIT_USAGE;
     }
     const char *name = argv[1];
@@ -83,7 +85,7 @@ int main(int argc, char **argv)
     }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
         strcmp(name, "help") == 0) {
-        print_help();
+        print_help(stdout);
         return flush_output(X402_EXIT_DONE);
     }
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
