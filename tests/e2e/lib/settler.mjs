@@ -1,0 +1,43 @@
+// The settler under test: `x402 settle`, once or running.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { isRunning, signal, start, stop, waitForExit } from './process.mjs';
+import { account, keyFile } from './wallet.mjs';
+import { X402, x402, x402Output } from './x402.mjs';
+
+/** An account with gas for settling, and the file with its key. */
+export async function settlerKey(chain, name = 'settler') {
+  const settler = account(name);
+  await chain.giveGas(settler.address);
+  return { address: settler.address, file: keyFile(settler) };
+}
+
+const argumentsOf = (gateway, chain, key) =>
+  ['settle', '--data', gateway.data, '--rpc', `base-sepolia=${chain.url}`, '--key', key.file];
+
+/** Settles what is due and ends; throws when it fails. */
+export function settleOnce(gateway, chain, key) {
+  return x402Output([...argumentsOf(gateway, chain, key), '--once'], { gateway });
+}
+
+/** The same, and never throws: {code, stdout, stderr}. */
+export function trySettleOnce(gateway, chain, key) {
+  return x402([...argumentsOf(gateway, chain, key), '--once'], { gateway });
+}
+
+/** Starts a settler that runs until it is stopped or killed. */
+export function startSettler(gateway, chain, key) {
+  const log = path.join(gateway.folder, 'settler.log');
+  const child = start(X402, argumentsOf(gateway, chain, key), { log, env: gateway.environment });
+  return {
+    pid: child.pid,
+    isRunning: () => isRunning(child),
+    log: () => fs.readFileSync(log, 'utf8'),
+    stop: () => stop(child),
+    async kill() {
+      signal(child, 'SIGKILL');
+      await waitForExit(child);
+    },
+  };
+}

@@ -1,0 +1,45 @@
+// The command line under test: build/…/x402.
+
+import path from 'node:path';
+import { BUILD, run } from './process.mjs';
+
+export const X402 = path.join(BUILD, 'x402');
+
+/** Runs `x402 ARGUMENTS…`: {code, stdout, stderr}. `gateway` lends its clock. */
+export function x402(args, { gateway, env = {}, ...options } = {}) {
+  return run(X402, args.map(String), { ...options, env: { ...gateway?.environment, ...env } });
+}
+
+/** Runs it, expects success, and gives its standard output. */
+export async function x402Output(args, options) {
+  const { code, signal, stdout, stderr } = await x402(args, options);
+  if (code !== 0) throw new Error(`x402 ${args.join(' ')}: ${signal ?? code}\n${stderr}${stdout}`);
+  return stdout;
+}
+
+/** The payments in a gateway's ledger, as `x402 payments --json` lists them. */
+export async function payments(gateway, ...args) {
+  const text = await x402Output(['payments', '--data', gateway.data, '--json', ...args], { gateway });
+  return rows(text);
+}
+
+/** `x402 stats --json` of a gateway's ledger. */
+export async function stats(gateway) {
+  return JSON.parse(await x402Output(['stats', '--data', gateway.data, '--json'], { gateway }));
+}
+
+/** `x402 check --books`, with the chain's logs when a chain is given; throws when it is wrong. */
+export function checkBooks(gateway, chain) {
+  const rpc = chain ? ['--rpc', `base-sepolia=${chain.url}`] : [];
+  return x402Output(['check', '--data', gateway.data, '--books', ...rpc], { gateway });
+}
+
+/** One JSON document, or one a line. */
+function rows(text) {
+  try {
+    const value = JSON.parse(text);
+    return Array.isArray(value) ? value : value.payments ?? [value];
+  } catch {
+    return text.split('\n').filter(Boolean).map((row) => JSON.parse(row));
+  }
+}
