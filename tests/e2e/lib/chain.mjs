@@ -139,6 +139,19 @@ class Chain {
     return decodeFunctionResult({ abi: this.abi, functionName, data: answer, args });
   }
 
+  /** Why the token would refuse a call now: its revert string, or null when it would not. */
+  async refusal(functionName, args, from = MINTER) {
+    const data = encodeFunctionData({ abi: this.abi, functionName, args });
+    try {
+      await this.rpc('eth_call', { from, to: USDC, data }, 'latest');
+      return null;
+    } catch (error) {
+      const said = /^execution reverted: (.*)$/s.exec(error.message);
+      if (!said) throw error;
+      return said[1];
+    }
+  }
+
   /** Sends a function call to the token from a pocket full of gas; resolves to its receipt. */
   async send(functionName, ...args) {
     return this.sendAs(MINTER, functionName, ...args);
