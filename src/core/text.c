@@ -1,0 +1,176 @@
+#include "core/text.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct x402_text x402_text_init(char *buffer, size_t size)
+{
+    assert(buffer != NULL || size == 0);
+    return (struct x402_text){.start = buffer, .at = buffer, .end = buffer + size};
+}
+
+size_t x402_text_size(const struct x402_text *text)
+{
+    return (size_t)(text->at - text->start);
+}
+
+void x402_text_put(struct x402_text *text, struct x402_slice slice)
+{
+    if (text->overflow || (size_t)(text->end - text->at) < slice.size) {
+        text->overflow = true;
+        return;
+    }
+    if (slice.size > 0)
+        memcpy(text->at, slice.data, slice.size);
+    text->at += slice.size;
+}
+
+void x402_text_put_string(struct x402_text *text, const char *zero_terminated)
+{
+    x402_text_put(text, x402_slice_of(zero_terminated));
+}
+
+void x402_text_put_decimal(struct x402_text *text, uint64_t number)
+{
+    char digits[X402_DECIMAL_SIZE_MAX];
+    size_t first = sizeof digits;
+
+    do {
+        digits[--first] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    x402_text_put(text, (struct x402_slice){digits + first, sizeof digits - first});
+}
+
+void x402_text_put_hex(struct x402_text *text, const uint8_t *bytes, size_t size)
+{
+    char pair[2];
+
+    for (size_t i = 0; i < size; i++) {
+        x402_hex_encode(pair, bytes + i, 1);
+        x402_text_put(text, (struct x402_slice){pair, sizeof pair});
+    }
+}
+
+void x402_text_put_address(struct x402_text *text, const uint8_t address20[20])
+{
+    char address[X402_ADDRESS_TEXT_SIZE];
+
+    x402_address_encode(address, address20);
+    x402_text_put_string(text, address);
+}
+
+static size_t continuation_count(const uint8_t *bytes, size_t size)
+{
+    size_t count = 0;
+
+    while (count < size && (bytes[count] & 0xc0) == 0x80)
+        count++;
+    return count;
+}
+
+size_t x402_utf8_sequence_size(const uint8_t *bytes, size_t size)
+{
+    if (size == 0)
+        return 0;
+
+    uint8_t lead = bytes[0];
+    if (lead < 0x80)
+        return 1;
+    if (lead < 0xc2 || lead > 0xf4)
+        return 0;
+
+    size_t sequence_size = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    if (size < sequence_size ||
+        continuation_count(bytes + 1, sequence_size - 1) != sequence_size - 1)
+        return 0;
+
+    uint8_t second = bytes[1];
+    bool overlong = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
+    bool surrogate = lead == 0xed && second > 0x9f;
+    bool too_large = lead == 0xf4 && second > 0x8f;
+    return overlong || surrogate || too_large ? 0 : sequence_size;
+}
+
+bool x402_utf8_valid(struct x402_slice slice)
+{
+    const uint8_t *bytes = (const uint8_t *)slice.data;
+
+    for (size_t at = 0; at < slice.size;) {
+        size_t step = x402_utf8_sequence_size(bytes + at, slice.size - at);
+        if (step == 0)
+            return false;
+        at += step;
+    }
+    return true;
+}
+
+static void put_invalid(struct x402_text *text, uint8_t byte,
+                        enum x402_invalid_utf8 policy)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    char percent[3] = {'%', digits[byte >> 4], digits[byte & 15]};
+
+    if (policy == X402_INVALID_PERCENT_ENCODED)
+        x402_text_put(text, (struct x402_slice){percent, sizeof percent});
+    else
+        x402_text_put(text, X402_SLICE("\xef\xbf\xbd"));
+}
+
+static void put_ascii(struct x402_text *text, const char *character)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t byte = (uint8_t)*character;
+    char control[6] = {'\\', 'u', '0', '0', digits[byte >> 4], digits[byte & 15]};
+    char quoted[2] = {'\\', *character};
+
+    if (byte < 0x20)
+        x402_text_put(text, (struct x402_slice){control, sizeof control});
+    else if (byte == '"' || byte == '\\')
+        x402_text_put(text, (struct x402_slice){quoted, sizeof quoted});
+    else
+        x402_text_put(text, (struct x402_slice){character, 1});
+}
+
+/* Characters that stand for themselves; most texts are nothing else. */
+static size_t plain_run(struct x402_slice slice, size_t from)
+{
+    size_t at = from;
+
+    while (at < slice.size) {
+        uint8_t byte = (uint8_t)slice.data[at];
+        if (byte < 0x20 || byte >= 0x80 || byte == '"' || byte == '\\')
+            break;
+        at++;
+    }
+    return at - from;
+}
+
+void x402_text_put_escaped(struct x402_text *text, struct x402_slice slice,
+                           enum x402_invalid_utf8 policy)
+{
+    size_t at = 0;
+
+    while (at < slice.size && !text->overflow) {
+        size_t run = plain_run(slice, at);
+        size_t room = (size_t)(text->end - text->at);
+        if (run > 0) {
+            size_t fitting = run < room ? run : room;
+            x402_text_put(text, (struct x402_slice){slice.data + at, fitting});
+            text->overflow = fitting < run;
+            at += fitting;
+            continue;
+        }
+
+        const char *character = slice.data + at;
+        size_t step =
+            x402_utf8_sequence_size((const uint8_t *)character, slice.size - at);
+        if (step == 0)
+            put_invalid(text, (uint8_t)*character, policy);
+        else if (step == 1)
+            put_ascii(text, character);
+        else
+            x402_text_put(text, (struct x402_slice){character, step});
+        at += step == 0 ? 1 : step;
+    }
+}
