@@ -1,0 +1,207 @@
+#include "settle/key.h"
+
+#include "evm/signature.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <openssl/rand.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define KEY_FILE_MAX 256 /* bytes; a key needs 67 */
+
+__attribute__((format(printf, 2, 3))) static enum x402_error refuse(
+    char message[X402_KEY_MESSAGE_MAX], const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(message, X402_KEY_MESSAGE_MAX, format, arguments);
+    va_end(arguments);
+    return X402_ERR_KEY;
+}
+
+/* ------------------------------------------------------------------------- reading */
+
+/* Asked of the open file, so that it cannot be exchanged in between. */
+static enum x402_error check_file(int fd, const char *path,
+                                  char message[X402_KEY_MESSAGE_MAX])
+{
+    struct stat status;
+
+    if (fstat(fd, &status) != 0)
+        return refuse(message, "cannot read key file '%s': %s", path, strerror(errno));
+    if (!S_ISREG(status.st_mode))
+        return refuse(message, "key file '%s' is not a regular file", path);
+    if (status.st_uid != geteuid())
+        return refuse(message,
+                      "key file '%s' belongs to user %u and this is user %u: run "
+                      "chown %u '%s'",
+                      path, (unsigned)status.st_uid, (unsigned)geteuid(),
+                      (unsigned)geteuid(), path);
+    if (status.st_mode & 0177)
+        return refuse(message,
+                      "key file '%s' has mode %04o and must be readable by its owner "
+                      "alone: run chmod 600 '%s'",
+                      path, (unsigned)(status.st_mode & 07777), path);
+    return X402_OK;
+}
+
+static bool is_space(char c)
+{
+    return c == '\n' || c == '\r' || c == ' ' || c == '\t';
+}
+
+static bool decode_key(uint8_t key32[32], const char *text, size_t size)
+{
+    uint8_t address20[20];
+
+    while (size > 0 && is_space(text[size - 1]))
+        size--;
+    if (size >= 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
+        text += 2;
+        size -= 2;
+    }
+    return x402_hex_decode(key32, 32, (struct x402_slice){text, size}) &&
+           x402_key_address(address20, key32) == X402_OK;
+}
+
+static ssize_t read_whole(int fd, char *buffer, size_t max)
+{
+    size_t size = 0;
+
+    while (size < max) {
+        ssize_t n = read(fd, buffer + size, max - size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        size += (size_t)n;
+    }
+    return (ssize_t)size;
+}
+
+static enum x402_error read_key(uint8_t key32[32], int fd, const char *path,
+                                char message[X402_KEY_MESSAGE_MAX])
+{
+    char text[KEY_FILE_MAX];
+    enum x402_error error = X402_OK;
+    ssize_t size = read_whole(fd, text, sizeof text);
+
+    if (size < 0)
+        error = refuse(message, "cannot read key file '%s': %s", path, strerror(errno));
+    else if ((size_t)size == sizeof text || !decode_key(key32, text, (size_t)size))
+        error = refuse(message,
+                       "key file '%s' does not hold a private key: 64 hex digits on "
+                       "one line",
+                       path);
+    x402_bytes_wipe(text, sizeof text);
+    return error;
+}
+
+enum x402_error x402_key_load(uint8_t key32[32], const char *path,
+                              char message[X402_KEY_MESSAGE_MAX])
+{
+    /* Without O_NONBLOCK opening a FIFO would wait for its writer. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd < 0)
+        return refuse(message, "cannot open key file '%s': %s", path, strerror(errno));
+    enum x402_error error = check_file(fd, path, message);
+    if (error == X402_OK)
+        error = read_key(key32, fd, path, message);
+    close(fd);
+    if (error != X402_OK)
+        x402_bytes_wipe(key32, 32);
+    return error;
+}
+
+/* ------------------------------------------------------------------------- writing */
+
+static bool random_key(uint8_t key32[32], uint8_t address20[20])
+{
+    for (int i = 0; i < 4; i++) { /* one in 2^128 is no key */
+        if (RAND_bytes(key32, 32) != 1)
+            return false;
+        if (x402_key_address(address20, key32) == X402_OK)
+            return true;
+    }
+    return false;
+}
+
+static bool write_whole(int fd, const char *text, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, text, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        text += n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
+/* The file's name is durable only once its directory is. */
+static bool sync_directory_of(const char *path)
+{
+    char copy[4096];
+    int size = snprintf(copy, sizeof copy, "%s", path);
+
+    if (size < 0 || (size_t)size >= sizeof copy)
+        return false;
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool fine = fsync(fd) == 0;
+    close(fd);
+    return fine;
+}
+
+static bool write_key(int fd, const char *path, const uint8_t key32[32])
+{
+    char text[67] = "0x";
+
+    x402_hex_encode(text + 2, key32, 32);
+    text[66] = '\n';
+    bool fine = fchmod(fd, 0600) == 0 && write_whole(fd, text, sizeof text) &&
+                fsync(fd) == 0 && sync_directory_of(path);
+    x402_bytes_wipe(text, sizeof text);
+    return fine;
+}
+
+enum x402_error x402_key_create(uint8_t address20[20], const char *path,
+                                char message[X402_KEY_MESSAGE_MAX])
+{
+    uint8_t key32[32], made20[20];
+
+    if (!random_key(key32, made20))
+        return refuse(message, "the system gives no randomness");
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST) {
+        x402_bytes_wipe(key32, sizeof key32);
+        return refuse(message, "'%s' exists already and is left alone: name a new file",
+                      path);
+    }
+    bool fine = fd >= 0 && write_key(fd, path, key32);
+    int why = errno;
+    x402_bytes_wipe(key32, sizeof key32);
+    if (fd >= 0 && close(fd) != 0 && fine) {
+        fine = false;
+        why = errno;
+    }
+    if (fine) {
+        memcpy(address20, made20, 20);
+        return X402_OK;
+    }
+    if (fd >= 0)
+        unlink(path); /* ours: it did not exist before */
+    return refuse(message, "cannot write key file '%s': %s", path, strerror(why));
+}
