@@ -1,0 +1,70 @@
+/*
+ * The frame of the demo services: small HTTP answers to small HTTP questions, what the
+ * gateway sells on a fresh machine. One service is one file with one handler, and a
+ * line in main.c's table.
+ */
+#ifndef X402_SERVICES_HTTP_H
+#define X402_SERVICES_HTTP_H
+
+#include <x402/bytes.h>
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SERVICE_BODY_MAX 65536 /* bytes of a request's body */
+#define SERVICE_CONNECTIONS_MAX 128
+#define SERVICE_TIMEOUT_SECONDS 30
+
+/* What was asked; borrowed for the time of the call. */
+struct service_request;
+
+/*
+ * The argument `name`: of the query, or else a string member of the JSON body. False
+ * when there is none, with *out unwritten. UTF-8, valid as long as the request.
+ */
+bool service_argument(struct x402_slice *out, const struct service_request *request,
+                      const char *name);
+
+/* What is answered; filled by one of the two functions below. */
+struct service_answer {
+    unsigned status;
+    const char *type; /* static */
+    char *body;       /* malloc'ed; the frame frees it */
+    size_t size;
+};
+
+/* Answers with a JSON value, which it takes over. */
+void service_answer_json(struct service_answer *answer, unsigned status, json_t *value);
+
+/* Answers with a problem document (RFC 9457); `detail` is a sentence. */
+void service_answer_problem(struct service_answer *answer, unsigned status,
+                            const char *detail);
+
+/*
+ * A service: GET and POST to a path. A handler runs in a thread of its own connection
+ * and may block; it must be safe beside itself.
+ */
+struct service {
+    const char *path;
+    void (*handle)(struct service_answer *answer,
+                   const struct service_request *request);
+};
+
+void service_embed(struct service_answer *answer,
+                   const struct service_request *request);
+
+struct service_server;
+
+/*
+ * Serves a table that ends with a NULL path, which must outlive the server, on
+ * 127.0.0.1-like `address` ("ADDRESS:PORT", IPv4). NULL when it cannot, with *why set
+ * to a static text; errno says more when it is not 0.
+ */
+struct service_server *service_server_open(const char **why, const char *address,
+                                           const struct service *services);
+
+/* Finishes what is being answered and stops. */
+void service_server_close(struct service_server *server);
+
+#endif
