@@ -1,0 +1,258 @@
+#include "core/text.h"
+
+#include <x402/offer.h>
+
+#include <assert.h>
+#include <string.h>
+
+/* The members of one accepts entry, less the names of network and asset, which are
+ * escaped: keys, two addresses, two numbers, a CAIP-2 id. */
+#define ENTRY_SIZE_MAX                                                                 \
+    (256 + 2 * X402_ADDRESS_TEXT_SIZE + 2 * X402_DECIMAL_SIZE_MAX +                    \
+     X402_CAIP2_TEXT_SIZE +                                                            \
+     X402_JSON_ESCAPE_MAX *                                                            \
+         (X402_NETWORK_NAME_MAX + X402_ASSET_NAME_MAX + X402_ASSET_VERSION_MAX))
+
+/* Keys, brackets and the longest reason, around the resource URL. */
+#define FRAME_SIZE_MAX 256
+
+#define PADDING_MAX 2
+
+/* ------------------------------------------------------------------- once, at start */
+
+static size_t described_size_max(const struct x402_offer *offer)
+{
+    return FRAME_SIZE_MAX +
+           X402_JSON_ESCAPE_MAX * (offer->description.size + offer->mime_type.size);
+}
+
+static size_t tail_size_max(const struct x402_offer *offer)
+{
+    return described_size_max(offer) + offer->accepts_count * ENTRY_SIZE_MAX;
+}
+
+size_t x402_offer_text_size_max(const struct x402_offer *offer)
+{
+    return X402_BASE64_SIZE(tail_size_max(offer)) +
+           offer->accepts_count * (described_size_max(offer) + ENTRY_SIZE_MAX);
+}
+
+static void put_quoted(struct x402_text *text, struct x402_slice slice)
+{
+    x402_text_put_string(text, "\"");
+    x402_text_put_escaped(text, slice, X402_INVALID_REPLACED);
+    x402_text_put_string(text, "\"");
+}
+
+static void put_description(struct x402_text *text, const struct x402_offer *offer)
+{
+    x402_text_put_string(text, ",\"description\":");
+    put_quoted(text, offer->description);
+    x402_text_put_string(text, ",\"mimeType\":");
+    put_quoted(text, offer->mime_type);
+}
+
+/* From the asset to the end of the entry, which both versions share. */
+static void put_terms(struct x402_text *text, const struct x402_accept *accept,
+                      uint32_t window_seconds)
+{
+    x402_text_put_string(text, ",\"asset\":\"");
+    x402_text_put_address(text, accept->network.asset20);
+    x402_text_put_string(text, "\",\"payTo\":\"");
+    x402_text_put_address(text, accept->pay_to20);
+    x402_text_put_string(text, "\",\"maxTimeoutSeconds\":");
+    x402_text_put_decimal(text, window_seconds);
+    x402_text_put_string(text, ",\"extra\":{\"name\":");
+    put_quoted(text, x402_slice_of(accept->network.asset_name));
+    x402_text_put_string(text, ",\"version\":");
+    put_quoted(text, x402_slice_of(accept->network.asset_version));
+    x402_text_put_string(text, "}}");
+}
+
+static void put_entry_v2(struct x402_text *text, const struct x402_accept *accept,
+                         uint32_t window_seconds)
+{
+    char caip2[X402_CAIP2_TEXT_SIZE];
+
+    x402_caip2_encode(caip2, accept->network.chain_id);
+    x402_text_put_string(text, "{\"scheme\":\"exact\",\"network\":\"");
+    x402_text_put_string(text, caip2);
+    x402_text_put_string(text, "\",\"amount\":\"");
+    x402_text_put_decimal(text, accept->value);
+    x402_text_put_string(text, "\"");
+    put_terms(text, accept, window_seconds);
+}
+
+static void put_entry_v1(struct x402_text *text, const struct x402_offer *offer,
+                         const struct x402_accept *accept)
+{
+    x402_text_put_string(text, ",\"scheme\":\"exact\",\"network\":");
+    put_quoted(text, x402_slice_of(accept->network.name));
+    x402_text_put_string(text, ",\"maxAmountRequired\":\"");
+    x402_text_put_decimal(text, accept->value);
+    x402_text_put_string(text, "\"");
+    put_description(text, offer);
+    put_terms(text, accept, offer->window_seconds);
+}
+
+/* What follows the URL in the v2 header. */
+static void put_tail(struct x402_text *text, const struct x402_offer *offer)
+{
+    put_description(text, offer);
+    x402_text_put_string(text, "},\"accepts\":[");
+    for (size_t i = 0; i < offer->accepts_count; i++) {
+        if (i > 0)
+            x402_text_put_string(text, ",");
+        put_entry_v2(text, &offer->accepts[i], offer->window_seconds);
+    }
+    x402_text_put_string(text, "]}");
+}
+
+/*
+ * Turns the `size` bytes at the end of a room of X402_BASE64_SIZE(room_size) characters
+ * into base64 at its beginning. A group of four characters never reaches a byte that is
+ * not read yet: they start a third of the room behind.
+ */
+static size_t encode_within(char *room, size_t room_size, size_t size)
+{
+    const char *bytes = room + X402_BASE64_SIZE(room_size) - room_size;
+
+    assert(size <= room_size);
+    x402_base64_encode(room, (const uint8_t *)bytes, size);
+    return X402_BASE64_SIZE(size);
+}
+
+static struct x402_text text_within(char *room, size_t room_size)
+{
+    return x402_text_init(room + X402_BASE64_SIZE(room_size) - room_size, room_size);
+}
+
+static struct x402_slice encode_tail(char *buffer, const struct x402_offer *offer)
+{
+    size_t room_size = tail_size_max(offer);
+    struct x402_text text = text_within(buffer, room_size);
+
+    put_tail(&text, offer);
+    assert(!text.overflow);
+    return (struct x402_slice){buffer,
+                               encode_within(buffer, room_size, x402_text_size(&text))};
+}
+
+static void encode_entries(struct x402_offer_text *out, struct x402_text *text,
+                           const struct x402_offer *offer)
+{
+    out->entries_count = 0;
+    for (size_t i = 0; i < offer->accepts_count; i++) {
+        const struct x402_accept *accept = &offer->accepts[i];
+        if (!accept->network.legacy)
+            continue;
+        char *start = text->at;
+        put_entry_v1(text, offer, accept);
+        out->entries[out->entries_count++] =
+            (struct x402_slice){start, (size_t)(text->at - start)};
+    }
+    assert(!text->overflow);
+}
+
+enum x402_error x402_offer_encode(struct x402_offer_text *out, char *buffer,
+                                  size_t buffer_size, const struct x402_offer *offer)
+{
+    assert(offer->accepts_count >= 1 && offer->accepts_count <= X402_ACCEPTS_MAX);
+    if (!x402_utf8_valid(offer->description) || !x402_utf8_valid(offer->mime_type))
+        return X402_ERR_CONFIG;
+    if (buffer_size < x402_offer_text_size_max(offer))
+        return X402_ERR_SPACE;
+
+    out->header_tail = encode_tail(buffer, offer);
+    size_t used = X402_BASE64_SIZE(tail_size_max(offer));
+    struct x402_text text = x402_text_init(buffer + used, buffer_size - used);
+    encode_entries(out, &text, offer);
+    return X402_OK;
+}
+
+/* ------------------------------------------------------------------- for each answer
+ */
+
+static struct x402_slice cut_resource(struct x402_slice url)
+{
+    if (url.size > X402_RESOURCE_MAX)
+        url.size = X402_RESOURCE_MAX;
+    return url;
+}
+
+static size_t escaped_url_size_max(size_t url_size)
+{
+    return X402_JSON_ESCAPE_MAX *
+           (url_size < X402_RESOURCE_MAX ? url_size : X402_RESOURCE_MAX);
+}
+
+static size_t head_size_max(size_t url_size)
+{
+    return FRAME_SIZE_MAX + escaped_url_size_max(url_size) + PADDING_MAX;
+}
+
+size_t x402_offer_header_size_max(const struct x402_offer_text *text, size_t url_size)
+{
+    return X402_BASE64_SIZE(head_size_max(url_size)) + text->header_tail.size;
+}
+
+size_t x402_offer_body_size_max(const struct x402_offer_text *text, size_t url_size)
+{
+    size_t size = FRAME_SIZE_MAX;
+
+    for (size_t i = 0; i < text->entries_count; i++)
+        size += FRAME_SIZE_MAX + escaped_url_size_max(url_size) + text->entries[i].size;
+    return size;
+}
+
+static void put_error(struct x402_text *text, const char *reason)
+{
+    x402_text_put_string(text, ",\"error\":\"");
+    x402_text_put_string(text, reason);
+    x402_text_put_string(text, "\"");
+}
+
+static void put_url(struct x402_text *text, struct x402_slice url)
+{
+    x402_text_put_string(text, "\"");
+    x402_text_put_escaped(text, url, X402_INVALID_PERCENT_ENCODED);
+    x402_text_put_string(text, "\"");
+}
+
+size_t x402_offer_header_write(char *out, const struct x402_offer_text *text,
+                               enum x402_error error, struct x402_slice resource_url)
+{
+    size_t room_size = head_size_max(resource_url.size);
+    struct x402_text head = text_within(out, room_size);
+
+    x402_text_put_string(&head, "{\"x402Version\":2");
+    put_error(&head, x402_error_reason(error));
+    x402_text_put_string(&head, ",\"resource\":{\"url\":");
+    put_url(&head, cut_resource(resource_url));
+    while (x402_text_size(&head) % 3 != 0)
+        x402_text_put_string(&head, " ");
+    assert(!head.overflow);
+
+    size_t size = encode_within(out, room_size, x402_text_size(&head));
+    memcpy(out + size, text->header_tail.data, text->header_tail.size);
+    return size + text->header_tail.size;
+}
+
+size_t x402_offer_body_write(char *out, const struct x402_offer_text *text,
+                             enum x402_error error, struct x402_slice resource_url)
+{
+    struct x402_text body =
+        x402_text_init(out, x402_offer_body_size_max(text, resource_url.size));
+
+    x402_text_put_string(&body, "{\"x402Version\":1");
+    put_error(&body, x402_error_reason_v1(error));
+    x402_text_put_string(&body, ",\"accepts\":[");
+    for (size_t i = 0; i < text->entries_count; i++) {
+        x402_text_put_string(&body, i == 0 ? "{\"resource\":" : ",{\"resource\":");
+        put_url(&body, cut_resource(resource_url));
+        x402_text_put(&body, text->entries[i]);
+    }
+    x402_text_put_string(&body, "]}");
+    assert(!body.overflow);
+    return x402_text_size(&body);
+}
