@@ -1,0 +1,386 @@
+/*
+ * The access phase: no payment, an offer; a payment, its proof; then the ledger is
+ * asked, and the request waits. Cheap refusals come first, the signature last.
+ */
+#include "nginx/module.h"
+
+#include "core/clock.h"
+
+#include <openssl/rand.h>
+
+ngx_http_x402_ctx_t *ngx_http_x402_get_ctx(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t *cln;
+    ngx_http_x402_ctx_t *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_x402_module);
+    if (ctx != NULL || !(r->internal || r->filter_finalize)) {
+        return ctx;
+    }
+
+    /* An internal redirect cleared the contexts; the cleanup still knows. */
+
+    for (cln = r->pool->cleanup; cln != NULL; cln = cln->next) {
+        if (cln->handler == ngx_http_x402_cleanup) {
+            ngx_http_set_ctx(r, cln->data, ngx_http_x402_module);
+            return cln->data;
+        }
+    }
+
+    return NULL;
+}
+
+static ngx_http_x402_ctx_t *ngx_http_x402_create_ctx(ngx_http_request_t *r,
+                                                     ngx_http_x402_sale_t *sale)
+{
+    ngx_pool_cleanup_t *cln;
+    ngx_http_x402_ctx_t *ctx;
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_x402_ctx_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    ctx = cln->data;
+    ngx_memzero(ctx, sizeof(*ctx));
+    ctx->request = r;
+    ctx->sale = sale;
+    ctx->stage = NGX_HTTP_X402_REFUSED;
+    ngx_queue_init(&ctx->queue);
+
+    if (RAND_bytes(ctx->attempt16, sizeof(ctx->attempt16)) != 1) {
+        return NULL;
+    }
+
+    cln->handler = ngx_http_x402_cleanup;
+    ngx_http_set_ctx(r, ctx, ngx_http_x402_module);
+
+    return ctx;
+}
+
+void ngx_http_x402_note_reason(ngx_http_request_t *r, enum x402_error error)
+{
+    ngx_http_x402_ctx_t *ctx = ngx_http_get_module_ctx(r, ngx_http_x402_module);
+
+    if (ctx == NULL) {
+        ctx = ngx_pcalloc(r->pool, sizeof(*ctx));
+        if (ctx == NULL) {
+            return; /* a log field less */
+        }
+        ctx->request = r;
+        ctx->stage = NGX_HTTP_X402_REFUSED;
+        ngx_queue_init(&ctx->queue);
+        ngx_http_set_ctx(r, ctx, ngx_http_x402_module);
+    }
+
+    ctx->reason = x402_error_reason(error);
+}
+
+/* ------------------------------------------------------------------- what is asked */
+
+/* Sets the price that a variable gives now. NGX_DECLINED: free. */
+static ngx_int_t ngx_http_x402_price(ngx_http_request_t *r, ngx_http_x402_sale_t *sale)
+{
+    ngx_str_t text;
+    size_t i;
+    uint64_t micro_usd;
+    const char *why = "";
+    struct x402_accept *accept;
+    struct x402_slice slice;
+
+    if (ngx_http_complex_value(r, sale->dynamic_price, &text) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    if (text.len == 3 && ngx_strncmp(text.data, "off", 3) == 0) {
+        return NGX_DECLINED;
+    }
+
+    slice = (struct x402_slice){(const char *)text.data, text.len};
+    if (x402_usd_decode(&micro_usd, &why, slice) != X402_OK) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "x402: the price \"%V\" is not one: %s", &text, why);
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < sale->offer.accepts_count; i++) {
+        accept = &sale->offer.accepts[i];
+        if (x402_usd_to_atomic(&accept->value, micro_usd, accept->network.decimals) !=
+            X402_OK) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "x402: the price \"%V\" cannot be paid on %s", &text,
+                          accept->network.name);
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+/* The sale of this request: the location's, or a copy of it with the price of now. */
+static ngx_int_t ngx_http_x402_sale(ngx_http_request_t *r, ngx_http_x402_sale_t **out)
+{
+    ngx_int_t rc;
+    ngx_http_x402_sale_t *sale;
+    ngx_http_x402_loc_conf_t *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_x402_module);
+
+    if (lcf->sale == NULL) {
+        return NGX_DECLINED;
+    }
+    if (lcf->sale->dynamic_price == NULL) {
+        *out = lcf->sale;
+        return NGX_OK;
+    }
+
+    sale = ngx_palloc(r->pool, sizeof(*sale));
+    if (sale == NULL) {
+        return NGX_ERROR;
+    }
+
+    *sale = *lcf->sale;
+    rc = ngx_http_x402_price(r, sale);
+    if (rc == NGX_OK) {
+        *out = sale;
+    }
+
+    return rc;
+}
+
+/* ----------------------------------------------------------------- what is presented
+ */
+
+static ngx_int_t ngx_http_x402_decode(struct x402_payment *payment,
+                                      struct x402_problem *why,
+                                      const ngx_http_x402_presented_t *presented)
+{
+    struct x402_slice text;
+    uint8_t scratch[X402_PAYMENT_SCRATCH_SIZE(X402_PAYMENT_HEADER_MAX)];
+
+    if (presented->count > 1) {
+        *why = (struct x402_problem){X402_ERR_HEADER_COUNT, "header",
+                                     "one PAYMENT-SIGNATURE or one X-PAYMENT header"};
+        return NGX_ERROR;
+    }
+
+    text = (struct x402_slice){(const char *)presented->header->value.data,
+                               presented->header->value.len};
+
+    return x402_payment_decode(payment, why, presented->kind, text,
+                               X402_PAYMENT_HEADER_MAX, scratch,
+                               sizeof(scratch)) == X402_OK
+               ? NGX_OK
+               : NGX_ERROR;
+}
+
+/* A payer over its rate and a client that keeps failing are turned away unheard. */
+static ngx_uint_t ngx_http_x402_limited(ngx_http_request_t *r,
+                                        const struct x402_payment *payment,
+                                        uint64_t *wait)
+{
+    ngx_http_x402_limit_key_t key;
+    ngx_http_x402_loc_conf_t *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_x402_module);
+
+    ngx_http_x402_limit_client(&key, r->connection);
+    if (!ngx_http_x402_limit_peek(&key, &lcf->refusal_rate, wait)) {
+        return 1;
+    }
+
+    ngx_http_x402_limit_payer(&key, payment->from20, &lcf->rate);
+
+    return !ngx_http_x402_limit_peek(&key, &lcf->rate, wait);
+}
+
+/* Counts a failure that cost us a recovery against the client's address. */
+static void ngx_http_x402_count_refusal(ngx_http_request_t *r)
+{
+    uint64_t wait;
+    ngx_http_x402_limit_key_t key;
+    ngx_http_x402_loc_conf_t *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_x402_module);
+
+    ngx_http_x402_limit_client(&key, r->connection);
+    (void)ngx_http_x402_limit_take(&key, &lcf->refusal_rate, &wait);
+}
+
+/* Waits for the ledger as limit_req waits for its time: watching for the client. */
+static ngx_int_t ngx_http_x402_wait(ngx_http_request_t *r)
+{
+    if (r->connection->read->ready) {
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+
+    } else if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    return NGX_AGAIN;
+}
+
+static ngx_int_t ngx_http_x402_ask(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
+                                   const struct x402_accept *accept,
+                                   const struct x402_verified *verified)
+{
+    ngx_http_x402_ctx_t *ctx;
+    struct x402_problem busy = {X402_ERR_LEDGER, NULL, NULL};
+
+    ctx = ngx_http_x402_create_ctx(r, sale);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->accept = accept;
+    ctx->dialect = verified->dialect;
+    ctx->value = verified->value;
+    ctx->valid_before_seconds = verified->valid_before_seconds;
+    ngx_memcpy(ctx->payer20, verified->from20, 20);
+    ngx_memcpy(ctx->nonce32, verified->nonce32, 32);
+
+    if (ngx_http_x402_admit(ctx, verified) != NGX_AGAIN) {
+        ctx->admission = X402_ADMISSION_UNAVAILABLE;
+        return ngx_http_x402_problem(r, &busy, 1000);
+    }
+
+    return ngx_http_x402_wait(r);
+}
+
+static ngx_int_t ngx_http_x402_present(ngx_http_request_t *r,
+                                       ngx_http_x402_sale_t *sale,
+                                       const ngx_http_x402_presented_t *presented)
+{
+    uint64_t wait = 0;
+    struct x402_payment payment;
+    struct x402_problem why = {X402_OK, NULL, NULL};
+    struct x402_verified verified;
+    const struct x402_accept *accept;
+
+    if (ngx_http_x402_decode(&payment, &why, presented) != NGX_OK) {
+        return x402_error_status(why.error) == 402 ? ngx_http_x402_offer(r, sale, &why)
+                                                   : ngx_http_x402_problem(r, &why, 0);
+    }
+
+    if (x402_match(&accept, &why, &sale->offer, &payment,
+                   (uint64_t)x402_clock_seconds()) != X402_OK) {
+        return ngx_http_x402_offer(r, sale, &why);
+    }
+
+    if (ngx_http_x402_limited(r, &payment, &wait)) {
+        why = (struct x402_problem){X402_ERR_RATE, NULL, NULL};
+        return ngx_http_x402_problem(r, &why, wait);
+    }
+
+    if (x402_verify(&verified, &why, accept, &payment) != X402_OK) {
+        ngx_http_x402_count_refusal(r);
+        return ngx_http_x402_offer(r, sale, &why);
+    }
+
+    return ngx_http_x402_ask(r, sale, accept, &verified);
+}
+
+/* ------------------------------------------------------------------ what is decided */
+
+static ngx_int_t ngx_http_x402_refuse(ngx_http_x402_ctx_t *ctx)
+{
+    ngx_http_request_t *r = ctx->request;
+    struct x402_problem why = {X402_ERR_LEDGER, NULL, NULL};
+
+    switch (ctx->admission) {
+    case X402_ADMISSION_REPEATED:
+        why.error = X402_ERR_NONCE_USED;
+        ngx_http_x402_count_refusal(r);
+        return ngx_http_x402_problem(r, &why, 0);
+    case X402_ADMISSION_IN_PROGRESS:
+        why.error = X402_ERR_IN_PROGRESS;
+        ngx_http_x402_count_refusal(r);
+        return ngx_http_x402_problem(r, &why, 1000);
+    case X402_ADMISSION_ABANDONED:
+        why.error = X402_ERR_PAYMENT_ABANDONED;
+        return ngx_http_x402_offer(r, ctx->sale, &why);
+    case X402_ADMISSION_LIMITED:
+        why.error = X402_ERR_RATE;
+        return ngx_http_x402_problem(r, &why, ctx->retry_after_milliseconds);
+    case X402_ADMISSION_NEW:
+    case X402_ADMISSION_EXPOSED:
+    case X402_ADMISSION_UNAVAILABLE:
+        break;
+    }
+
+    return ngx_http_x402_problem(r, &why, 1000);
+}
+
+static ngx_int_t ngx_http_x402_decided(ngx_http_x402_ctx_t *ctx)
+{
+    switch (ctx->stage) {
+    case NGX_HTTP_X402_ADMITTING:
+        return NGX_AGAIN;
+    case NGX_HTTP_X402_REFUSED:
+        return ngx_http_x402_refuse(ctx);
+    case NGX_HTTP_X402_SERVING:
+    case NGX_HTTP_X402_CAPTURED:
+    case NGX_HTTP_X402_VOIDED:
+        break;
+    }
+
+    return ngx_http_x402_serve(ctx);
+}
+
+void ngx_http_x402_resume(ngx_http_x402_ctx_t *ctx)
+{
+    ngx_http_request_t *r = ctx->request;
+    ngx_connection_t *c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+
+    } else {
+        r->read_event_handler = ngx_http_block_reading;
+        r->write_event_handler = ngx_http_core_run_phases;
+        ngx_http_core_run_phases(r);
+    }
+
+    ngx_http_run_posted_requests(c);
+}
+
+static ngx_uint_t ngx_http_x402_is_preflight(ngx_http_request_t *r)
+{
+    return r->method == NGX_HTTP_OPTIONS &&
+           ngx_http_x402_find_header(r, "origin") != NULL &&
+           ngx_http_x402_find_header(r, "access-control-request-method") != NULL;
+}
+
+ngx_int_t ngx_http_x402_access_handler(ngx_http_request_t *r)
+{
+    ngx_int_t rc;
+    ngx_http_x402_ctx_t *ctx;
+    ngx_http_x402_sale_t *sale;
+    ngx_http_x402_presented_t presented;
+    struct x402_problem required = {X402_ERR_PAYMENT_REQUIRED, NULL, NULL};
+
+    ctx = ngx_http_x402_get_ctx(r);
+    if (ctx != NULL) {
+        return ngx_http_x402_decided(ctx); /* one request pays once */
+    }
+
+    rc = ngx_http_x402_sale(r, &sale);
+    if (rc != NGX_OK) {
+        return rc == NGX_DECLINED ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_x402_is_preflight(r)) {
+        return ngx_http_x402_preflight(r);
+    }
+
+    ngx_http_x402_presented(r, &presented);
+    if (presented.count == 0) {
+        return ngx_http_x402_offer(r, sale, &required);
+    }
+
+    return ngx_http_x402_present(r, sale, &presented);
+}

@@ -1,0 +1,532 @@
+/*
+ * Batches to the ledger's thread. A worker has two: one is filled while the other is
+ * with the ledger; never more than one is there. That is group commit without a timer:
+ * what arrives while one transaction syncs goes into the next.
+ *
+ * Outcomes are never lost while the worker lives: each admission reserves the place of
+ * its outcome, and what could not be made durable is told again. A worker that dies
+ * takes at most its calls in flight with it; their lease runs out and they are
+ * abandoned, never charged and never served again.
+ */
+#include "nginx/module.h"
+
+#include <assert.h>
+
+#define NGX_HTTP_X402_RENEW_MSEC (X402_LEASE_RENEW_SECONDS * 1000)
+
+/* What an admission needs beside its row. Parallel to the batch's admits. */
+typedef struct {
+    ngx_http_x402_ctx_t *ctx; /* NULL: the request is gone */
+    ngx_http_x402_limit_key_t payer;
+    struct x402_rate rate;
+    ngx_uint_t counted; /* the gate has taken a token */
+} ngx_http_x402_entry_t;
+
+typedef struct {
+    struct x402_admit admits[NGX_HTTP_X402_BATCH_MAX];
+    ngx_http_x402_entry_t entries[NGX_HTTP_X402_BATCH_MAX];
+    size_t admits_count;
+    struct x402_outcome outcomes[NGX_HTTP_X402_UNRESOLVED_MAX];
+    size_t outcomes_count;
+} ngx_http_x402_batch_t;
+
+typedef struct {
+    ngx_str_t path;
+    char owner[64];
+    struct x402_ledger *ledger; /* the task's while one is in flight */
+    ngx_thread_pool_t *pool;
+    ngx_thread_task_t task;
+    ngx_http_x402_batch_t *filling;
+    ngx_http_x402_batch_t *flying;
+    ngx_event_t timer;
+    ngx_queue_t serving;    /* contexts admitted, outcome open */
+    size_t unresolved;      /* admissions asked or open, and outcomes not yet durable */
+    ngx_msec_t renewed;     /* when the lease was last renewed */
+    ngx_msec_t failed;      /* when a batch last failed */
+    ngx_uint_t flying_now;  /* flying is with the ledger, or being completed */
+    ngx_uint_t failing;     /* the last batch failed */
+    ngx_uint_t renew;       /* the task shall renew the lease */
+    enum x402_error result; /* of the task */
+    char message[X402_LEDGER_MESSAGE_MAX];
+} ngx_http_x402_worker_t;
+
+static ngx_http_x402_worker_t *ngx_http_x402_worker;
+
+static void ngx_http_x402_flush(ngx_http_x402_worker_t *w);
+
+/* --------------------------------------------------------------- the ledger's thread
+ */
+
+/* Within the ledger's transaction: may this payer buy one more call? */
+static bool ngx_http_x402_gate(struct x402_admit *admit, void *data)
+{
+    ngx_http_x402_batch_t *batch = data;
+    ngx_http_x402_entry_t *entry = &batch->entries[admit - batch->admits];
+
+    if (!entry->counted) {
+        entry->counted = ngx_http_x402_limit_take(&entry->payer, &entry->rate,
+                                                  &admit->retry_after_milliseconds);
+    }
+
+    return entry->counted;
+}
+
+static enum x402_error ngx_http_x402_commit(ngx_http_x402_worker_t *w)
+{
+    enum x402_error rc;
+    ngx_http_x402_batch_t *batch = w->flying;
+
+    if (w->ledger == NULL) {
+        rc = x402_ledger_open(&w->ledger, (const char *)w->path.data, X402_LEDGER_WRITE,
+                              w->message);
+        if (rc != X402_OK) {
+            return rc;
+        }
+    }
+
+    if (w->renew) {
+        rc = x402_ledger_lease_renew(w->ledger, w->owner);
+        if (rc != X402_OK) {
+            return rc;
+        }
+    }
+
+    return x402_ledger_commit(w->ledger, w->owner, batch->outcomes,
+                              batch->outcomes_count, batch->admits, batch->admits_count,
+                              ngx_http_x402_gate, batch);
+}
+
+/* The one function that runs outside the event loop. */
+static void ngx_http_x402_task(void *data, ngx_log_t *log)
+{
+    ngx_http_x402_worker_t *w = *(ngx_http_x402_worker_t **)data;
+
+    (void)log;
+
+    w->message[0] = '\0';
+    w->result = ngx_http_x402_commit(w);
+
+    if (w->result != X402_OK && w->ledger != NULL) {
+        (void)ngx_cpystrn((u_char *)w->message,
+                          (u_char *)(uintptr_t)x402_ledger_message(w->ledger),
+                          sizeof(w->message));
+    }
+}
+
+/* -------------------------------------------------------------------- the event loop
+ */
+
+static void ngx_http_x402_push(ngx_http_x402_worker_t *w, int64_t payment_id,
+                               const uint8_t attempt16[16], enum x402_event event)
+{
+    struct x402_outcome *outcome;
+    ngx_http_x402_batch_t *batch = w->filling;
+
+    assert(batch->outcomes_count < NGX_HTTP_X402_UNRESOLVED_MAX);
+
+    outcome = &batch->outcomes[batch->outcomes_count++];
+    outcome->payment_id = payment_id;
+    outcome->event = event;
+    outcome->applied = false;
+    ngx_memcpy(outcome->attempt16, attempt16, 16);
+}
+
+/* Wakes the worker in `delay` ms, unless it wakes before; a graceful exit waits for it.
+ */
+static void ngx_http_x402_wake(ngx_http_x402_worker_t *w, ngx_msec_t delay)
+{
+    if (w->timer.timer_set && (ngx_msec_int_t)(w->timer.timer.key - ngx_current_msec) <=
+                                  (ngx_msec_int_t)delay) {
+        return;
+    }
+
+    ngx_add_timer(&w->timer, delay);
+}
+
+static void ngx_http_x402_settle_timer(ngx_http_x402_worker_t *w)
+{
+    w->timer.cancelable = w->unresolved == 0;
+
+    if (w->filling->outcomes_count || w->filling->admits_count) {
+        ngx_http_x402_wake(w, w->failing ? NGX_HTTP_X402_RETRY_DELAY
+                                         : NGX_HTTP_X402_OUTCOME_DELAY);
+    } else if (w->unresolved) {
+        ngx_http_x402_wake(w, NGX_HTTP_X402_RENEW_MSEC);
+    }
+}
+
+/* What the failed batch told is told again; order among attempts does not matter. */
+static void ngx_http_x402_keep_outcomes(ngx_http_x402_worker_t *w)
+{
+    size_t i;
+    ngx_http_x402_batch_t *failed = w->flying;
+
+    for (i = 0; i < failed->outcomes_count; i++) {
+        ngx_http_x402_push(w, failed->outcomes[i].payment_id,
+                           failed->outcomes[i].attempt16, failed->outcomes[i].event);
+    }
+}
+
+/*
+ * An admission that came back. The request may be gone, or its answer unknown; whatever
+ * may stand in the ledger and is not going to be served is voided.
+ */
+static void ngx_http_x402_complete_one(ngx_http_x402_worker_t *w, size_t i)
+{
+    struct x402_admit *admit = &w->flying->admits[i];
+    ngx_http_x402_entry_t *entry = &w->flying->entries[i];
+    ngx_http_x402_ctx_t *ctx = entry->ctx;
+
+    if (admit->admission != X402_ADMISSION_NEW && entry->counted) {
+        ngx_http_x402_limit_return(&entry->payer);
+    }
+
+    if (admit->admission == X402_ADMISSION_NEW && ctx != NULL) {
+        ctx->stage = NGX_HTTP_X402_SERVING;
+        ctx->payment_id = admit->payment_id;
+        ngx_queue_insert_tail(&w->serving, &ctx->queue);
+
+    } else if (admit->admission == X402_ADMISSION_NEW ||
+               (admit->admission == X402_ADMISSION_UNAVAILABLE && admit->payment_id)) {
+        ngx_http_x402_push(w, admit->payment_id, admit->attempt16, X402_EVENT_VOID);
+
+    } else {
+        w->unresolved--;
+    }
+
+    if (ctx == NULL) {
+        return;
+    }
+
+    if (ctx->stage == NGX_HTTP_X402_ADMITTING) {
+        ctx->stage = NGX_HTTP_X402_REFUSED;
+    }
+    ctx->admission = admit->admission;
+    ctx->retry_after_milliseconds = admit->retry_after_milliseconds;
+    ctx->admit = NULL;
+    entry->ctx = NULL;
+
+    ngx_http_x402_resume(ctx);
+}
+
+static void ngx_http_x402_note_result(ngx_http_x402_worker_t *w)
+{
+    ngx_log_t *log = ngx_cycle->log;
+
+    if (w->result == X402_OK) {
+        if (w->failing) {
+            ngx_log_error(NGX_LOG_NOTICE, log, 0, "x402: payments are recorded again");
+        }
+        w->failing = 0;
+        return;
+    }
+
+    if (!w->failing) {
+        ngx_log_error(NGX_LOG_CRIT, log, 0,
+                      "x402: payments cannot be recorded, answering 503: %s",
+                      w->message);
+    }
+    w->failing = 1;
+    w->failed = ngx_current_msec;
+}
+
+static void ngx_http_x402_complete_outcomes(ngx_http_x402_worker_t *w)
+{
+    size_t i;
+    ngx_http_x402_batch_t *batch = w->flying;
+
+    if (w->result != X402_OK) {
+        ngx_http_x402_keep_outcomes(w);
+        return;
+    }
+
+    if (w->renew) {
+        w->renewed = ngx_current_msec;
+    }
+
+    for (i = 0; i < batch->outcomes_count; i++) {
+        w->unresolved--;
+        if (!batch->outcomes[i].applied) {
+            ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
+                          "x402: the outcome of payment %L came too late",
+                          batch->outcomes[i].payment_id);
+        }
+    }
+}
+
+/*
+ * The batch is back. Resuming a request may free another one (HTTP/2) or present a new
+ * payment; so entries are read one at a time, and the next batch goes only after the
+ * last.
+ */
+static void ngx_http_x402_complete(ngx_event_t *ev)
+{
+    size_t i;
+    ngx_http_x402_worker_t *w = ev->data;
+
+    ngx_http_x402_note_result(w);
+    ngx_http_x402_complete_outcomes(w);
+
+    for (i = 0; i < w->flying->admits_count; i++) {
+        if (w->result != X402_OK) {
+            w->flying->admits[i].admission = X402_ADMISSION_UNAVAILABLE;
+        }
+        ngx_http_x402_complete_one(w, i);
+    }
+
+    w->flying->admits_count = 0;
+    w->flying->outcomes_count = 0;
+    w->flying_now = 0;
+
+    if (w->filling->admits_count) {
+        ngx_http_x402_flush(w);
+    }
+    ngx_http_x402_settle_timer(w);
+}
+
+static void ngx_http_x402_swap(ngx_http_x402_worker_t *w)
+{
+    ngx_http_x402_batch_t *batch = w->filling;
+
+    w->filling = w->flying;
+    w->flying = batch;
+    w->flying_now = 1;
+    w->result = X402_ERR_LEDGER;
+    w->renew =
+        w->renewed == 0 || ngx_current_msec - w->renewed >= NGX_HTTP_X402_RENEW_MSEC;
+}
+
+/* Sends what is there to the ledger, if nothing is with it. */
+static void ngx_http_x402_flush(ngx_http_x402_worker_t *w)
+{
+    if (w->flying_now) {
+        return;
+    }
+
+    ngx_http_x402_swap(w);
+
+    if (ngx_thread_task_post(w->pool, &w->task) != NGX_OK) {
+        w->result = X402_ERR_LEDGER;
+        ngx_cpystrn((u_char *)w->message, (u_char *)"the thread pool's queue is full",
+                    sizeof(w->message));
+        ngx_post_event(&w->task.event, &ngx_posted_events);
+    }
+}
+
+static void ngx_http_x402_timer(ngx_event_t *ev)
+{
+    ngx_http_x402_worker_t *w = ev->data;
+
+    if (w->unresolved) {
+        ngx_http_x402_flush(w);
+    }
+    ngx_http_x402_settle_timer(w);
+}
+
+/* While the ledger fails, one try each half second; who comes between is told at once.
+ */
+static ngx_uint_t ngx_http_x402_closed(ngx_http_x402_worker_t *w)
+{
+    if (w->unresolved >= NGX_HTTP_X402_UNRESOLVED_MAX ||
+        w->filling->admits_count >= NGX_HTTP_X402_BATCH_MAX) {
+        return 1;
+    }
+
+    return w->failing &&
+           (w->flying_now || ngx_current_msec - w->failed < NGX_HTTP_X402_RETRY_DELAY);
+}
+
+static void ngx_http_x402_fill(ngx_http_x402_worker_t *w, ngx_http_x402_ctx_t *ctx,
+                               const struct x402_verified *verified)
+{
+    ngx_str_t *route = &ctx->sale->location;
+    size_t i = w->filling->admits_count++;
+    struct x402_admit *admit = &w->filling->admits[i];
+    ngx_http_x402_entry_t *entry = &w->filling->entries[i];
+
+    ngx_memzero(admit, sizeof(*admit));
+    admit->verified = *verified;
+    admit->admission = X402_ADMISSION_UNAVAILABLE;
+    ngx_memcpy(admit->attempt16, ctx->attempt16, 16);
+    ngx_memcpy(admit->route, route->data, ngx_min(route->len, X402_ROUTE_MAX - 1));
+
+    entry->ctx = ctx;
+    entry->rate = ctx->sale->rate;
+    entry->counted = 0;
+    ngx_http_x402_limit_payer(&entry->payer, verified->from20, &entry->rate);
+
+    admit->data = entry;
+    ctx->admit = admit;
+}
+
+ngx_int_t ngx_http_x402_admit(ngx_http_x402_ctx_t *ctx,
+                              const struct x402_verified *verified)
+{
+    ngx_http_x402_worker_t *w = ngx_http_x402_worker;
+
+    if (w == NULL || ngx_http_x402_closed(w)) {
+        return NGX_BUSY;
+    }
+
+    ngx_http_x402_fill(w, ctx, verified);
+    ctx->stage = NGX_HTTP_X402_ADMITTING;
+    w->unresolved++;
+
+    ngx_http_x402_flush(w);
+    ngx_http_x402_settle_timer(w);
+
+    return NGX_AGAIN;
+}
+
+void ngx_http_x402_admit_forget(ngx_http_x402_ctx_t *ctx)
+{
+    ngx_http_x402_entry_t *entry = ctx->admit->data;
+
+    entry->ctx = NULL;
+}
+
+void ngx_http_x402_report(ngx_http_x402_ctx_t *ctx, enum x402_event event)
+{
+    ngx_http_x402_worker_t *w = ngx_http_x402_worker;
+
+    ngx_queue_remove(&ctx->queue);
+    ngx_queue_init(&ctx->queue);
+
+    ngx_http_x402_push(w, ctx->payment_id, ctx->attempt16, event);
+
+    if (event == X402_EVENT_VOID && !w->failing) {
+        ngx_http_x402_flush(w); /* its payer is likely to try again at once */
+    }
+    ngx_http_x402_settle_timer(w);
+}
+
+/* ------------------------------------------------------------------- start and stop */
+
+static ngx_int_t ngx_http_x402_worker_create(ngx_http_x402_worker_t **out,
+                                             ngx_cycle_t *cycle)
+{
+    static ngx_str_t pool_name = ngx_string("default");
+    ngx_http_x402_worker_t *w;
+
+    w = ngx_pcalloc(cycle->pool, sizeof(*w));
+    if (w == NULL) {
+        return NGX_ERROR;
+    }
+
+    w->filling = ngx_calloc(sizeof(*w->filling), cycle->log);
+    w->flying = ngx_calloc(sizeof(*w->flying), cycle->log);
+    w->pool = ngx_thread_pool_get(cycle, &pool_name);
+    if (w->filling == NULL || w->flying == NULL || w->pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_queue_init(&w->serving);
+    *out = w;
+
+    return NGX_OK;
+}
+
+ngx_int_t ngx_http_x402_admission_init(ngx_cycle_t *cycle, ngx_str_t *ledger)
+{
+    ngx_http_x402_worker_t *w;
+    ngx_http_x402_worker_t **self;
+
+    if (ngx_http_x402_worker_create(&w, cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    self = ngx_palloc(cycle->pool, sizeof(*self));
+    if (self == NULL) {
+        return NGX_ERROR;
+    }
+    *self = w;
+
+    w->path = *ledger;
+    (void)ngx_snprintf((u_char *)w->owner, sizeof(w->owner), "nginx worker %P%Z",
+                       ngx_pid);
+
+    w->task.ctx = self;
+    w->task.handler = ngx_http_x402_task;
+    w->task.event.handler = ngx_http_x402_complete;
+    w->task.event.data = w;
+    w->task.event.log = cycle->log;
+
+    w->timer.handler = ngx_http_x402_timer;
+    w->timer.data = w;
+    w->timer.log = cycle->log;
+    w->timer.cancelable = 1;
+
+    ngx_http_x402_worker = w;
+
+    return NGX_OK;
+}
+
+/* A fast stop leaves requests open: nobody will see their end, so none is charged. */
+static void ngx_http_x402_void_serving(ngx_http_x402_worker_t *w)
+{
+    ngx_queue_t *q;
+    ngx_http_x402_ctx_t *ctx;
+
+    while (!ngx_queue_empty(&w->serving)) {
+        q = ngx_queue_head(&w->serving);
+        ctx = ngx_queue_data(q, ngx_http_x402_ctx_t, queue);
+        ngx_http_x402_report(ctx, X402_EVENT_VOID);
+        ctx->stage = NGX_HTTP_X402_VOIDED;
+    }
+}
+
+/*
+ * The thread pools are joined by now, so a batch in flight is done, but nobody will
+ * call its completion. What it admitted is not going to be served.
+ */
+static void ngx_http_x402_land(ngx_http_x402_worker_t *w)
+{
+    size_t i;
+    struct x402_admit *admit;
+
+    if (!w->flying_now) {
+        return;
+    }
+
+    if (w->result != X402_OK) {
+        ngx_http_x402_keep_outcomes(w);
+    }
+
+    for (i = 0; i < w->flying->admits_count; i++) {
+        admit = &w->flying->admits[i];
+        if (admit->payment_id &&
+            (w->result != X402_OK || admit->admission == X402_ADMISSION_NEW)) {
+            ngx_http_x402_push(w, admit->payment_id, admit->attempt16, X402_EVENT_VOID);
+        }
+    }
+}
+
+void ngx_http_x402_admission_exit(ngx_cycle_t *cycle)
+{
+    ngx_http_x402_worker_t *w = ngx_http_x402_worker;
+    enum x402_error rc = X402_OK;
+
+    if (w == NULL) {
+        return;
+    }
+
+    ngx_http_x402_land(w);
+    ngx_http_x402_void_serving(w);
+
+    if (w->filling->outcomes_count && w->ledger != NULL) {
+        rc = x402_ledger_commit(w->ledger, w->owner, w->filling->outcomes,
+                                w->filling->outcomes_count, NULL, 0, NULL, NULL);
+    }
+    if (rc == X402_OK && w->ledger != NULL) {
+        rc = x402_ledger_lease_release(w->ledger);
+    }
+    if (rc != X402_OK) {
+        ngx_log_error(NGX_LOG_CRIT, cycle->log, 0,
+                      "x402: %uz outcomes could not be recorded at exit, "
+                      "their payments will be abandoned: %s",
+                      w->filling->outcomes_count, x402_ledger_message(w->ledger));
+    }
+
+    x402_ledger_close(w->ledger);
+    ngx_http_x402_worker = NULL;
+}

@@ -1,0 +1,196 @@
+/*
+ * Token buckets in nginx's shared memory: a set-associative table, so that a look is
+ * eight slots long and never allocates. A full set gives up its emptiest bucket.
+ *
+ * nginx unlocks the mutex by force when a worker dies in it, and a second nginx has a
+ * table of its own: fine for limits. What decides uniqueness belongs to the ledger.
+ */
+#include "nginx/module.h"
+
+#define NGX_HTTP_X402_LIMIT_ZONE_SIZE (4 * 1024 * 1024)
+#define NGX_HTTP_X402_LIMIT_WAYS 8
+#define NGX_HTTP_X402_LIMIT_SETS 8192
+
+typedef struct {
+    ngx_http_x402_limit_key_t key;
+    uint32_t used; /* 0: the slot is empty */
+    struct x402_bucket bucket;
+} ngx_http_x402_slot_t;
+
+typedef struct {
+    uint32_t seed; /* so that nobody can choose keys of one set */
+    ngx_http_x402_slot_t slots[NGX_HTTP_X402_LIMIT_SETS][NGX_HTTP_X402_LIMIT_WAYS];
+} ngx_http_x402_limits_t;
+
+static ngx_shm_zone_t *ngx_http_x402_zone; /* of the running configuration */
+
+static ngx_int_t ngx_http_x402_limit_init(ngx_shm_zone_t *zone, void *old)
+{
+    ngx_slab_pool_t *pool = (ngx_slab_pool_t *)(void *)zone->shm.addr;
+    ngx_http_x402_limits_t *limits = old;
+
+    if (limits == NULL && zone->shm.exists) {
+        limits = pool->data;
+    }
+
+    if (limits == NULL) {
+        limits = ngx_slab_calloc(pool, sizeof(*limits));
+        if (limits == NULL) {
+            return NGX_ERROR;
+        }
+        limits->seed = (uint32_t)ngx_random();
+        pool->data = limits;
+    }
+
+    zone->data = limits;
+    ngx_http_x402_zone = zone;
+
+    return NGX_OK;
+}
+
+char *ngx_http_x402_limit_zone(ngx_conf_t *cf, ngx_http_x402_main_conf_t *mcf)
+{
+    ngx_str_t name = ngx_string("x402_limits");
+
+    mcf->limits = ngx_shared_memory_add(cf, &name, NGX_HTTP_X402_LIMIT_ZONE_SIZE,
+                                        &ngx_http_x402_module);
+    if (mcf->limits == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    mcf->limits->init = ngx_http_x402_limit_init;
+
+    return NGX_CONF_OK;
+}
+
+void ngx_http_x402_limit_payer(ngx_http_x402_limit_key_t *key,
+                               const uint8_t payer20[20], const struct x402_rate *rate)
+{
+    ngx_memcpy(key->bytes, payer20, 20);
+    ngx_memcpy(key->bytes + 20, &rate->count, 4);
+    ngx_memcpy(key->bytes + 24, &rate->period_milliseconds, 4);
+}
+
+/* An IPv6 client counts by its /64: the rest is free to choose. */
+void ngx_http_x402_limit_client(ngx_http_x402_limit_key_t *key, ngx_connection_t *c)
+{
+    ngx_memzero(key, sizeof(*key));
+    ngx_memset(key->bytes + 20, 0xff, 8);
+
+    switch (c->sockaddr->sa_family) {
+    case AF_INET:
+        ngx_memcpy(key->bytes, &((struct sockaddr_in *)(void *)c->sockaddr)->sin_addr,
+                   4);
+        break;
+    case AF_INET6:
+        ngx_memcpy(key->bytes, &((struct sockaddr_in6 *)(void *)c->sockaddr)->sin6_addr,
+                   8);
+        key->bytes[19] = 6;
+        break;
+    default:
+        break;
+    }
+}
+
+/* The key's slot, or with `make` one for it; NULL when it has none. Locked. */
+static ngx_http_x402_slot_t *ngx_http_x402_limit_slot(
+    ngx_http_x402_limits_t *limits, const ngx_http_x402_limit_key_t *key,
+    ngx_uint_t make)
+{
+    ngx_uint_t i;
+    uint32_t hash;
+    ngx_http_x402_slot_t *slot, *victim, *set;
+
+    hash = ngx_crc32_short((u_char *)(uintptr_t)key->bytes, sizeof(key->bytes));
+    hash = (hash ^ limits->seed) * 2654435761u;
+    set = limits->slots[(hash >> 16) % NGX_HTTP_X402_LIMIT_SETS];
+    victim = set;
+
+    for (i = 0; i < NGX_HTTP_X402_LIMIT_WAYS; i++) {
+        slot = &set[i];
+        if (slot->used && ngx_memcmp(&slot->key, key, sizeof(*key)) == 0) {
+            return slot;
+        }
+        if (!slot->used || slot->bucket.used_milli < victim->bucket.used_milli) {
+            victim = slot;
+        }
+    }
+
+    if (!make) {
+        return NULL;
+    }
+
+    ngx_memzero(victim, sizeof(*victim));
+    victim->key = *key;
+    victim->used = 1;
+
+    return victim;
+}
+
+static uint64_t ngx_http_x402_limit_now(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+ngx_uint_t ngx_http_x402_limit_peek(const ngx_http_x402_limit_key_t *key,
+                                    const struct x402_rate *rate, uint64_t *wait)
+{
+    bool pass = true;
+    ngx_slab_pool_t *pool;
+    ngx_http_x402_slot_t *slot;
+
+    if (rate->count == 0) {
+        return 1;
+    }
+
+    pool = (ngx_slab_pool_t *)(void *)ngx_http_x402_zone->shm.addr;
+
+    ngx_shmtx_lock(&pool->mutex);
+    slot = ngx_http_x402_limit_slot(pool->data, key, 0);
+    if (slot != NULL) {
+        pass = x402_bucket_peek(&slot->bucket, rate, ngx_http_x402_limit_now(), wait);
+    }
+    ngx_shmtx_unlock(&pool->mutex);
+
+    return pass;
+}
+
+ngx_uint_t ngx_http_x402_limit_take(const ngx_http_x402_limit_key_t *key,
+                                    const struct x402_rate *rate, uint64_t *wait)
+{
+    bool pass;
+    ngx_slab_pool_t *pool;
+    ngx_http_x402_slot_t *slot;
+
+    if (rate->count == 0) {
+        return 1;
+    }
+
+    pool = (ngx_slab_pool_t *)(void *)ngx_http_x402_zone->shm.addr;
+
+    ngx_shmtx_lock(&pool->mutex);
+    slot = ngx_http_x402_limit_slot(pool->data, key, 1);
+    pass = x402_bucket_take(&slot->bucket, rate, ngx_http_x402_limit_now(), wait);
+    ngx_shmtx_unlock(&pool->mutex);
+
+    return pass;
+}
+
+void ngx_http_x402_limit_return(const ngx_http_x402_limit_key_t *key)
+{
+    ngx_slab_pool_t *pool;
+    ngx_http_x402_slot_t *slot;
+
+    pool = (ngx_slab_pool_t *)(void *)ngx_http_x402_zone->shm.addr;
+
+    ngx_shmtx_lock(&pool->mutex);
+    slot = ngx_http_x402_limit_slot(pool->data, key, 0);
+    if (slot != NULL) {
+        x402_bucket_return(&slot->bucket);
+    }
+    ngx_shmtx_unlock(&pool->mutex);
+}

@@ -1,0 +1,241 @@
+/*
+ * The nginx module: configuration, and the way of one paid request through nginx's
+ * phases.
+ *
+ *   configuration.c  directives, merging, start and stop of the process
+ *   access.c         the access phase: read, match, verify, ask for admission
+ *   admission.c      batches of outcomes and admissions to the ledger's thread
+ *   outcome.c        filters: receipt, capture or void
+ *   offer.c          the 402, the preflight and the problem documents
+ *   request.c        what a request says: path, URL, payment headers
+ *   limit.c          token buckets in shared memory
+ *   variables.c      $x402_…
+ *   pages.c          x402_stats
+ *
+ * Everything here runs in a worker's event loop but for the one function that says so
+ * (the ledger task in admission.c). Memory is nginx's pools, but for the worker's
+ * batches.
+ */
+#ifndef X402_NGINX_MODULE_H
+#define X402_NGINX_MODULE_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ledger/ledger.h"
+
+#include <x402/money.h>
+#include <x402/offer.h>
+#include <x402/rate.h>
+#include <x402/receipt.h>
+#include <x402/verify.h>
+
+#define NGX_HTTP_X402_BATCH_MAX 512 /* admissions in one ledger transaction */
+#define NGX_HTTP_X402_UNRESOLVED_MAX                                                   \
+    16384                             /* payments of a worker without durable outcome */
+#define NGX_HTTP_X402_OUTCOME_DELAY 5 /* ms an outcome may wait for company */
+#define NGX_HTTP_X402_RETRY_DELAY 500 /* ms between tries while the ledger fails */
+
+extern ngx_module_t ngx_http_x402_module;
+
+/* ------------------------------------------------------------------- configuration */
+
+typedef struct {
+    ngx_str_t ledger;      /* path, zero-terminated */
+    ngx_array_t *networks; /* struct x402_network; declared, in order */
+    ngx_shm_zone_t *limits;
+    ngx_flag_t sells; /* some location has a price */
+} ngx_http_x402_main_conf_t;
+
+typedef struct {
+    ngx_flag_t sells; /* some location of this server has a price */
+} ngx_http_x402_srv_conf_t;
+
+typedef struct {
+    struct x402_offer offer; /* without values when the price is a variable */
+    struct x402_offer_text text;
+    ngx_http_complex_value_t *dynamic_price; /* NULL: fixed */
+    ngx_str_t location;   /* its name: what the ledger calls the route */
+    ngx_str_t public_url; /* scheme and authority, "" for the request's */
+    struct x402_rate rate;
+} ngx_http_x402_sale_t;
+
+typedef struct {
+    ngx_str_t price; /* as written; data NULL when unset */
+    ngx_str_t pay_to;
+    ngx_array_t *accept; /* ngx_str_t, names */
+    ngx_str_t description;
+    ngx_str_t mime_type;
+    ngx_str_t public_url;
+    struct x402_rate rate;
+    struct x402_rate refusal_rate;
+    ngx_flag_t rate_set;
+    ngx_flag_t refusal_rate_set;
+    ngx_uint_t window;
+    ngx_uint_t window_min;
+    ngx_uint_t window_max;
+    ngx_http_x402_sale_t *sale; /* NULL: free */
+} ngx_http_x402_loc_conf_t;
+
+/* ------------------------------------------------------------------ one paid request
+ */
+
+typedef enum {
+    NGX_HTTP_X402_ADMITTING, /* the ledger is asked */
+    NGX_HTTP_X402_REFUSED,   /* the ledger said no */
+    NGX_HTTP_X402_SERVING,   /* admitted; the outcome is open */
+    NGX_HTTP_X402_CAPTURED,  /* outcome told: delivered */
+    NGX_HTTP_X402_VOIDED,    /* outcome told: void */
+} ngx_http_x402_stage_t;
+
+typedef struct {
+    ngx_queue_t queue; /* among the worker's requests being served */
+    ngx_http_request_t *request;
+    ngx_http_x402_sale_t *sale;
+    const struct x402_accept *accept;
+    ngx_http_x402_stage_t stage;
+    enum x402_admission admission;
+    uint64_t retry_after_milliseconds;
+    int64_t payment_id;
+    struct x402_admit *admit; /* ADMITTING: its place in a batch */
+    uint8_t attempt16[16];
+    uint8_t payer20[20];
+    uint8_t nonce32[32];
+    uint64_t value;
+    uint64_t valid_before_seconds;
+    enum x402_dialect dialect;
+    const char *reason;   /* REFUSED before the ledger was asked: the code */
+    off_t sent_before;    /* bytes the connection had sent before our header */
+    ngx_event_t deadline; /* of a stream: capture before the authorization expires */
+    unsigned served : 1;  /* the request has been made fit for the upstream */
+    unsigned header_seen : 1;
+    unsigned succeeded : 1;    /* the upstream answered with a status below 400 */
+    unsigned ended : 1;        /* its body was seen to the end */
+    unsigned error_served : 1; /* an earlier answer failed; this is an error page */
+} ngx_http_x402_ctx_t;
+
+/* --------------------------------------------------------------------- configuration.c
+ */
+
+ngx_int_t ngx_http_x402_init_worker(ngx_cycle_t *cycle);
+
+/* -------------------------------------------------------------------------- access.c
+ */
+
+ngx_int_t ngx_http_x402_access_handler(ngx_http_request_t *r);
+
+/* Finds the context, also after an internal redirect wiped it. NULL when unpaid. */
+ngx_http_x402_ctx_t *ngx_http_x402_get_ctx(ngx_http_request_t *r);
+
+/* Remembers for $x402_result why a payment was refused before any ctx was there. */
+void ngx_http_x402_note_reason(ngx_http_request_t *r, enum x402_error error);
+
+/* Runs a request on whose admission is decided. The request may be gone afterwards. */
+void ngx_http_x402_resume(ngx_http_x402_ctx_t *ctx);
+
+/* ------------------------------------------------------------------------ admission.c
+ */
+
+ngx_int_t ngx_http_x402_admission_init(ngx_cycle_t *cycle, ngx_str_t *ledger);
+void ngx_http_x402_admission_exit(ngx_cycle_t *cycle);
+
+/*
+ * Puts a verified payment into the next batch. NGX_AGAIN: ctx will be resumed.
+ * NGX_BUSY: the ledger cannot be asked now (503).
+ */
+ngx_int_t ngx_http_x402_admit(ngx_http_x402_ctx_t *ctx,
+                              const struct x402_verified *verified);
+
+/* The request of an admission is gone; should it come back NEW, it is voided. */
+void ngx_http_x402_admit_forget(ngx_http_x402_ctx_t *ctx);
+
+/* Puts an outcome into the next batch. Always succeeds: admission reserved its place.
+ */
+void ngx_http_x402_report(ngx_http_x402_ctx_t *ctx, enum x402_event event);
+
+/* -------------------------------------------------------------------------- outcome.c
+ */
+
+void ngx_http_x402_outcome_init(void); /* installs the filters */
+ngx_int_t ngx_http_x402_serve(ngx_http_x402_ctx_t *ctx);
+void ngx_http_x402_cleanup(void *data); /* of the request's pool; data is the ctx */
+
+/* What would be told if the request ended now. */
+enum x402_event ngx_http_x402_outcome(const ngx_http_x402_ctx_t *ctx);
+
+/* ---------------------------------------------------------------------------- offer.c
+ */
+
+/* Answer and finalize the request; each returns NGX_DONE. */
+ngx_int_t ngx_http_x402_offer(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
+                              const struct x402_problem *why);
+ngx_int_t ngx_http_x402_problem(ngx_http_request_t *r, const struct x402_problem *why,
+                                uint64_t retry_after_milliseconds);
+ngx_int_t ngx_http_x402_preflight(ngx_http_request_t *r);
+
+/* Adds a response header; `value` must live as long as the request. */
+ngx_int_t ngx_http_x402_add_header(ngx_http_request_t *r, const char *key,
+                                   ngx_str_t *value);
+
+/* -------------------------------------------------------------------------- request.c
+ */
+
+/* What a request carries that looks like a payment. */
+typedef struct {
+    ngx_table_elt_t *header; /* NULL: none */
+    enum x402_header kind;
+    ngx_uint_t count;
+} ngx_http_x402_presented_t;
+
+void ngx_http_x402_presented(ngx_http_request_t *r, ngx_http_x402_presented_t *out);
+
+/* Removes the payment headers, so that nothing forwards them. */
+ngx_int_t ngx_http_x402_remove_payment(ngx_http_request_t *r);
+
+/* Adds X-402-Payer for the upstream. */
+ngx_int_t ngx_http_x402_add_payer(ngx_http_request_t *r, const uint8_t payer20[20]);
+
+/* Post-read phase: refuses ambiguous paths, removes a forged X-402-Payer. */
+ngx_int_t ngx_http_x402_post_read_handler(ngx_http_request_t *r);
+
+/* The public URL of the request. NGX_ERROR when out of memory. */
+ngx_int_t ngx_http_x402_resource(ngx_http_request_t *r, const ngx_str_t *public_url,
+                                 struct x402_slice *out);
+
+/* A request header by its lower-case name; NULL when there is none. */
+ngx_table_elt_t *ngx_http_x402_find_header(ngx_http_request_t *r, const char *name);
+
+/* ---------------------------------------------------------------------------- limit.c
+ */
+
+char *ngx_http_x402_limit_zone(ngx_conf_t *cf, ngx_http_x402_main_conf_t *mcf);
+
+/* Key: who is counted. A payer's address or a client's; the two never meet. */
+typedef struct {
+    uint8_t bytes[28];
+} ngx_http_x402_limit_key_t;
+
+void ngx_http_x402_limit_payer(ngx_http_x402_limit_key_t *key,
+                               const uint8_t payer20[20], const struct x402_rate *rate);
+void ngx_http_x402_limit_client(ngx_http_x402_limit_key_t *key, ngx_connection_t *c);
+
+/* Any thread of any worker. `wait` in milliseconds, written when the answer is false.
+ */
+ngx_uint_t ngx_http_x402_limit_peek(const ngx_http_x402_limit_key_t *key,
+                                    const struct x402_rate *rate, uint64_t *wait);
+ngx_uint_t ngx_http_x402_limit_take(const ngx_http_x402_limit_key_t *key,
+                                    const struct x402_rate *rate, uint64_t *wait);
+void ngx_http_x402_limit_return(const ngx_http_x402_limit_key_t *key);
+
+/* ------------------------------------------------------------------------ variables.c
+ */
+
+ngx_int_t ngx_http_x402_add_variables(ngx_conf_t *cf);
+
+/* ---------------------------------------------------------------------------- pages.c
+ */
+
+char *ngx_http_x402_stats(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+#endif

@@ -1,0 +1,439 @@
+/*
+ * What became of a paid request: captured when the caller has what was paid for, void
+ * when not. Decided once, as early as it is certain, and told to the ledger; the caller
+ * never waits for that.
+ */
+#include "nginx/module.h"
+
+#include "core/clock.h"
+
+static ngx_http_output_header_filter_pt ngx_http_x402_next_header_filter;
+static ngx_http_output_body_filter_pt ngx_http_x402_next_body_filter;
+
+/* --------------------------------------------------------------- towards the upstream
+ */
+
+/*
+ * An internal redirect came back to the access phase. If the answer before it was a
+ * failure, this is an error page by another name, whatever its status will be.
+ */
+static void ngx_http_x402_note_redirect(ngx_http_x402_ctx_t *ctx)
+{
+    ngx_array_t *states = ctx->request->upstream_states;
+    ngx_http_upstream_state_t *last;
+
+    if (states == NULL || states->nelts == 0) {
+        return;
+    }
+
+    last = &((ngx_http_upstream_state_t *)states->elts)[states->nelts - 1];
+    if (last->status == 0 || last->status >= NGX_HTTP_BAD_REQUEST) {
+        ctx->error_served = 1;
+    }
+}
+
+ngx_int_t ngx_http_x402_serve(ngx_http_x402_ctx_t *ctx)
+{
+    ngx_http_request_t *r = ctx->request;
+
+    if (ctx->served) {
+        ngx_http_x402_note_redirect(ctx);
+        return NGX_OK;
+    }
+    ctx->served = 1;
+
+    if (ngx_http_x402_remove_payment(r) != NGX_OK ||
+        ngx_http_x402_add_payer(r, ctx->payer20) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+/* ------------------------------------------------------------------------- decision */
+
+static ngx_uint_t ngx_http_x402_status_succeeded(ngx_http_x402_ctx_t *ctx)
+{
+    ngx_http_request_t *r = ctx->request;
+
+    if (r->error_page || r->err_status || ctx->error_served) {
+        return 0;
+    }
+    if (r->upstream != NULL &&
+        r->upstream->headers_in.status_n >= NGX_HTTP_BAD_REQUEST) {
+        return 0;
+    }
+
+    return r->headers_out.status < NGX_HTTP_BAD_REQUEST;
+}
+
+static ngx_uint_t ngx_http_x402_first_byte_sent(const ngx_http_x402_ctx_t *ctx)
+{
+    return ctx->request->connection->sent > ctx->sent_before;
+}
+
+/* The caller went away; not: we closed the connection because this worker must end. */
+static ngx_uint_t ngx_http_x402_client_gone(const ngx_connection_t *c)
+{
+    return (c->error || c->timedout) && !(c->close && ngx_exiting);
+}
+
+enum x402_event ngx_http_x402_outcome(const ngx_http_x402_ctx_t *ctx)
+{
+    if (!ctx->header_seen || !ctx->succeeded || !ngx_http_x402_first_byte_sent(ctx)) {
+        return X402_EVENT_VOID;
+    }
+
+    return ctx->ended || ngx_http_x402_client_gone(ctx->request->connection)
+               ? X402_EVENT_DELIVERED
+               : X402_EVENT_VOID;
+}
+
+static void ngx_http_x402_tell(ngx_http_x402_ctx_t *ctx, enum x402_event event)
+{
+    ctx->stage =
+        event == X402_EVENT_DELIVERED ? NGX_HTTP_X402_CAPTURED : NGX_HTTP_X402_VOIDED;
+
+    if (ctx->deadline.timer_set) {
+        ngx_del_timer(&ctx->deadline);
+    }
+
+    ngx_http_x402_report(ctx, event);
+}
+
+void ngx_http_x402_cleanup(void *data)
+{
+    ngx_http_x402_ctx_t *ctx = data;
+
+    if (ctx->deadline.timer_set) {
+        ngx_del_timer(&ctx->deadline);
+    }
+
+    switch (ctx->stage) {
+    case NGX_HTTP_X402_ADMITTING:
+        ngx_http_x402_admit_forget(ctx);
+        break;
+    case NGX_HTTP_X402_SERVING:
+        ngx_http_x402_tell(ctx, ngx_http_x402_outcome(ctx));
+        break;
+    case NGX_HTTP_X402_REFUSED:
+    case NGX_HTTP_X402_CAPTURED:
+    case NGX_HTTP_X402_VOIDED:
+        break;
+    }
+}
+
+static void ngx_http_x402_capture_if_ended(ngx_http_x402_ctx_t *ctx)
+{
+    if (ctx->stage == NGX_HTTP_X402_SERVING && ctx->ended &&
+        ngx_http_x402_first_byte_sent(ctx)) {
+        ngx_http_x402_tell(ctx, X402_EVENT_DELIVERED);
+    }
+}
+
+/* A stream still runs, and its authorization is about to expire: now or never. */
+static void ngx_http_x402_deadline(ngx_event_t *ev)
+{
+    ngx_http_x402_ctx_t *ctx = ev->data;
+
+    if (ctx->stage != NGX_HTTP_X402_SERVING) {
+        return;
+    }
+
+    if (ngx_http_x402_first_byte_sent(ctx)) {
+        ngx_http_x402_tell(ctx, X402_EVENT_DELIVERED);
+    } else {
+        ngx_add_timer(&ctx->deadline, 1000);
+    }
+}
+
+static void ngx_http_x402_arm_deadline(ngx_http_x402_ctx_t *ctx)
+{
+    int64_t left;
+
+    left = (int64_t)ctx->valid_before_seconds - x402_clock_seconds() -
+           (int64_t)ctx->sale->offer.window_min_seconds;
+
+    ctx->deadline.handler = ngx_http_x402_deadline;
+    ctx->deadline.data = ctx;
+    ctx->deadline.log = ngx_cycle->log; /* outlives the request's connection */
+    ctx->deadline.cancelable = 1;
+
+    ngx_add_timer(&ctx->deadline, left > 0 ? (ngx_msec_t)left * 1000 : 1);
+}
+
+/* ------------------------------------------------------------------ response headers
+ */
+
+static ngx_uint_t ngx_http_x402_header_is(const ngx_table_elt_t *h, const char *name)
+{
+    size_t size = ngx_strlen(name);
+
+    return h->hash != 0 && h->key.len == size &&
+           ngx_strncasecmp(h->key.data, (u_char *)(uintptr_t)name, size) == 0;
+}
+
+/* An upstream's own payment headers, and headers that tell a CDN to share the answer.
+ */
+static ngx_uint_t ngx_http_x402_header_is_stripped(const ngx_table_elt_t *h)
+{
+    static const char *const names[] = {
+        "Payment-Response",  "X-Payment-Response", "Payment-Required",
+        "Surrogate-Control", "CDN-Cache-Control",  "Cloudflare-CDN-Cache-Control"};
+    size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (ngx_http_x402_header_is(h, names[i])) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+/* One directive of Cache-Control that would let a shared cache keep a paid answer. */
+static ngx_uint_t ngx_http_x402_is_shared_directive(const u_char *p, size_t size)
+{
+    return (size == 6 &&
+            ngx_strncasecmp((u_char *)(uintptr_t)p, (u_char *)"public", 6) == 0) ||
+           (size >= 8 &&
+            ngx_strncasecmp((u_char *)(uintptr_t)p, (u_char *)"s-maxage", 8) == 0) ||
+           (size == 7 &&
+            ngx_strncasecmp((u_char *)(uintptr_t)p, (u_char *)"private", 7) == 0);
+}
+
+/* "public, max-age=60" becomes "private, max-age=60". */
+static ngx_int_t ngx_http_x402_make_private(ngx_pool_t *pool, ngx_str_t *value)
+{
+    u_char *out, *p, *end, *next, *stop;
+
+    out = ngx_pnalloc(pool, value->len + sizeof("private, "));
+    if (out == NULL) {
+        return NGX_ERROR;
+    }
+
+    end = value->data + value->len;
+    p = value->data;
+    value->data = out;
+    out = ngx_cpymem(out, "private", 7);
+
+    while (p < end) {
+        while (p < end && (*p == ' ' || *p == ',' || *p == '\t')) {
+            p++;
+        }
+        next = ngx_strlchr(p, end, ',');
+        if (next == NULL) {
+            next = end;
+        }
+        for (stop = next; stop > p && (stop[-1] == ' ' || stop[-1] == '\t'); stop--) {
+        }
+        if (stop > p && !ngx_http_x402_is_shared_directive(p, (size_t)(stop - p))) {
+            out = ngx_cpymem(out, ", ", 2);
+            out = ngx_cpymem(out, p, (size_t)(stop - p));
+        }
+        p = next;
+    }
+
+    value->len = (size_t)(out - value->data);
+
+    return NGX_OK;
+}
+
+typedef struct {
+    ngx_uint_t cache_control; /* one is there, and is private now */
+    ngx_uint_t allow_origin;
+} ngx_http_x402_seen_t;
+
+static ngx_int_t ngx_http_x402_clean_header(ngx_http_request_t *r, ngx_table_elt_t *h,
+                                            ngx_http_x402_seen_t *seen)
+{
+    if (ngx_http_x402_header_is_stripped(h)) {
+        h->hash = 0;
+        return NGX_OK;
+    }
+    if (ngx_http_x402_header_is(h, "Access-Control-Allow-Origin")) {
+        seen->allow_origin = 1;
+    }
+    if (ngx_http_x402_header_is(h, "Cache-Control")) {
+        seen->cache_control = 1;
+        return ngx_http_x402_make_private(r->pool, &h->value);
+    }
+
+    return NGX_OK;
+}
+
+static ngx_int_t ngx_http_x402_clean_headers(ngx_http_request_t *r,
+                                             ngx_http_x402_seen_t *seen)
+{
+    ngx_uint_t i;
+    ngx_list_part_t *part;
+    ngx_table_elt_t *h;
+
+    for (part = &r->headers_out.headers.part; part != NULL; part = part->next) {
+        h = part->elts;
+        for (i = 0; i < part->nelts; i++) {
+            if (ngx_http_x402_clean_header(r, &h[i], seen) != NGX_OK) {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+static ngx_int_t ngx_http_x402_add_receipt(ngx_http_x402_ctx_t *ctx)
+{
+    char *text;
+    ngx_str_t value;
+    struct x402_receipt receipt;
+
+    text = ngx_pnalloc(ctx->request->pool, X402_RECEIPT_SIZE_MAX);
+    if (text == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&receipt, sizeof(receipt));
+    receipt.dialect = ctx->dialect;
+    receipt.network = &ctx->accept->network;
+    receipt.success = true;
+    ngx_memcpy(receipt.payer20, ctx->payer20, 20);
+
+    value.len = x402_receipt_encode(text, &receipt);
+    value.data = (u_char *)text;
+
+    return ngx_http_x402_add_header(
+        ctx->request,
+        ctx->dialect == X402_DIALECT_V2 ? "PAYMENT-RESPONSE" : "X-PAYMENT-RESPONSE",
+        &value);
+}
+
+static ngx_int_t ngx_http_x402_add_paid_headers(ngx_http_x402_ctx_t *ctx,
+                                                const ngx_http_x402_seen_t *seen)
+{
+    ngx_http_request_t *r = ctx->request;
+    ngx_str_t private = ngx_string("private");
+    ngx_str_t any = ngx_string("*");
+    ngx_str_t exposed = ngx_string("PAYMENT-RESPONSE, X-PAYMENT-RESPONSE");
+
+    if (ngx_http_x402_add_receipt(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    if (!seen->cache_control &&
+        ngx_http_x402_add_header(r, "Cache-Control", &private) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    if (ngx_http_x402_find_header(r, "origin") == NULL) {
+        return NGX_OK;
+    }
+    if (!seen->allow_origin &&
+        ngx_http_x402_add_header(r, "Access-Control-Allow-Origin", &any) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_x402_add_header(r, "Access-Control-Expose-Headers", &exposed);
+}
+
+/* -------------------------------------------------------------------------- filters */
+
+/* The answer has no body to wait for: RFC 9110 section 6.4.1, and 101 leaves HTTP. */
+static ngx_uint_t ngx_http_x402_ends_with_header(ngx_http_request_t *r)
+{
+    return r->header_only || r->method == NGX_HTTP_HEAD ||
+           r->headers_out.status == NGX_HTTP_NO_CONTENT ||
+           r->headers_out.status == NGX_HTTP_NOT_MODIFIED ||
+           r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS;
+}
+
+static ngx_int_t ngx_http_x402_prepare_header(ngx_http_x402_ctx_t *ctx)
+{
+    ngx_http_x402_seen_t seen = {0, 0};
+
+    if (ngx_http_x402_clean_headers(ctx->request, &seen) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ctx->succeeded ? ngx_http_x402_add_paid_headers(ctx, &seen) : NGX_OK;
+}
+
+static ngx_int_t ngx_http_x402_header_filter(ngx_http_request_t *r)
+{
+    ngx_int_t rc;
+    ngx_http_x402_ctx_t *ctx;
+
+    if (r != r->main) {
+        return ngx_http_x402_next_header_filter(r);
+    }
+
+    ctx = ngx_http_x402_get_ctx(r);
+    if (ctx == NULL || ctx->stage != NGX_HTTP_X402_SERVING || ctx->header_seen) {
+        return ngx_http_x402_next_header_filter(r);
+    }
+
+    ctx->succeeded = ngx_http_x402_status_succeeded(ctx) != 0;
+    if (ngx_http_x402_prepare_header(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ctx->header_seen = 1;
+    ctx->ended = ngx_http_x402_ends_with_header(r) != 0;
+    ctx->sent_before = r->connection->sent;
+
+    if (!ctx->succeeded) {
+        ngx_http_x402_tell(ctx, X402_EVENT_VOID);
+        return ngx_http_x402_next_header_filter(r);
+    }
+
+    rc = ngx_http_x402_next_header_filter(r);
+    ngx_http_x402_capture_if_ended(ctx);
+
+    return rc;
+}
+
+static ngx_uint_t ngx_http_x402_has_last(ngx_chain_t *in)
+{
+    for (; in != NULL; in = in->next) {
+        if (in->buf->last_buf) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+static ngx_int_t ngx_http_x402_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_int_t rc;
+    ngx_http_x402_ctx_t *ctx;
+
+    if (r != r->main) {
+        return ngx_http_x402_next_body_filter(r, in);
+    }
+
+    ctx = ngx_http_x402_get_ctx(r);
+    if (ctx == NULL || ctx->stage != NGX_HTTP_X402_SERVING || !ctx->header_seen) {
+        return ngx_http_x402_next_body_filter(r, in);
+    }
+
+    if (ngx_http_x402_has_last(in)) {
+        ctx->ended = 1;
+    }
+
+    rc = ngx_http_x402_next_body_filter(r, in);
+
+    ngx_http_x402_capture_if_ended(ctx);
+    if (ctx->stage == NGX_HTTP_X402_SERVING && !ctx->ended &&
+        !ctx->deadline.timer_set) {
+        ngx_http_x402_arm_deadline(ctx);
+    }
+
+    return rc;
+}
+
+void ngx_http_x402_outcome_init(void)
+{
+    ngx_http_x402_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_x402_header_filter;
+
+    ngx_http_x402_next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = ngx_http_x402_body_filter;
+}

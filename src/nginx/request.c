@@ -1,0 +1,411 @@
+/*
+ * What a request says: its path, its public URL, its payment headers.
+ */
+#include "nginx/module.h"
+
+extern ngx_module_t ngx_http_realip_module;
+
+static const char ngx_http_x402_payer_header[] = "x-402-payer";
+
+/* ------------------------------------------------------------------------- headers */
+
+/* '_' and '-' are one to CGI-like upstreams, so they are one here. */
+static ngx_uint_t ngx_http_x402_named(const ngx_table_elt_t *h, const char *name,
+                                      size_t size)
+{
+    size_t i;
+    u_char ch;
+
+    if (h->key.len != size) {
+        return 0;
+    }
+
+    for (i = 0; i < size; i++) {
+        ch = ngx_tolower(h->key.data[i]);
+        if (ch != (u_char)name[i] && !(ch == '_' && name[i] == '-')) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+ngx_table_elt_t *ngx_http_x402_find_header(ngx_http_request_t *r, const char *name)
+{
+    ngx_uint_t i;
+    size_t size = ngx_strlen(name);
+    ngx_list_part_t *part;
+    ngx_table_elt_t *h;
+
+    for (part = &r->headers_in.headers.part; part != NULL; part = part->next) {
+        h = part->elts;
+        for (i = 0; i < part->nelts; i++) {
+            if (ngx_http_x402_named(&h[i], name, size)) {
+                return &h[i];
+            }
+        }
+    }
+
+    return NULL;
+}
+
+static ngx_uint_t ngx_http_x402_payment_named(const ngx_table_elt_t *h,
+                                              enum x402_header *kind)
+{
+    static const char v2[] = "payment-signature";
+    static const char v1[] = "x-payment";
+
+    if (ngx_http_x402_named(h, v2, sizeof(v2) - 1)) {
+        *kind = X402_HEADER_PAYMENT_SIGNATURE;
+        return 1;
+    }
+    if (ngx_http_x402_named(h, v1, sizeof(v1) - 1)) {
+        *kind = X402_HEADER_X_PAYMENT;
+        return 1;
+    }
+
+    return 0;
+}
+
+void ngx_http_x402_presented(ngx_http_request_t *r, ngx_http_x402_presented_t *out)
+{
+    ngx_uint_t i;
+    enum x402_header kind;
+    ngx_list_part_t *part;
+    ngx_table_elt_t *h;
+
+    out->header = NULL;
+    out->kind = X402_HEADER_X_PAYMENT;
+    out->count = 0;
+
+    for (part = &r->headers_in.headers.part; part != NULL; part = part->next) {
+        h = part->elts;
+        for (i = 0; i < part->nelts; i++) {
+            if (ngx_http_x402_payment_named(&h[i], &kind)) {
+                out->header = &h[i];
+                out->kind = kind;
+                out->count++;
+            }
+        }
+    }
+}
+
+/*
+ * Takes element i out of a list part without moving an element: others are pointed to
+ * (headers_in.host and the like). The part is cut in two around it.
+ */
+static ngx_int_t ngx_http_x402_list_cut(ngx_list_t *list, ngx_list_part_t *part,
+                                        ngx_uint_t i, ngx_pool_t *pool)
+{
+    ngx_table_elt_t *h = part->elts;
+    ngx_list_part_t *rest;
+
+    if (i + 1 == part->nelts) {
+        part->nelts--;
+        if (list->last == part) {
+            list->nalloc = part->nelts; /* the next push starts a new part */
+        }
+        return NGX_OK;
+    }
+
+    rest = ngx_palloc(pool, sizeof(*rest));
+    if (rest == NULL) {
+        return NGX_ERROR;
+    }
+
+    rest->elts = &h[i + 1];
+    rest->nelts = part->nelts - i - 1;
+    rest->next = part->next;
+    part->nelts = i;
+    part->next = rest;
+
+    if (list->last == part) {
+        list->last = rest;
+        list->nalloc = rest->nelts;
+    }
+
+    return NGX_OK;
+}
+
+typedef ngx_uint_t ngx_http_x402_chooser(const ngx_table_elt_t *h);
+
+static ngx_int_t ngx_http_x402_remove_headers(ngx_http_request_t *r,
+                                              ngx_http_x402_chooser *chosen)
+{
+    ngx_uint_t i;
+    ngx_list_part_t *part;
+    ngx_table_elt_t *h;
+
+    for (part = &r->headers_in.headers.part; part != NULL; part = part->next) {
+        h = part->elts;
+        for (i = 0; i < part->nelts; i++) {
+            if (!chosen(&h[i])) {
+                continue;
+            }
+            if (ngx_http_x402_list_cut(&r->headers_in.headers, part, i, r->pool) !=
+                NGX_OK) {
+                return NGX_ERROR;
+            }
+            break; /* what follows is in the next part now, or there was nothing */
+        }
+    }
+
+    return NGX_OK;
+}
+
+static ngx_uint_t ngx_http_x402_is_payment(const ngx_table_elt_t *h)
+{
+    enum x402_header kind;
+
+    return ngx_http_x402_payment_named(h, &kind);
+}
+
+static ngx_uint_t ngx_http_x402_is_payer(const ngx_table_elt_t *h)
+{
+    return ngx_http_x402_named(h, ngx_http_x402_payer_header,
+                               sizeof(ngx_http_x402_payer_header) - 1);
+}
+
+ngx_int_t ngx_http_x402_remove_payment(ngx_http_request_t *r)
+{
+    return ngx_http_x402_remove_headers(r, ngx_http_x402_is_payment);
+}
+
+ngx_int_t ngx_http_x402_add_payer(ngx_http_request_t *r, const uint8_t payer20[20])
+{
+    u_char *text;
+    ngx_table_elt_t *h;
+
+    text = ngx_pnalloc(r->pool, X402_ADDRESS_TEXT_SIZE);
+    h = ngx_list_push(&r->headers_in.headers);
+    if (text == NULL || h == NULL) {
+        return NGX_ERROR;
+    }
+
+    x402_address_encode((char *)text, payer20);
+
+    h->value.data = text;
+    h->value.len = X402_ADDRESS_TEXT_SIZE - 1;
+    ngx_str_set(&h->key, "X-402-Payer");
+    h->lowcase_key = (u_char *)(uintptr_t)ngx_http_x402_payer_header;
+    h->hash = ngx_hash_key(h->lowcase_key, h->key.len);
+
+    return NGX_OK;
+}
+
+/* ---------------------------------------------------------------------------- path */
+
+static ngx_uint_t ngx_http_x402_hex_pair_is(const u_char *p, const char *pair)
+{
+    return p[0] == (u_char)pair[0] && ngx_tolower(p[1]) == (u_char)pair[1];
+}
+
+/* %2f %5c %2e, and the same escaped once more. `p` stands behind a percent sign. */
+static ngx_uint_t ngx_http_x402_escape_is_ambiguous(const u_char *p, const u_char *end)
+{
+    if (end - p >= 4 && ngx_http_x402_hex_pair_is(p, "25")) {
+        p += 2;
+    }
+    if (end - p < 2) {
+        return 0;
+    }
+
+    return ngx_http_x402_hex_pair_is(p, "2f") || ngx_http_x402_hex_pair_is(p, "5c") ||
+           ngx_http_x402_hex_pair_is(p, "2e");
+}
+
+/* `p` stands behind a slash: an empty, "." or ".." segment? */
+static ngx_uint_t ngx_http_x402_segment_is_ambiguous(const u_char *p, const u_char *end)
+{
+    if (p < end && *p == '/') {
+        return 1;
+    }
+    if (p < end && *p == '.') {
+        p++;
+        if (p < end && *p == '.') {
+            p++;
+        }
+        return p == end || *p == '/';
+    }
+
+    return 0;
+}
+
+/*
+ * nginx matches the decoded, normalized path; the upstream reads the raw one. Where the
+ * two can differ, a caller could name one location and be served another.
+ */
+static ngx_uint_t ngx_http_x402_path_is_ambiguous(const ngx_str_t *raw)
+{
+    const u_char *p = raw->data;
+    const u_char *end = raw->data + raw->len;
+
+    for (; p < end && *p != '?' && *p != '#'; p++) {
+        switch (*p) {
+        case '\\':
+            return 1;
+        case '%':
+            if (ngx_http_x402_escape_is_ambiguous(p + 1, end)) {
+                return 1;
+            }
+            break;
+        case '/': {
+            const u_char *stop = p + 1;
+            while (stop < end && *stop != '?' && *stop != '#' && stop - p < 4) {
+                stop++;
+            }
+            if (ngx_http_x402_segment_is_ambiguous(p + 1, stop)) {
+                return 1;
+            }
+            break;
+        }
+        default:
+            break;
+        }
+    }
+
+    return 0;
+}
+
+ngx_int_t ngx_http_x402_post_read_handler(ngx_http_request_t *r)
+{
+    ngx_http_x402_srv_conf_t *scf;
+    struct x402_problem why = {
+        X402_ERR_PATH, "path",
+        "a path without //, /./, /../, backslash, %2f, %5c, %2e"};
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_x402_module);
+
+    if (!scf->sells || r != r->main || r->internal) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_x402_path_is_ambiguous(&r->unparsed_uri)) {
+        return ngx_http_x402_problem(r, &why, 0);
+    }
+
+    if (ngx_http_x402_remove_headers(r, ngx_http_x402_is_payer) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_DECLINED;
+}
+
+/* ----------------------------------------------------------------------------- URL */
+
+static ngx_uint_t ngx_http_x402_authority_is_plain(const ngx_str_t *text)
+{
+    size_t i;
+    u_char ch;
+
+    if (text->len == 0 || text->len > 255) {
+        return 0;
+    }
+
+    for (i = 0; i < text->len; i++) {
+        ch = text->data[i];
+        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
+              (ch >= '0' && ch <= '9') || ch == '.' || ch == '-' || ch == ':' ||
+              ch == '_' || ch == '[' || ch == ']')) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+/* Forwarded headers count only where realip has believed the sender's address too. */
+static ngx_uint_t ngx_http_x402_sender_is_trusted(ngx_http_request_t *r)
+{
+    return ngx_http_get_module_ctx(r, ngx_http_realip_module) != NULL;
+}
+
+static void ngx_http_x402_scheme(ngx_http_request_t *r, ngx_str_t *scheme)
+{
+    ngx_table_elt_t *h = NULL;
+
+    ngx_str_set(scheme, "http");
+
+#if (NGX_HTTP_SSL)
+    if (r->connection->ssl) {
+        ngx_str_set(scheme, "https");
+    }
+#endif
+
+    if (ngx_http_x402_sender_is_trusted(r)) {
+        h = ngx_http_x402_find_header(r, "x-forwarded-proto");
+    }
+    if (h != NULL && h->value.len == 5 &&
+        ngx_strncasecmp(h->value.data, (u_char *)"https", 5) == 0) {
+        ngx_str_set(scheme, "https");
+    }
+    if (h != NULL && h->value.len == 4 &&
+        ngx_strncasecmp(h->value.data, (u_char *)"http", 4) == 0) {
+        ngx_str_set(scheme, "http");
+    }
+}
+
+static void ngx_http_x402_authority(ngx_http_request_t *r, ngx_str_t *authority)
+{
+    ngx_table_elt_t *h = NULL;
+    ngx_http_core_srv_conf_t *cscf;
+
+    if (ngx_http_x402_sender_is_trusted(r)) {
+        h = ngx_http_x402_find_header(r, "x-forwarded-host");
+    }
+    if (h == NULL || !ngx_http_x402_authority_is_plain(&h->value)) {
+        h = r->headers_in.host;
+    }
+    if (h != NULL && ngx_http_x402_authority_is_plain(&h->value)) {
+        *authority = h->value;
+        return;
+    }
+
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+    *authority = cscf->server_name;
+    if (!ngx_http_x402_authority_is_plain(authority)) {
+        ngx_str_set(authority, "localhost");
+    }
+}
+
+ngx_int_t ngx_http_x402_resource(ngx_http_request_t *r, const ngx_str_t *public_url,
+                                 struct x402_slice *out)
+{
+    size_t size;
+    u_char *p;
+    ngx_str_t scheme, authority, path;
+
+    path = r->unparsed_uri;
+    if (path.len > X402_RESOURCE_MAX - 512) {
+        path.len = X402_RESOURCE_MAX - 512;
+    }
+
+    ngx_str_null(&scheme);
+    ngx_str_null(&authority);
+
+    if (public_url->len == 0) {
+        ngx_http_x402_scheme(r, &scheme);
+        ngx_http_x402_authority(r, &authority);
+    }
+
+    size = public_url->len + scheme.len + 3 + authority.len + path.len;
+    p = ngx_pnalloc(r->pool, size);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    out->data = (const char *)p;
+
+    if (public_url->len) {
+        p = ngx_cpymem(p, public_url->data, public_url->len);
+    } else {
+        p = ngx_cpymem(p, scheme.data, scheme.len);
+        p = ngx_cpymem(p, "://", 3);
+        p = ngx_cpymem(p, authority.data, authority.len);
+    }
+    p = ngx_cpymem(p, path.data, path.len);
+
+    out->size = (size_t)(p - (const u_char *)out->data);
+
+    return NGX_OK;
+}
