@@ -1,0 +1,49 @@
+#!/bin/sh
+# Runs the end-to-end tests, one file at a time, against the programs as released (but
+# for the clock) and against those with sanitizers. One line a file; all of its output
+# when it fails.
+#
+#   E2E_BUILDS="build/test"          only these builds
+#   sh tests/e2e/run.sh clients      only these files
+set -u
+cd "$(dirname "$0")/../.."
+
+FILE_SECONDS_MAX=600
+
+if [ $# = 0 ]; then
+    files=$(ls tests/e2e/*.test.mjs)
+else
+    files=$(printf 'tests/e2e/%s.test.mjs\n' "$@")
+fi
+
+# What a reporter counted: count LOG pass.
+count() { sed -n "s/^# $2 //p" "$1" | tail -n 1; }
+
+run_file() {
+    build=$1 file=$2
+    name="e2e $(basename "$file" .test.mjs) [$build]"
+    log=$build/e2e/$(basename "$file" .test.mjs).log
+    mkdir -p "$build/e2e"
+    X402_BUILD=$build timeout -k 10 $FILE_SECONDS_MAX \
+        node --test-reporter=tap "$file" > "$log" 2>&1 < /dev/null
+    status=$?
+    passed=$(count "$log" pass) failed=$(count "$log" fail) cancelled=$(count "$log" cancelled)
+    if [ $status = 0 ]; then
+        echo "ok      $name (${passed:-0})"
+        return 0
+    fi
+    cat "$log"
+    [ $status != 124 ] || echo "not done after $FILE_SECONDS_MAX seconds"
+    lost=$((${failed:-0} + ${cancelled:-0}))
+    [ $lost != 0 ] || lost=1 # it did not come as far as counting
+    echo "FAILED  $name (${passed:-0} passed, $lost failed)"
+    return 1
+}
+
+failures=0
+for build in ${E2E_BUILDS:-build/test build/asan}; do
+    for file in $files; do
+        run_file "$build" "$file" || failures=1
+    done
+done
+exit $failures

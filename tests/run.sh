@@ -1,0 +1,52 @@
+#!/bin/sh
+# make test: everything, and at the end one line of totals.
+set -u
+cd "$(dirname "$0")/.."
+
+log=build/test.log
+mkdir -p build
+: > $log
+
+# Shows and notes what a part of the tests says; a part that fails without a line about
+# a test of its own gets one.
+part() {
+    name=$1
+    shift
+    echo "== $name"
+    { "$@" 2>&1 || echo "part failed: $name"; } | tee build/part.log
+    if grep -q "^part failed: " build/part.log && ! grep -q '^FAILED ' build/part.log; then
+        echo "FAILED  $name" | tee -a build/part.log
+    fi
+    cat build/part.log >> $log
+}
+
+# Lines are "ok      NAME (N)", "FAILED  NAME (P passed, F failed)" or "FAILED  NAME".
+totals() {
+    awk '
+        /^ok      / && match($0, /\([0-9]+\)$/) {
+            passed += substr($0, RSTART + 1, RLENGTH - 2); next
+        }
+        /^ok      / { passed++ }
+        /^FAILED  / && match($0, /\([0-9]+ passed, [0-9]+ failed\)$/) {
+            split(substr($0, RSTART + 1), n, " "); passed += n[1]; failed += n[3]; next
+        }
+        /^FAILED  / { failed++ }
+        END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 }
+    ' $log
+}
+
+# Each model proves one thing; it says what.
+models() {
+    make --no-print-directory model || return 1
+    for model in tests/model/*.c; do
+        [ ! -f "$model" ] || echo "ok      model $(basename "$model" .c) (1)"
+    done
+}
+
+make --no-print-directory deps || exit 1
+part builds make --no-print-directory -s -j"$(nproc)" test-builds
+part unit make --no-print-directory -j"$(nproc)" unit
+part model models
+part fuzz make --no-print-directory fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-5}"
+part e2e sh tests/e2e/run.sh
+totals
