@@ -183,8 +183,12 @@ deps:
 run:
 	@sh packaging/run.sh
 
-bench: all
-	@sh bench/run.sh
+$(B)/bench/%: bench/%.c $(B)/libx402.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_CORE)
+
+bench: all $(B)/bench/load $(B)/bench/payments
+	@X402_BUILD=$(B) node bench/run.mjs
 
 # ------------------------------------------------------------------------------- style
 
