@@ -247,9 +247,11 @@ static void ngx_http_x402_complete_outcomes(ngx_http_x402_worker_t *w)
     for (i = 0; i < batch->outcomes_count; i++) {
         w->unresolved--;
         if (!batch->outcomes[i].applied) {
-            ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
-                          "x402: the outcome of payment %L came too late",
-                          batch->outcomes[i].payment_id);
+            ngx_log_error(
+                NGX_LOG_WARN, ngx_cycle->log, 0,
+                "x402: the outcome of payment %L came after its lease ran out; "
+                "it will not be charged",
+                batch->outcomes[i].payment_id);
         }
     }
 }
