@@ -49,7 +49,8 @@ objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)))
 CORE := $(call objects,src/core/*.c src/evm/*.c)
 LEDGER := $(call objects,src/ledger/*.c) $(B)/obj/src/ledger/schema.o
 SETTLE := $(call objects,src/settle/*.c)
-CLI := $(call objects,src/cli/*.c)
+CLI_MAIN := $(call objects,src/cli/main.c)
+CLI := $(filter-out $(CLI_MAIN),$(call objects,src/cli/*.c))
 MODULE := $(call objects,src/nginx/*.c)
 SERVICES := $(call objects,services/*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*/*_test.c))
@@ -113,11 +114,15 @@ $(B)/libsettle.a: $(SETTLE)
 	@rm -f $@
 	ar rcs $@ $^
 
+$(B)/libcli.a: $(CLI)
+	@rm -f $@
+	ar rcs $@ $^
+
 LIBS_CORE := -lsecp256k1 -lcrypto
 LIBS_LEDGER := -lsqlite3
 LIBS_SETTLE := -lcurl -ljansson
 
-$(B)/x402: $(CLI) $(B)/libsettle.a $(B)/libledger.a $(B)/libx402.a
+$(B)/x402: $(CLI_MAIN) $(B)/libcli.a $(B)/libsettle.a $(B)/libledger.a $(B)/libx402.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_SETTLE) $(LIBS_LEDGER) $(LIBS_CORE) -lpthread
 
 $(B)/ngx_http_x402_module.so: $(MODULE) $(B)/libledger.a $(B)/libx402.a
@@ -128,7 +133,7 @@ $(B)/x402-services: $(SERVICES) $(B)/libx402.a
 
 # ------------------------------------------------------------------------------- tests
 
-$(B)/tests/%: tests/unit/%.c $(B)/libsettle.a $(B)/libledger.a $(B)/libx402.a
+$(B)/tests/%: tests/unit/%.c $(B)/libcli.a $(B)/libsettle.a $(B)/libledger.a $(B)/libx402.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -DX402_VECTORS='"$(CURDIR)/tests/vectors"' $(LDFLAGS) -o $@ $< \
 	  $(filter %.a,$^) $(LIBS_SETTLE) $(LIBS_LEDGER) $(LIBS_CORE) -lcmocka -lpthread
