@@ -8,11 +8,62 @@
 
 #include "ledger/ledger.h"
 
-struct x402_ledger_backend; /* a table of functions, one for each of ledger.h */
+struct x402_ledger_backend;
 
 struct x402_ledger {
     const struct x402_ledger_backend *backend;
     char message[X402_LEDGER_MESSAGE_MAX];
 };
+
+/* One function for each of ledger.h; ledger.c has cleared `message` before. */
+struct x402_ledger_backend {
+    enum x402_error (*create)(const char *path, unsigned uid, unsigned gid,
+                              char message[X402_LEDGER_MESSAGE_MAX]);
+    enum x402_error (*open)(struct x402_ledger **out, const char *path,
+                            enum x402_ledger_mode mode,
+                            char message[X402_LEDGER_MESSAGE_MAX]);
+    void (*close)(struct x402_ledger *ledger);
+
+    enum x402_error (*lease_renew)(struct x402_ledger *ledger, const char *owner);
+    enum x402_error (*lease_release)(struct x402_ledger *ledger);
+    enum x402_error (*commit)(struct x402_ledger *ledger, const char *owner,
+                              struct x402_outcome *outcomes, size_t outcomes_count,
+                              struct x402_admit *admits, size_t admits_count,
+                              x402_gate *gate, void *gate_data);
+
+    enum x402_error (*signer_acquire)(struct x402_ledger *ledger, uint64_t chain_id,
+                                      const uint8_t signer20[20], const char *owner);
+    enum x402_error (*signer_release)(struct x402_ledger *ledger, uint64_t chain_id,
+                                      const uint8_t signer20[20]);
+    enum x402_error (*due)(struct x402_ledger *ledger, uint64_t chain_id,
+                           struct x402_settlement *out, size_t max, size_t *count);
+    enum x402_error (*submit)(struct x402_ledger *ledger, struct x402_outbox *outbox,
+                              const int64_t *payment_ids, size_t payments_count);
+    enum x402_error (*outbox_next)(struct x402_ledger *ledger, struct x402_outbox *out,
+                                   uint64_t chain_id, const uint8_t signer20[20],
+                                   int64_t after_id);
+    enum x402_error (*nonce_next)(struct x402_ledger *ledger, uint64_t *out,
+                                  uint64_t chain_id, const uint8_t signer20[20]);
+    enum x402_error (*outbox_payments)(struct x402_ledger *ledger,
+                                       int64_t transaction_id,
+                                       struct x402_settlement *out, size_t max,
+                                       size_t *count);
+    enum x402_error (*advance)(struct x402_ledger *ledger,
+                               const struct x402_verdict *verdicts, size_t count);
+    enum x402_error (*settled)(struct x402_ledger *ledger, uint64_t chain_id,
+                               uint64_t block_number, struct x402_settlement *out,
+                               size_t max, size_t *count);
+    enum x402_error (*tidy)(struct x402_ledger *ledger);
+
+    enum x402_error (*totals)(struct x402_ledger *ledger, struct x402_totals *out,
+                              size_t max, size_t *count);
+    enum x402_error (*payments)(
+        struct x402_ledger *ledger, const struct x402_payment_filter *filter,
+        bool (*each)(const struct x402_payment_row *row, void *data), void *data);
+    enum x402_error (*books)(struct x402_ledger *ledger,
+                             char message[X402_LEDGER_MESSAGE_MAX]);
+};
+
+extern const struct x402_ledger_backend x402_ledger_sqlite;
 
 #endif

@@ -182,7 +182,8 @@ X402_MUST_USE enum x402_error x402_ledger_submit(struct x402_ledger *ledger,
 
 /*
  * The outbox rows of a signer whose payments are not all final or failed, by nonce then
- * id; the first with transaction_id above `after_id`. ERR_NOT_FOUND at the end.
+ * id: the first that follows the row `after_id` in this order, 0 for the first of all.
+ * ERR_NOT_FOUND at the end.
  */
 X402_MUST_USE enum x402_error x402_ledger_outbox_next(struct x402_ledger *ledger,
                                                       struct x402_outbox *out,

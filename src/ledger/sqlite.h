@@ -1,0 +1,256 @@
+/*
+ * The SQLite backend's own header: the handle, its connection, its transactions.
+ *
+ * One process opens a handle, one thread at a time uses it. Writers queue on a lock
+ * file beside the ledger (PATH-queue) before BEGIN IMMEDIATE, so that SQLite's busy
+ * handler, which sleeps, is only a fallback. A connection that has become doubtful
+ * (an input/output error, damage, a file deleted or put in its place) is closed and
+ * opened again at the next call: a ledger recovers by itself when the cause goes away.
+ */
+#ifndef X402_LEDGER_SQLITE_H
+#define X402_LEDGER_SQLITE_H
+
+#include "ledger/backend.h"
+#include "ledger/sqlite_sql.h"
+
+#include <sqlite3.h>
+
+#define X402_SQLITE_APPLICATION_ID 0x78343032 /* "x402" */
+#define X402_SQLITE_VERSION 1
+#define X402_SQLITE_WAIT_MILLISECONDS                                                  \
+    5000                               /* for the queue, then for SQLite's locks       \
+                                        */
+#define X402_SQLITE_WAL_MAX (64 << 20) /* bytes; above it the log is reset */
+#define X402_SQLITE_BLOCK 32768        /* ids of one block of flows */
+#define X402_SQLITE_FLOWS_MAX 32
+#define X402_SQLITE_TOKENS_MAX 8 /* remembered; there may be more */
+
+/* A payment about to change, as it stands inside the transaction. */
+struct x402_sqlite_subject {
+    int64_t id;
+    int64_t token_id;
+    struct x402_state state;
+    uint64_t value;
+};
+
+#define X402_FLOW_NONE (-1)    /* delivery and money of what was not there before */
+#define X402_FLOW_REMOVED (-1) /* event of a row that was removed */
+
+struct x402_sqlite_flow {
+    int64_t block;
+    int64_t token_id;
+    int delivery, money, event;
+    uint64_t count, value_before, value_after;
+};
+
+struct x402_sqlite_token {
+    uint64_t chain_id;
+    uint8_t asset20[20];
+    int64_t id;
+};
+
+struct x402_sqlite {
+    struct x402_ledger base;
+    char *path;
+    enum x402_ledger_mode mode;
+    sqlite3 *db; /* NULL while there is no connection */
+    bool doubtful;
+    int queue_fd;
+    sqlite3_stmt *statements[X402_SQL_COUNT];
+    uint8_t holder16[16]; /* this handle, for signers */
+    int64_t lease_id;     /* 0: none */
+
+    /* Of the transaction in progress. */
+    int64_t now_seconds;
+    int64_t lease_taken; /* the lease to have once it commits; 0: no change */
+    struct x402_sqlite_flow flows[X402_SQLITE_FLOWS_MAX];
+    size_t flows_count;
+
+    struct x402_sqlite_token tokens[X402_SQLITE_TOKENS_MAX];
+    size_t tokens_count;
+    uint8_t *raw; /* what x402_ledger_outbox_next gave out last */
+};
+
+static inline struct x402_sqlite *x402_sqlite_of(struct x402_ledger *ledger)
+{
+    return (struct x402_sqlite *)ledger;
+}
+
+/* ------------------------------------------------ sqlite_connection.c, sqlite_create.c
+ */
+
+/* Makes sure of a sound connection to the file that is at the path now. */
+X402_MUST_USE enum x402_error x402_sqlite_connect(struct x402_sqlite *sqlite);
+void x402_sqlite_disconnect(struct x402_sqlite *sqlite);
+
+/* Settings of every connection; nothing is written. A result code of SQLite. */
+X402_MUST_USE int x402_sqlite_configure(sqlite3 *db);
+
+enum x402_sqlite_identity {
+    X402_SQLITE_EMPTY,   /* a database without anything in it */
+    X402_SQLITE_FOREIGN, /* not a ledger */
+    X402_SQLITE_OLDER,
+    X402_SQLITE_CURRENT,
+    X402_SQLITE_NEWER,
+};
+/* Whose file this is, and its schema's version. A result code of SQLite. */
+X402_MUST_USE int x402_sqlite_identify(sqlite3 *db, enum x402_sqlite_identity *identity,
+                                       int *version);
+/* A sentence for a file that cannot be opened because of what it is. */
+void x402_sqlite_refuse(char message[X402_LEDGER_MESSAGE_MAX], const char *path,
+                        enum x402_sqlite_identity identity, int version);
+/* False, with a sentence, when `path` is something that cannot be a ledger's file. */
+X402_MUST_USE bool x402_sqlite_path_check(const char *path, const char *verb,
+                                          char message[X402_LEDGER_MESSAGE_MAX]);
+
+/* What a failure means, in words: "disk is full". `db` may be NULL. Static or db's. */
+const char *x402_sqlite_reason(sqlite3 *db, int code);
+
+/*
+ * Records a failure of SQLite: the message ("cannot <verb> ledger '…': …") and whether
+ * the connection is to be trusted from here on. Returns X402_ERR_LEDGER.
+ */
+enum x402_error x402_sqlite_fail(struct x402_sqlite *sqlite, const char *verb,
+                                 int code);
+/* Records a sentence and returns `error`. */
+__attribute__((format(printf, 3, 4))) enum x402_error x402_sqlite_say(
+    struct x402_sqlite *sqlite, enum x402_error error, const char *format, ...);
+
+enum x402_error x402_sqlite_create(const char *path, unsigned uid, unsigned gid,
+                                   char message[X402_LEDGER_MESSAGE_MAX]);
+
+/* ---------------------------------------------------------------- sqlite_queue.c */
+
+/* Opens the lock file of the ledger at `path`, making it; -1 with errno set. */
+int x402_sqlite_queue_open(const char *path);
+/* Waits for the turn to write: 0, or an errno (EAGAIN: waited long enough). */
+X402_MUST_USE int x402_sqlite_queue_enter(int fd);
+void x402_sqlite_queue_leave(int fd);
+
+/* ---------------------------------------------------------- sqlite_transaction.c */
+
+typedef enum x402_error x402_sqlite_body(struct x402_sqlite *sqlite, void *data);
+
+/* One transaction around `body`: durable when X402_OK, else nothing of it in force. */
+X402_MUST_USE enum x402_error x402_sqlite_write(struct x402_sqlite *sqlite,
+                                                x402_sqlite_body *body, void *data);
+/* One snapshot around `body`. */
+X402_MUST_USE enum x402_error x402_sqlite_read(struct x402_sqlite *sqlite,
+                                               x402_sqlite_body *body, void *data);
+
+/*
+ * A prepared statement, ready for its parameters. NULL when it cannot be prepared:
+ * bind to it and run it all the same, running reports the failure.
+ */
+sqlite3_stmt *x402_sqlite_statement(struct x402_sqlite *sqlite,
+                                    enum x402_sqlite_statement which);
+void x402_sqlite_bind(sqlite3_stmt *statement, int parameter, int64_t number);
+void x402_sqlite_bind_blob(sqlite3_stmt *statement, int parameter, const uint8_t *bytes,
+                           size_t size); /* borrowed until it has run */
+void x402_sqlite_bind_text(sqlite3_stmt *statement, int parameter, const char *text);
+
+/* Runs a statement that has no rows. */
+X402_MUST_USE enum x402_error x402_sqlite_run(struct x402_sqlite *sqlite,
+                                              sqlite3_stmt *statement);
+/* Takes the next row, if there is one; after the last the statement is reset. */
+X402_MUST_USE enum x402_error x402_sqlite_row(struct x402_sqlite *sqlite,
+                                              sqlite3_stmt *statement, bool *is_row);
+/* Ends a statement whose rows are not all wanted. */
+void x402_sqlite_done(sqlite3_stmt *statement);
+/* Copies a blob column of exactly `size` bytes; zero bytes where it is not. */
+void x402_sqlite_column_blob(sqlite3_stmt *statement, int column, uint8_t *out,
+                             size_t size);
+void x402_sqlite_column_text(sqlite3_stmt *statement, int column, char *out,
+                             size_t out_size);
+/* Columns 0 to 4: id, token_id, delivery, money, value. */
+void x402_sqlite_column_subject(sqlite3_stmt *statement,
+                                struct x402_sqlite_subject *out);
+
+/* ----------------------------------------------------------------- sqlite_flow.c */
+
+/*
+ * Applies an event to a payment: the row, by compare-and-set, and the flows. Writes the
+ * new state. ERR_CONFLICT when the table has no such step.
+ */
+X402_MUST_USE enum x402_error x402_sqlite_move(struct x402_sqlite *sqlite,
+                                               struct x402_sqlite_subject *subject,
+                                               enum x402_event event);
+/* Counts one step in the flows. */
+X402_MUST_USE enum x402_error x402_sqlite_count(
+    struct x402_sqlite *sqlite, const struct x402_sqlite_subject *before, int event,
+    uint64_t value_after);
+/* Writes the flows counted so far: x402_sqlite_write does it before it commits. */
+X402_MUST_USE enum x402_error x402_sqlite_flows_write(struct x402_sqlite *sqlite);
+
+/* ---------------------------------------------------------------- sqlite_lease.c */
+
+enum x402_error x402_sqlite_lease_renew(struct x402_ledger *ledger, const char *owner);
+enum x402_error x402_sqlite_lease_release(struct x402_ledger *ledger);
+/* Inside a transaction: makes sure of a lease that lasts. */
+X402_MUST_USE enum x402_error x402_sqlite_lease_hold(struct x402_sqlite *sqlite,
+                                                     const char *owner, bool renew);
+/* Inside a transaction: the lease of payments admitted in it. */
+int64_t x402_sqlite_lease_id(const struct x402_sqlite *sqlite);
+/* Inside a transaction: whether a lease is there and has not run out. */
+X402_MUST_USE enum x402_error x402_sqlite_lease_alive(struct x402_sqlite *sqlite,
+                                                      int64_t lease_id, bool *alive);
+/* Inside a transaction: abandons what is pending under lost leases. */
+X402_MUST_USE enum x402_error x402_sqlite_lease_sweep(struct x402_sqlite *sqlite);
+
+/* ------------------------------------------ sqlite_admit.c, _settle.c, _outbox.c … */
+
+enum x402_error x402_sqlite_commit(struct x402_ledger *ledger, const char *owner,
+                                   struct x402_outcome *outcomes, size_t outcomes_count,
+                                   struct x402_admit *admits, size_t admits_count,
+                                   x402_gate *gate, void *gate_data);
+
+enum x402_error x402_sqlite_signer_acquire(struct x402_ledger *ledger,
+                                           uint64_t chain_id,
+                                           const uint8_t signer20[20],
+                                           const char *owner);
+enum x402_error x402_sqlite_signer_release(struct x402_ledger *ledger,
+                                           uint64_t chain_id,
+                                           const uint8_t signer20[20]);
+enum x402_error x402_sqlite_due(struct x402_ledger *ledger, uint64_t chain_id,
+                                struct x402_settlement *out, size_t max, size_t *count);
+enum x402_error x402_sqlite_settled(struct x402_ledger *ledger, uint64_t chain_id,
+                                    uint64_t block_number, struct x402_settlement *out,
+                                    size_t max, size_t *count);
+enum x402_error x402_sqlite_advance(struct x402_ledger *ledger,
+                                    const struct x402_verdict *verdicts, size_t count);
+/* Reads X402_SETTLEMENT_COLUMNS. */
+void x402_sqlite_column_settlement(sqlite3_stmt *statement,
+                                   struct x402_settlement *out);
+/* Reads the settlements of a bound statement into `out`. */
+X402_MUST_USE enum x402_error x402_sqlite_settlements(struct x402_sqlite *sqlite,
+                                                      sqlite3_stmt *statement,
+                                                      struct x402_settlement *out,
+                                                      size_t max, size_t *count);
+/* Inside a transaction: ERR_CONFLICT when another process holds the signer. */
+X402_MUST_USE enum x402_error x402_sqlite_signer_check(struct x402_sqlite *sqlite,
+                                                       uint64_t chain_id,
+                                                       const uint8_t signer20[20]);
+
+enum x402_error x402_sqlite_submit(struct x402_ledger *ledger,
+                                   struct x402_outbox *outbox,
+                                   const int64_t *payment_ids, size_t payments_count);
+enum x402_error x402_sqlite_outbox_next(struct x402_ledger *ledger,
+                                        struct x402_outbox *out, uint64_t chain_id,
+                                        const uint8_t signer20[20], int64_t after_id);
+enum x402_error x402_sqlite_nonce_next(struct x402_ledger *ledger, uint64_t *out,
+                                       uint64_t chain_id, const uint8_t signer20[20]);
+enum x402_error x402_sqlite_outbox_payments(struct x402_ledger *ledger,
+                                            int64_t transaction_id,
+                                            struct x402_settlement *out, size_t max,
+                                            size_t *count);
+
+enum x402_error x402_sqlite_tidy(struct x402_ledger *ledger);
+enum x402_error x402_sqlite_totals(struct x402_ledger *ledger, struct x402_totals *out,
+                                   size_t max, size_t *count);
+enum x402_error x402_sqlite_payments(
+    struct x402_ledger *ledger, const struct x402_payment_filter *filter,
+    bool (*each)(const struct x402_payment_row *row, void *data), void *data);
+enum x402_error x402_sqlite_books(struct x402_ledger *ledger,
+                                  char message[X402_LEDGER_MESSAGE_MAX]);
+
+#endif

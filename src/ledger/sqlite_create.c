@@ -1,0 +1,183 @@
+#include "ledger/sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern const char x402_ledger_schema_sql[];
+
+/* From nothing to version 1, and from each version to the next. Never change one that
+ * was released: add. */
+static const char *const migrations[X402_SQLITE_VERSION] = {x402_ledger_schema_sql};
+
+struct creation {
+    const char *path;
+    char *message;
+};
+
+static enum x402_error refuse(const struct creation *creation, const char *reason)
+{
+    snprintf(creation->message, X402_LEDGER_MESSAGE_MAX,
+             "cannot create ledger '%s': %s", creation->path, reason);
+    return X402_ERR_LEDGER;
+}
+
+static enum x402_error refuse_errno(const struct creation *creation, int number)
+{
+    const char *text = number == ENOENT   ? "no such directory"
+                       : number == EACCES ? "permission denied"
+                                          : strerrordesc_np(number);
+
+    return refuse(creation, text != NULL ? text : "unknown error");
+}
+
+/* A new name lasts only when its directory was written. */
+static void directory_sync(const char *path)
+{
+    char *copy = strdup(path);
+    int fd =
+        copy != NULL ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    if (fd >= 0) {
+        (void)fsync(fd);
+        (void)close(fd);
+    }
+    free(copy);
+}
+
+/*
+ * Makes the file, empty, when it is not there. One that is there is not opened here:
+ * close() would drop the locks SQLite holds on it in this process.
+ */
+static enum x402_error file_make(const struct creation *creation)
+{
+    int fd =
+        open(creation->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+    if (fd >= 0) {
+        (void)close(fd);
+        directory_sync(creation->path);
+        return X402_OK;
+    }
+    if (errno != EEXIST) {
+        return refuse_errno(creation, errno);
+    }
+    return x402_sqlite_path_check(creation->path, "create", creation->message)
+               ? X402_OK
+               : X402_ERR_LEDGER;
+}
+
+/* One version up, in one transaction: killed anywhere, the next try starts again. */
+static int migrate_once(sqlite3 *db, int version)
+{
+    char stamp[128];
+    int code = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+
+    snprintf(stamp, sizeof(stamp),
+             "PRAGMA application_id = %d; PRAGMA user_version = %d",
+             X402_SQLITE_APPLICATION_ID, version + 1);
+    if (code == SQLITE_OK) {
+        code = sqlite3_exec(db, migrations[version], NULL, NULL, NULL);
+    }
+    if (code == SQLITE_OK) {
+        code = sqlite3_exec(db, stamp, NULL, NULL, NULL);
+    }
+    if (code == SQLITE_OK) {
+        code = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+    }
+    return code;
+}
+
+static int migrate(sqlite3 *db, int version)
+{
+    int code = sqlite3_exec(db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+
+    while (code == SQLITE_OK && version < X402_SQLITE_VERSION) {
+        code = migrate_once(db, version++);
+    }
+    return code;
+}
+
+/* Under the queue's lock: two processes that create at once do it in turn. */
+static enum x402_error schema_make(const struct creation *creation)
+{
+    enum x402_sqlite_identity identity = X402_SQLITE_FOREIGN;
+    enum x402_error error = X402_OK;
+    int version = 0;
+    sqlite3 *db = NULL;
+    int code = sqlite3_open_v2(creation->path, &db,
+                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+
+    if (code == SQLITE_OK) {
+        code = x402_sqlite_configure(db);
+    }
+    if (code == SQLITE_OK) {
+        code = x402_sqlite_identify(db, &identity, &version);
+    }
+    if (code == SQLITE_OK && sqlite3_db_readonly(db, "main") == 1) {
+        code = SQLITE_READONLY;
+    }
+    if (code == SQLITE_OK &&
+        (identity == X402_SQLITE_FOREIGN || identity == X402_SQLITE_NEWER)) {
+        x402_sqlite_refuse(creation->message, creation->path, identity, version);
+        error = X402_ERR_SCHEMA;
+    } else if (code == SQLITE_OK) {
+        code = migrate(db, version);
+    }
+    if (code != SQLITE_OK) {
+        error = refuse(creation, x402_sqlite_reason(db, code));
+    }
+    (void)sqlite3_close(db);
+    return error;
+}
+
+static enum x402_error give(const struct creation *creation, unsigned uid, unsigned gid)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-queue"};
+    char name[4096];
+
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        struct stat status;
+        snprintf(name, sizeof(name), "%s%s", creation->path, suffixes[i]);
+        if (lstat(name, &status) != 0 || status.st_uid == uid) {
+            continue;
+        }
+        if (lchown(name, uid, gid) != 0) {
+            return refuse_errno(creation, errno);
+        }
+    }
+    return X402_OK;
+}
+
+enum x402_error x402_sqlite_create(const char *path, unsigned uid, unsigned gid,
+                                   char message[X402_LEDGER_MESSAGE_MAX])
+{
+    const struct creation creation = {path, message};
+    enum x402_error error;
+    int queue_fd = x402_sqlite_queue_open(path);
+    int number;
+
+    if (queue_fd < 0) {
+        return refuse_errno(&creation, errno);
+    }
+    number = x402_sqlite_queue_enter(queue_fd);
+    if (number != 0) {
+        (void)close(queue_fd);
+        return refuse(&creation, "it is locked by another process");
+    }
+    error = file_make(&creation);
+    if (error == X402_OK) {
+        error = schema_make(&creation);
+    }
+    if (error == X402_OK && uid != (unsigned)-1) {
+        error = give(&creation, uid, gid);
+    }
+    x402_sqlite_queue_leave(queue_fd);
+    (void)close(queue_fd);
+    return error;
+}

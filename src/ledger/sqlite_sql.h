@@ -1,0 +1,148 @@
+/*
+ * Every statement the SQLite backend keeps prepared: X(symbol, text). Parameters are
+ * numbered; the one file that runs a statement says what they are.
+ */
+#ifndef X402_LEDGER_SQLITE_SQL_H
+#define X402_LEDGER_SQLITE_SQL_H
+
+#define X402_SETTLEMENT_COLUMNS                                                        \
+    "p.id, p.delivery, p.money, p.chain_id, t.asset, p.payer, p.payee, p.value, "      \
+    "p.valid_after, p.valid_before, p.nonce, p.signature, "                            \
+    "ifnull(p.transaction_id, 0)"
+
+#define X402_OUTBOX_COLUMNS                                                            \
+    "id, chain_id, signer, nonce, hash, max_fee, max_priority_fee, gas_limit, "        \
+    "submitted_at, replaces_id, block_number, raw"
+
+#define X402_ROWS_QUERY                                                                \
+    "SELECT " X402_SETTLEMENT_COLUMNS ", p.dialect, p.route, p.created_at, "           \
+    "p.updated_at, p.attempts, s.hash, s.block_number, s.gas_used, s.fee, f.reason, "  \
+    "o.hash FROM payment p JOIN token t ON t.id = p.token_id "                         \
+    "LEFT JOIN settled s ON s.payment_id = p.id "                                      \
+    "LEFT JOIN failed f ON f.payment_id = p.id "                                       \
+    "LEFT JOIN outbox o ON o.id = p.transaction_id "                                   \
+    "WHERE p.id BETWEEN ?1 AND ?2 AND (?3 < 0 OR p.delivery = ?3) AND "                \
+    "(?4 < 0 OR p.money = ?4) AND (?5 IS NULL OR p.payer = ?5) ORDER BY p.id "
+
+#define X402_SQLITE_STATEMENTS(X)                                                      \
+    /* transactions */                                                                 \
+    X(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                  \
+    X(BEGIN_READ, "BEGIN")                                                             \
+    X(COMMIT, "COMMIT")                                                                \
+    X(FLOW_READ,                                                                       \
+      "SELECT count, value_before, value_after FROM flow WHERE block = ?1 AND "        \
+      "token_id = ?2 AND delivery = ?3 AND money = ?4 AND event = ?5")                 \
+    X(FLOW_WRITE, "INSERT OR REPLACE INTO flow VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "   \
+                  "?8)")                                                               \
+    /* leases */                                                                       \
+    X(LEASE_READ, "SELECT expires_at, holder FROM lease WHERE id = ?1")                \
+    X(LEASE_TAKE, "INSERT INTO lease (owner, expires_at, holder) VALUES (?1, ?2, ?3)") \
+    X(LEASE_EXTEND, "UPDATE lease SET expires_at = ?2, owner = ?3 WHERE id = ?1")      \
+    X(LEASE_DROP, "DELETE FROM lease WHERE id = ?1 AND holder = ?2")                   \
+    X(LEASE_EXPIRE, "DELETE FROM lease WHERE expires_at <= ?1")                        \
+    X(LEASE_LOST, "SELECT id, token_id, delivery, money, value FROM payment WHERE "    \
+                  "delivery = 0 AND lease_id NOT IN (SELECT id FROM lease) LIMIT ?1")  \
+    /* admission */                                                                    \
+    X(TOKEN_FIND, "SELECT id FROM token WHERE chain_id = ?1 AND asset = ?2")           \
+    X(TOKEN_ADD, "INSERT INTO token (chain_id, asset) VALUES (?1, ?2)")                \
+    X(PAYER_FIND, "SELECT 1 FROM payment WHERE token_id = ?1 AND payer = ?2 LIMIT 1")  \
+    X(PAYERS_ADD, "UPDATE token SET payers = payers + ?2 WHERE id = ?1")               \
+    X(PAYMENT_FIND,                                                                    \
+      "SELECT id, token_id, delivery, money, value, attempt, lease_id, payee FROM "    \
+      "payment WHERE token_id = ?1 AND payer = ?2 AND nonce = ?3")                     \
+    X(PAYMENT_READ, "SELECT id, token_id, delivery, money, value, attempt, "           \
+                    "transaction_id FROM payment WHERE id = ?1")                       \
+    X(PAYMENT_ADD,                                                                     \
+      "INSERT INTO payment (token_id, chain_id, payer, nonce, delivery, money, "       \
+      "value, payee, valid_after, valid_before, signature, dialect, scheme, route, "   \
+      "created_at, updated_at, attempt, attempts, lease_id) VALUES (?1, ?2, ?3, ?4, "  \
+      "?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?16, 1, ?17)")           \
+    X(PAYMENT_PRESENT,                                                                 \
+      "UPDATE payment SET delivery = ?5, money = ?6, value = ?7, payee = ?8, "         \
+      "valid_after = ?9, valid_before = ?10, signature = ?11, dialect = ?12, "         \
+      "scheme = ?13, route = ?14, updated_at = ?15, attempt = ?16, "                   \
+      "attempts = attempts + 1, lease_id = ?17 WHERE id = ?18 AND delivery = ?19 "     \
+      "AND money = ?20")                                                               \
+    X(PAYMENT_MOVE, "UPDATE payment SET delivery = ?2, money = ?3, updated_at = ?4 "   \
+                    "WHERE id = ?1 AND delivery = ?5 AND money = ?6")                  \
+    /* settling */                                                                     \
+    X(SIGNER_READ, "SELECT holder, expires_at, owner FROM signer WHERE chain_id = ?1 " \
+                   "AND signer = ?2")                                                  \
+    X(SIGNER_TAKE, "INSERT OR REPLACE INTO signer VALUES (?1, ?2, ?3, ?4, ?5)")        \
+    X(SIGNER_DROP, "DELETE FROM signer WHERE chain_id = ?1 AND signer = ?2 AND "       \
+                   "holder = ?3")                                                      \
+    X(DUE, "SELECT " X402_SETTLEMENT_COLUMNS " FROM payment p JOIN token t ON t.id = " \
+           "p.token_id WHERE p.money = 1 AND p.chain_id = ?1 ORDER BY "                \
+           "p.valid_before LIMIT ?2")                                                  \
+    X(OUTBOX_NONCE_MAX, "SELECT nonce FROM outbox WHERE chain_id = ?1 AND signer = "   \
+                        "?2 ORDER BY nonce DESC LIMIT 1")                              \
+    X(OUTBOX_NONCE_FIND, "SELECT id FROM outbox WHERE chain_id = ?1 AND signer = ?2 "  \
+                         "AND nonce = ?3 LIMIT 1")                                     \
+    X(OUTBOX_ADD,                                                                      \
+      "INSERT INTO outbox (chain_id, signer, nonce, hash, max_fee, max_priority_fee, " \
+      "gas_limit, submitted_at, replaces_id, open_count, raw) VALUES (?1, ?2, ?3, "    \
+      "?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                                             \
+    X(OUTBOX_PAYMENT_ADD, "INSERT INTO outbox_payment VALUES (?1, ?2)")                \
+    X(OUTBOX_PAYMENT_FIND, "SELECT 1 FROM outbox_payment WHERE transaction_id = ?1 "   \
+                           "AND payment_id = ?2")                                      \
+    X(OUTBOX_KEY, "SELECT chain_id, signer, nonce FROM outbox WHERE id = ?1")          \
+    X(OUTBOX_NEXT,                                                                     \
+      "SELECT " X402_OUTBOX_COLUMNS " FROM outbox WHERE open_count > 0 AND "           \
+      "chain_id = ?1 AND signer = ?2 AND (nonce, id) > (?3, ?4) ORDER BY nonce, id "   \
+      "LIMIT 1")                                                                       \
+    X(OUTBOX_PAYMENTS,                                                                 \
+      "SELECT " X402_SETTLEMENT_COLUMNS " FROM outbox_payment o JOIN payment p ON "    \
+      "p.id = o.payment_id JOIN token t ON t.id = p.token_id WHERE "                   \
+      "o.transaction_id = ?1 ORDER BY o.payment_id LIMIT ?2")                          \
+    X(OUTBOX_BLOCK, "UPDATE outbox SET block_number = ?2 WHERE id = ?1")               \
+    X(OUTBOX_CLOSE_PAYMENT,                                                            \
+      "UPDATE outbox SET open_count = open_count - 1 WHERE id IN (SELECT "             \
+      "transaction_id FROM outbox_payment WHERE payment_id = ?1)")                     \
+    X(PAYMENT_TRANSACTION, "UPDATE payment SET transaction_id = nullif(?2, 0) WHERE "  \
+                           "id = ?1")                                                  \
+    X(SETTLED_ADD, "INSERT INTO settled (payment_id, chain_id, hash, block_number, "   \
+                   "block_hash, gas_used, fee) SELECT id, chain_id, ?2, ?3, ?4, ?5, "  \
+                   "?6 FROM payment WHERE id = ?1")                                    \
+    X(SETTLED_DROP, "DELETE FROM settled WHERE payment_id = ?1")                       \
+    X(SETTLED_FINAL, "UPDATE settled SET final = 1 WHERE payment_id = ?1")             \
+    X(FAILED_ADD, "INSERT INTO failed (payment_id, reason) VALUES (?1, ?2)")           \
+    X(SETTLED_OPEN,                                                                    \
+      "SELECT " X402_SETTLEMENT_COLUMNS " FROM settled s JOIN payment p ON p.id = "    \
+      "s.payment_id JOIN token t ON t.id = p.token_id WHERE s.final = 0 AND "          \
+      "s.chain_id = ?1 AND s.block_number <= ?2 ORDER BY s.block_number, "             \
+      "s.payment_id LIMIT ?3")                                                         \
+    /* housekeeping */                                                                 \
+    X(PRUNE_FIND,                                                                      \
+      "SELECT id, token_id, delivery, money, value, payer FROM payment WHERE money = " \
+      "6 AND valid_before < ?1 AND updated_at < ?2 AND id < (SELECT max(id) FROM "     \
+      "payment) ORDER BY valid_before LIMIT ?3")                                       \
+    X(PRUNE, "DELETE FROM payment WHERE id = ?1")                                      \
+    /* reading */                                                                      \
+    X(TOKENS, "SELECT id, chain_id, asset, payers FROM token ORDER BY id")             \
+    X(FLOW_SUMS, "SELECT delivery, money, event, count, value_before, value_after "    \
+                 "FROM flow WHERE token_id = ?1")                                      \
+    X(DUE_SINCE, "SELECT min(updated_at) FROM payment WHERE money = 1 AND "            \
+                 "token_id = ?1")                                                      \
+    X(ROWS_UP, X402_ROWS_QUERY)                                                        \
+    X(ROWS_DOWN, X402_ROWS_QUERY "DESC")                                               \
+    X(PAYMENT_LAST, "SELECT ifnull(max(id), 0) FROM payment")                          \
+    X(BLOCK_LAST, "SELECT max(ifnull((SELECT max(block) FROM flow), 0), ifnull(("      \
+                  "SELECT max(id) FROM payment), 0) / 32768)")                         \
+    X(BOOKS_FLOWS,                                                                     \
+      "SELECT token_id, delivery, money, event, count, value_before, value_after "     \
+      "FROM flow WHERE block = ?1")                                                    \
+    X(BOOKS_ROWS,                                                                      \
+      "SELECT p.id, p.token_id, p.delivery, p.money, p.value, "                        \
+      "p.money = 2 AND EXISTS (SELECT 1 FROM outbox_payment o JOIN outbox x ON x.id "  \
+      "= o.transaction_id WHERE o.transaction_id = p.transaction_id AND "              \
+      "o.payment_id = p.id), EXISTS (SELECT 1 FROM settled s WHERE s.payment_id = "    \
+      "p.id), EXISTS (SELECT 1 FROM failed f WHERE f.payment_id = p.id) FROM payment " \
+      "p WHERE p.id BETWEEN ?1 AND ?2")
+
+#define X402_SQLITE_STATEMENT_ENUM(symbol, text) X402_SQL_##symbol,
+enum x402_sqlite_statement {
+    X402_SQLITE_STATEMENTS(X402_SQLITE_STATEMENT_ENUM) X402_SQL_COUNT
+};
+#undef X402_SQLITE_STATEMENT_ENUM
+
+#endif

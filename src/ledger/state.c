@@ -1,0 +1,124 @@
+#include "ledger/state.h"
+
+#include <string.h>
+
+#define NUMBERED(symbol, number, name) [number] = (name),
+static const char *const delivery_names[] = {X402_DELIVERIES(NUMBERED)};
+static const char *const money_names[] = {X402_MONIES(NUMBERED)};
+#undef NUMBERED
+
+struct step {
+    struct x402_state from;
+    enum x402_event event;
+    struct x402_state to;
+};
+
+#define STEP(from_delivery, from_money, event, to_delivery, to_money)                  \
+    {                                                                                  \
+        {X402_DELIVERY_##from_delivery, X402_MONEY_##from_money}, X402_EVENT_##event,  \
+            {X402_DELIVERY_##to_delivery, X402_MONEY_##to_money},                      \
+    }
+
+/* clang-format off: one step a line. */
+static const struct step steps[] = {
+    /* Served on credit of the authorization in hand. */
+    STEP(PENDING, HELD, DELIVERED, DELIVERED, DUE),
+    STEP(PENDING, HELD, VOID, VOID, RELEASED),
+    STEP(PENDING, HELD, LEASE_LOST, ABANDONED, RELEASED),
+    /* A void payment was not charged: the same authorization buys again. */
+    STEP(VOID, RELEASED, PRESENT, PENDING, HELD),
+
+    /* Settled first. What is then not delivered is owed, and may be asked for again;
+     * the money goes its way meanwhile. */
+    STEP(PENDING, SETTLED, DELIVERED, DELIVERED, SETTLED),
+    STEP(PENDING, SETTLED, VOID, OWED, SETTLED),
+    STEP(PENDING, SETTLED, LEASE_LOST, OWED, SETTLED),
+    STEP(PENDING, SETTLED, FINAL, PENDING, FINAL),
+    STEP(OWED, SETTLED, PRESENT, PENDING, SETTLED),
+    STEP(OWED, SETTLED, FINAL, OWED, FINAL),
+    STEP(PENDING, FINAL, DELIVERED, DELIVERED, FINAL),
+    STEP(PENDING, FINAL, VOID, OWED, FINAL),
+    STEP(PENDING, FINAL, LEASE_LOST, OWED, FINAL),
+    STEP(OWED, FINAL, PRESENT, PENDING, FINAL),
+
+    /* Collecting what was earned. */
+    STEP(DELIVERED, DUE, SUBMIT, DELIVERED, SUBMITTED),
+    STEP(DELIVERED, DUE, SETTLED, DELIVERED, SETTLED), /* found on the chain */
+    STEP(DELIVERED, DUE, FAILED, DELIVERED, FAILED),
+    STEP(DELIVERED, SUBMITTED, SUBMIT, DELIVERED, SUBMITTED), /* a replacement */
+    STEP(DELIVERED, SUBMITTED, SETTLED, DELIVERED, SETTLED),
+    STEP(DELIVERED, SUBMITTED, FAILED, DELIVERED, FAILED),
+    STEP(DELIVERED, SUBMITTED, UNSETTLED, DELIVERED, DUE),
+    STEP(DELIVERED, SETTLED, FINAL, DELIVERED, FINAL),
+    STEP(DELIVERED, SETTLED, UNSETTLED, DELIVERED, DUE), /* a reorganization */
+};
+/* clang-format on */
+
+#define STEPS_COUNT (sizeof(steps) / sizeof(steps[0]))
+
+const char *x402_delivery_name(enum x402_delivery delivery)
+{
+    return (unsigned)delivery < X402_DELIVERY_COUNT ? delivery_names[delivery] : "?";
+}
+
+const char *x402_money_name(enum x402_money money)
+{
+    return (unsigned)money < X402_MONEY_COUNT ? money_names[money] : "?";
+}
+
+bool x402_delivery_named(enum x402_delivery *out, const char *name)
+{
+    for (int i = 0; i < X402_DELIVERY_COUNT; i++) {
+        if (strcmp(delivery_names[i], name) == 0) {
+            *out = (enum x402_delivery)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool x402_money_named(enum x402_money *out, const char *name)
+{
+    for (int i = 0; i < X402_MONEY_COUNT; i++) {
+        if (strcmp(money_names[i], name) == 0) {
+            *out = (enum x402_money)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+struct x402_state x402_state_first(void)
+{
+    return (struct x402_state){X402_DELIVERY_PENDING, X402_MONEY_HELD};
+}
+
+bool x402_state_next(struct x402_state *out, struct x402_state state,
+                     enum x402_event event)
+{
+    for (size_t i = 0; i < STEPS_COUNT; i++) {
+        const struct step *step = &steps[i];
+        if (step->event == event && step->from.delivery == state.delivery &&
+            step->from.money == state.money) {
+            *out = step->to;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum x402_admission x402_state_admission(struct x402_state state)
+{
+    struct x402_state next;
+
+    if (x402_state_next(&next, state, X402_EVENT_PRESENT)) {
+        return X402_ADMISSION_NEW;
+    }
+    if (state.delivery == X402_DELIVERY_PENDING) {
+        return X402_ADMISSION_IN_PROGRESS;
+    }
+    if (state.delivery == X402_DELIVERY_ABANDONED) {
+        return X402_ADMISSION_ABANDONED;
+    }
+    return X402_ADMISSION_REPEATED;
+}
