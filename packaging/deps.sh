@@ -74,8 +74,7 @@ install_npm() {
     echo "$wanted" > $stamp
 }
 
-mkdir -p build
-exec 9> build/.deps.lock # one at a time: two would take node_modules from each other
+exec 9< package-lock.json # one at a time: two would take node_modules from each other
 have_command flock && flock 9
 
 missing=$(missing_packages "$@")

@@ -21,7 +21,7 @@ const DEFAULTS = {
   locations: '', server: '', http: '', main: '',
   /** What is sold, and how; each line is left out when null. */
   payTo: PAYEE, accept: 'base-sepolia', price: null, settle: null, rate: 'off',
-  window: null, publicUrl: null, ledger: true,
+  refusalRate: 'off', window: null, publicUrl: null, ledger: true,
   /** More for the first listen: reuseport spreads connections evenly over workers. */
   listen: '',
   workers: 1, logLevel: 'info', accessLog: null, module: true,
@@ -34,7 +34,8 @@ function configuration(gateway) {
   const products = [
     o.ledger ? line('x402_ledger', gateway.ledger) : '',
     line('x402_pay_to', o.payTo), line('x402_accept', o.accept), line('x402_price', o.price),
-    line('x402_settle', o.settle), line('x402_rate', o.rate), line('x402_window', o.window),
+    line('x402_settle', o.settle), line('x402_rate', o.rate),
+    line('x402_refusal_rate', o.refusalRate), line('x402_window', o.window),
     line('x402_public_url', o.publicUrl),
   ].join('');
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']

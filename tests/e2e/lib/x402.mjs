@@ -19,8 +19,8 @@ export async function x402Output(args, options) {
 
 /** The payments in a gateway's ledger, as `x402 payments --json` lists them. */
 export async function payments(gateway, ...args) {
-  const text = await x402Output(['payments', '--data', gateway.data, '--json', ...args], { gateway });
-  return rows(text);
+  const all = ['payments', '--data', gateway.data, '--json', ...args];
+  return JSON.parse(await x402Output(all, { gateway }));
 }
 
 /** `x402 stats --json` of a gateway's ledger. */
@@ -32,14 +32,4 @@ export async function stats(gateway) {
 export function checkBooks(gateway, chain) {
   const rpc = chain ? ['--rpc', `base-sepolia=${chain.url}`] : [];
   return x402Output(['check', '--data', gateway.data, '--books', ...rpc], { gateway });
-}
-
-/** One JSON document, or one a line. */
-function rows(text) {
-  try {
-    const value = JSON.parse(text);
-    return Array.isArray(value) ? value : value.payments ?? [value];
-  } catch {
-    return text.split('\n').filter(Boolean).map((row) => JSON.parse(row));
-  }
 }
