@@ -184,6 +184,7 @@ static void put_proxy(FILE *out, const struct x402_serve *serve,
         "        # a broken idle connection.\n"
         "        proxy_buffering off;\n"
         "        proxy_buffer_size 16k;\n"
+        "        proxy_buffers 8 16k;\n"
         "        proxy_next_upstream error;\n"
         "        proxy_connect_timeout 5s;\n"
         "        proxy_read_timeout 300s;\n",
@@ -287,7 +288,14 @@ static void put_server(FILE *out, const struct x402_serve *serve,
     x402_endpoint_encode(listen, &serve->listen, false);
     fprintf(out, "    server {\n        listen %s;\n\n", listen);
     put_proxy(out, serve, place);
-    fputs("\n        location /", out);
+    fputs("\n        # Java servers read \"/..;/\" as \"/../\", which would lead out "
+          "of a "
+          "free path.\n"
+          "        if ($uri ~ \"/\\.\\.?;\") {\n"
+          "            return 400;\n"
+          "        }\n"
+          "\n        location /",
+          out);
     put_price(out, serve, serve->micro_usd);
     if (serve->rules_count > 0)
         fputs("\n        # Paths with a price of their own, and all below them; the "
