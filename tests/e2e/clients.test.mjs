@@ -14,7 +14,7 @@ import { ROOT, run } from './lib/process.mjs';
 import { startServices } from './lib/services.mjs';
 import { settleOnce, settlerKey } from './lib/settler.mjs';
 import { keyFile, newAccount, receiptOf } from './lib/wallet.mjs';
-import { checkBooks, payments } from './lib/x402.mjs';
+import { checkBooks, delivered, payments } from './lib/x402.mjs';
 
 const PRICE = 500n; // $0.0005
 
@@ -81,6 +81,7 @@ describe('a paid call', () => {
   /** Settles, and checks that exactly `calls` prices moved and that the ledger says how. */
   async function settlesExactly({ payer, payerHad, payeeHad }, calls) {
     const value = PRICE * BigInt(calls);
+    await delivered(gateway, payer.address, calls);
     assert.equal(await chain.balance(payer.address), payerHad, 'moved before settlement');
     await settleOnce(gateway, chain, settler);
     assert.equal(await chain.balance(payer.address), payerHad - value);

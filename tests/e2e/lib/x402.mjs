@@ -1,7 +1,7 @@
 // The command line under test: build/…/x402.
 
 import path from 'node:path';
-import { BUILD, run } from './process.mjs';
+import { BUILD, run, waitFor } from './process.mjs';
 
 export const X402 = path.join(BUILD, 'x402');
 
@@ -21,6 +21,14 @@ export async function x402Output(args, options) {
 export async function payments(gateway, ...args) {
   const all = ['payments', '--data', gateway.data, '--json', ...args];
   return JSON.parse(await x402Output(all, { gateway }));
+}
+
+/** Waits until `count` calls of a payer are delivered: answers do not wait for the ledger. */
+export function delivered(gateway, payer, count) {
+  return waitFor(async () => {
+    const rows = await payments(gateway, '--payer', payer, '--status', 'delivered');
+    return rows.length === count;
+  }, `${count} delivered payments`);
 }
 
 /** `x402 stats --json` of a gateway's ledger. */
