@@ -83,10 +83,20 @@ static void put_files(FILE *out, const struct x402_serve_place *place)
     fputc('\n', out);
 }
 
+static void encode_rate(char *out, size_t out_max, const struct x402_rate *rate)
+{
+    if (rate->count == 0)
+        snprintf(out, out_max, "off");
+    else
+        snprintf(out, out_max, "%ur/%s", rate->count,
+                 rate->period_milliseconds == 1000 ? "s" : "m");
+}
+
 static void put_sale(FILE *out, const struct x402_serve *serve,
                      const struct x402_serve_place *place)
 {
-    char payee[X402_ADDRESS_TEXT_SIZE], caip2[X402_CAIP2_TEXT_SIZE];
+    char payee[X402_ADDRESS_TEXT_SIZE], caip2[X402_CAIP2_TEXT_SIZE], rate[32];
+    encode_rate(rate, sizeof rate, &serve->rate);
     x402_address_encode(payee, serve->pay_to20);
     x402_caip2_encode(caip2, serve->network.chain_id);
     const char *name = serve->network.name[0] ? serve->network.name : caip2;
@@ -263,22 +273,23 @@ static void put_rule(FILE *out, const struct x402_serve *serve,
 
 static void put_own_pages(FILE *out)
 {
-    fputs("\n        # The gateway's own pages.\n"
-          "        location = /x402/health {\n"
-          "            x402_price off;\n"
-          "            default_type application/json;\n"
-          "            add_header Cache-Control no-store;\n"
-          "            return 200 '{\"status\":\"ok\"}\\n';\n"
-          "        }\n"
-          "        location = /x402/stats {\n"
-          "            x402_price off;\n"
-          "            x402_stats;\n"
-          "        }\n"
-          "        location ^~ /x402/ {\n"
-          "            x402_price off;\n"
-          "            return 404;\n"
-          "        }\n",
-          out);
+    fputs(
+        "\n        # The gateway's own pages.\n"
+        "        location = /x402/health {\n"
+        "            x402_price off;\n"
+        "            default_type application/json;\n"
+        "            add_header Cache-Control no-store;\n"
+        "            return 200 '{\"status\":\"ok\"}\\n';\n"
+        "        }\n"
+        "        location = /x402/stats {\n"
+        "            x402_price off;\n"
+        "            x402_stats; # sums for all; for few: allow 127.0.0.1; deny all;\n"
+        "        }\n"
+        "        location ^~ /x402/ {\n"
+        "            x402_price off;\n"
+        "            return 404;\n"
+        "        }\n",
+        out);
 }
 
 static void put_server(FILE *out, const struct x402_serve *serve,

@@ -374,10 +374,11 @@ static bool decode_limits(struct x402_serve *out, const struct x402_serve_flags 
     const char *why = NULL;
     uint64_t number;
     const char *rate = flags->rate ? flags->rate : "60r/m";
-    if (x402_rate_decode(&out->rate, &why, x402_slice_of(rate)) != X402_OK) {
+    bool off = strcmp(rate, "off") == 0; /* count 0: no limit */
+    if (!off && x402_rate_decode(&out->rate, &why, x402_slice_of(rate)) != X402_OK) {
         x402_cli_usage_error(COMMAND,
                              "--rate: '%s': %s: write how many calls a payer may make, "
-                             "like 60r/m or 5r/s",
+                             "like 60r/m or 5r/s, or off",
                              rate, why ? why : "not a rate");
         return false;
     }
