@@ -137,7 +137,7 @@ static int list_once(struct listing *listing)
     bool fine = x402_rows_read(&rows, COMMAND, listing->ledger, &listing->filter);
     if (fine)
         print_rows(listing, &rows);
-    if (fine && !listing->json && rows.count == listing->filter.limit)
+    if (fine && rows.count == listing->filter.limit)
         x402_cli_note(COMMAND, "there may be more: --limit N shows more than %zu",
                       rows.count);
     x402_rows_release(&rows);

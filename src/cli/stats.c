@@ -117,24 +117,19 @@ static void print_count(const char *name, const struct x402_count *count,
            x402_cli_style(stdout, X402_STYLE_PLAIN));
 }
 
-static void print_age(int64_t seconds)
-{
-    if (seconds < 120)
-        printf("%lld s", (long long)seconds);
-    else if (seconds < 7200)
-        printf("%lld min", (long long)seconds / 60);
-    else
-        printf("%lld h", (long long)seconds / 3600);
-}
-
 static void print_oldest_due(const struct x402_totals *totals)
 {
+    char text[32];
+    int64_t age = x402_clock_seconds() - totals->oldest_due_seconds;
     if (totals->oldest_due_seconds == 0)
         return;
-    fputs("  oldest due         ", stdout);
-    int64_t age = x402_clock_seconds() - totals->oldest_due_seconds;
-    print_age(age > 0 ? age : 0);
-    putchar('\n');
+    if (age < 120)
+        snprintf(text, sizeof text, "%lld s", (long long)(age > 0 ? age : 0));
+    else if (age < 7200)
+        snprintf(text, sizeof text, "%lld min", (long long)age / 60);
+    else
+        snprintf(text, sizeof text, "%lld h", (long long)age / 3600);
+    printf("  %-12s%12s\n", "oldest due", text);
 }
 
 static void print_table(const struct x402_totals *totals)
