@@ -232,16 +232,25 @@ uint64_t x402_plan_nonce(const struct x402_nonces *nonces)
     return nonces->chain_latest > nonce ? nonces->chain_latest : nonce;
 }
 
+static bool is_live(const struct x402_nonces *nonces, uint64_t nonce)
+{
+    for (size_t i = 0; i < nonces->live_count; i++) {
+        if (nonces->live[i] == nonce)
+            return true;
+    }
+    return false;
+}
+
 bool x402_plan_gap(uint64_t *out_nonce, const struct x402_nonces *nonces)
 {
-    uint64_t next = nonces->chain_latest;
+    uint64_t next = nonces->chain_pending;
 
-    if (nonces->chain_pending > next || next >= nonces->stored_next)
-        return false; /* something is pending, or nothing of ours was signed for it */
-    for (size_t i = 0; i < nonces->live_count; i++) {
-        if (nonces->live[i] == next)
-            return false;
-    }
+    if (nonces->chain_latest > next)
+        next = nonces->chain_latest;
+    while (next < nonces->stored_next && is_live(nonces, next))
+        next++;
+    if (next >= nonces->stored_next)
+        return false;
     *out_nonce = next;
     return true;
 }

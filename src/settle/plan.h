@@ -94,7 +94,7 @@ enum x402_action x402_plan(enum x402_money money, enum x402_sight sight,
                            enum x402_revert why);
 
 /* How often USED_UNTRACED must be seen before it is believed. */
-#define X402_UNTRACED_MAX 4
+#define X402_UNTRACED_MAX 3
 
 /*
  * Milliseconds until a due payment is tried again after its `tries`th refusal in a row
@@ -152,9 +152,9 @@ struct x402_nonces {
 uint64_t x402_plan_nonce(const struct x402_nonces *nonces);
 
 /*
- * Whether the chain waits for a nonce nothing of ours is awaited for: what was sent
- * with it is gone (a chain that went back or began anew). *out_nonce is that nonce.
- * Believe it only when it stays so for a while: a node behind the others says so too.
+ * Whether the chain is behind: there is a nonce below those stored that it has not
+ * seen, and nothing of ours is awaited for it. *out_nonce is the first. Believe it only
+ * when it stays so for a while: a node that lags the others says so too.
  */
 bool x402_plan_gap(uint64_t *out_nonce, const struct x402_nonces *nonces);
 

@@ -2,6 +2,8 @@
 
 #include "evm/abi.h"
 
+#include <x402/money.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +43,22 @@ bool x402_json_quantity(uint64_t *out, const json_t *value)
     for (size_t i = 0; i < 8; i++)
         number = number << 8 | bytes[i];
     *out = number;
+    return true;
+}
+
+bool x402_json_amount(uint64_t *out, const json_t *value)
+{
+    struct x402_slice hex;
+
+    if (!hex_text(&hex, value) || hex.size == 0 || hex.size > 64)
+        return false;
+    if (x402_json_quantity(out, value))
+        return true;
+    for (size_t i = 0; i < hex.size; i++) {
+        if (memchr("0123456789abcdefABCDEF", hex.data[i], 22) == NULL)
+            return false;
+    }
+    *out = UINT64_MAX;
     return true;
 }
 
@@ -303,8 +321,9 @@ static bool decode_fee(struct x402_transaction_receipt *out, const json_t *value
     if (l1 != NULL && !json_is_null(l1) && !x402_json_quantity(&l1_fee, l1))
         return false;
     if (__builtin_mul_overflow(out->gas_used, price, &out->fee_wei) ||
-        __builtin_add_overflow(out->fee_wei, l1_fee, &out->fee_wei))
-        out->fee_wei = UINT64_MAX;
+        __builtin_add_overflow(out->fee_wei, l1_fee, &out->fee_wei) ||
+        out->fee_wei > X402_VALUE_MAX)
+        out->fee_wei = X402_VALUE_MAX;
     return true;
 }
 

@@ -47,6 +47,8 @@ bool x402_rpc_reverted(const struct x402_rpc_reply *reply, char *reason,
 
 /* "0x1f"; at most 64 bits. NULL or another type is false; so is everything below. */
 X402_MUST_USE bool x402_json_quantity(uint64_t *out, const json_t *value);
+/* The same, with more than 64 bits held as UINT64_MAX: a balance. */
+X402_MUST_USE bool x402_json_amount(uint64_t *out, const json_t *value);
 /* "0x" and exactly 2 * size digits. */
 X402_MUST_USE bool x402_json_bytes(uint8_t *out, size_t size, const json_t *value);
 /* "0x" and any even number of digits, at most max bytes. */

@@ -1,0 +1,160 @@
+/* `x402 settle`: the settler, and the options and signals around it. */
+#include "cli/cli.h"
+
+#include "settle/key.h"
+#include "settle/settler.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#define COMMAND "settle"
+
+static const char help[] =
+    "usage: x402 settle --rpc NETWORK=URL --key FILE [--data DIR] [--once]\n"
+    "\n"
+    "Collects what was sold: sends each payment that is due to its chain, reads what\n"
+    "became of it, and records it as settled or failed. Stop it and start it again\n"
+    "whenever you like; nothing is paid twice and nothing is forgotten.\n"
+    "\n"
+    "  --rpc NETWORK=URL  a node of a network; once for each network you sell on.\n"
+    "                     NETWORK is a name like base-sepolia or an id like "
+    "eip155:84532\n"
+    "  --key FILE         the private key that pays for gas, and for nothing else: "
+    "the\n"
+    "                     callers' money goes straight to the payee. The file must be\n"
+    "                     yours alone (mode 0600)\n"
+    "  --data DIR         the gateway's data directory; its ledger is DIR/ledger.db\n"
+    "  --once             settle what is due, wait for it, and end; 0 when nothing is\n"
+    "                     left, 1 when something is\n"
+    "\n"
+    "Make a key, send it a little ETH for gas, and settle on Base Sepolia:\n"
+    "\n"
+    "  x402 wallet new settler.key\n"
+    "  x402 settle --rpc base-sepolia=https://sepolia.base.org --key settler.key\n"
+    "\n"
+    "From cron, every ten minutes (calls must stay valid for longer than that):\n"
+    "\n"
+    "  x402 settle --once --data /var/lib/x402 --rpc base=https://… --key "
+    "settler.key\n";
+
+/* -------------------------------------------------------------------------- signals */
+
+/*
+ * SIGTERM and SIGINT are blocked and taken here, between steps: no step is cut in two,
+ * and a wait ends at once.
+ */
+struct stop {
+    sigset_t signals;
+    bool asked;
+};
+
+static void stop_init(struct stop *stop)
+{
+    stop->asked = false;
+    sigemptyset(&stop->signals);
+    sigaddset(&stop->signals, SIGTERM);
+    sigaddset(&stop->signals, SIGINT);
+    sigprocmask(SIG_BLOCK, &stop->signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static bool stop_wait(void *data, int milliseconds)
+{
+    struct stop *stop = data;
+    struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+
+    if (!stop->asked && sigtimedwait(&stop->signals, NULL, &time) > 0)
+        stop->asked = true;
+    return stop->asked;
+}
+
+static void print_note(void *data, const char *line)
+{
+    (void)data;
+    x402_cli_note(COMMAND, "%s", line);
+}
+
+/* -------------------------------------------------------------------------- options */
+
+static bool take_chains(struct x402_settler_chain *chains, size_t *count,
+                        const struct x402_option_list *list)
+{
+    *count = 0;
+    if (list->count > X402_SETTLER_CHAINS_MAX) {
+        x402_cli_usage_error(COMMAND, "--rpc: at most %d networks",
+                             X402_SETTLER_CHAINS_MAX);
+        return false;
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        struct x402_rpc_option option;
+        const char *why = "";
+        if (x402_cli_rpc_decode(&option, &why, list->items[i]) != X402_OK) {
+            x402_cli_usage_error(COMMAND, "--rpc: %s", why);
+            return false;
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (chains[j].network.chain_id == option.network.chain_id) {
+                x402_cli_usage_error(COMMAND, "--rpc: a network is named twice");
+                return false;
+            }
+        }
+        chains[(*count)++] =
+            (struct x402_settler_chain){.network = option.network, .url = option.url};
+    }
+    return true;
+}
+
+static int run(struct x402_settler_options *options, const char *key_path)
+{
+    char message[X402_KEY_MESSAGE_MAX];
+    uint8_t key32[32];
+    struct stop stop;
+
+    if (x402_key_load(key32, key_path, message) != X402_OK) {
+        x402_cli_error(COMMAND, "--key: %s", message);
+        return X402_EXIT_FAILED;
+    }
+    stop_init(&stop);
+    options->key32 = key32;
+    options->wait = stop_wait;
+    options->note = print_note;
+    options->data = &stop;
+    enum x402_error error = x402_settler_run(options);
+    x402_bytes_wipe(key32, sizeof key32);
+    return error == X402_OK ? X402_EXIT_DONE : X402_EXIT_FAILED;
+}
+
+int x402_cli_settle(int argc, char **argv)
+{
+    static struct x402_settler_chain chains[X402_SETTLER_CHAINS_MAX];
+    static struct x402_option_list rpcs;
+    const char *data = NULL, *key = NULL;
+    char ledger_path[X402_PATH_MAX];
+    bool once = false;
+    const struct x402_option options[] = {
+        {"data", 0, X402_OPTION_TEXT, &data}, {"rpc", 0, X402_OPTION_LIST, &rpcs},
+        {"key", 0, X402_OPTION_TEXT, &key},   {"once", 0, X402_OPTION_FLAG, &once},
+        {NULL, 0, X402_OPTION_FLAG, NULL},
+    };
+    struct x402_arguments arguments = {.help = help, .options = options};
+    enum x402_parsed parsed = x402_cli_parse(&arguments, argc, argv);
+    size_t count;
+
+    if (parsed != X402_PARSED_RUN)
+        return parsed == X402_PARSED_HELP ? X402_EXIT_DONE : X402_EXIT_USAGE;
+    if (rpcs.count == 0)
+        return x402_cli_usage_error(COMMAND, "--rpc NETWORK=URL is missing");
+    if (key == NULL)
+        return x402_cli_usage_error(COMMAND, "--key FILE is missing");
+    if (!take_chains(chains, &count, &rpcs))
+        return X402_EXIT_USAGE;
+    if (!x402_cli_ledger_path(ledger_path, COMMAND, data))
+        return X402_EXIT_FAILED;
+    struct x402_settler_options settler = {.ledger_path = ledger_path,
+                                           .chains = chains,
+                                           .chains_count = count,
+                                           .once = once};
+    return run(&settler, key);
+}

@@ -1,0 +1,87 @@
+#include "settle/ask.h"
+
+#include "settle/fee.h"
+
+static struct x402_rpc_call ask(const char *method, json_t *params)
+{
+    return (struct x402_rpc_call){.method = method, .params = params};
+}
+
+struct x402_rpc_call x402_ask_chain_id(void)
+{
+    return ask("eth_chainId", json_array());
+}
+
+struct x402_rpc_call x402_ask_block(const char *tag)
+{
+    return ask("eth_getBlockByNumber", json_pack("[s, b]", tag, 0));
+}
+
+struct x402_rpc_call x402_ask_nonce(const uint8_t address20[20], const char *tag)
+{
+    return ask("eth_getTransactionCount",
+               json_pack("[o, s]", x402_json_of_bytes(address20, 20), tag));
+}
+
+struct x402_rpc_call x402_ask_balance(const uint8_t address20[20])
+{
+    return ask("eth_getBalance",
+               json_pack("[o, s]", x402_json_of_bytes(address20, 20), "latest"));
+}
+
+struct x402_rpc_call x402_ask_code(const uint8_t address20[20])
+{
+    return ask("eth_getCode",
+               json_pack("[o, s]", x402_json_of_bytes(address20, 20), "latest"));
+}
+
+struct x402_rpc_call x402_ask_fee_history(void)
+{
+    return ask("eth_feeHistory", json_pack("[s, s, [i]]", "0x5", "latest", 50));
+}
+
+struct x402_rpc_call x402_ask_receipt(const uint8_t hash32[32])
+{
+    return ask("eth_getTransactionReceipt",
+               json_pack("[o]", x402_json_of_bytes(hash32, 32)));
+}
+
+struct x402_rpc_call x402_ask_send(const uint8_t *raw, size_t size)
+{
+    return ask("eth_sendRawTransaction",
+               json_pack("[o]", x402_json_of_bytes(raw, size)));
+}
+
+struct x402_rpc_call x402_ask_call(const uint8_t *from20, const uint8_t to20[20],
+                                   const uint8_t *data, size_t size, const char *tag,
+                                   uint64_t block_number)
+{
+    json_t *block = tag ? json_string(tag) : x402_json_of_quantity(block_number);
+    json_t *call = json_pack("{s:o, s:o, s:o}", "to", x402_json_of_bytes(to20, 20),
+                             "data", x402_json_of_bytes(data, size), "gas",
+                             x402_json_of_quantity(X402_GAS_LIMIT));
+
+    if (from20 != NULL && call != NULL &&
+        json_object_set_new(call, "from", x402_json_of_bytes(from20, 20)) != 0) {
+        json_decref(call);
+        call = NULL;
+    }
+    return ask("eth_call", json_pack("[o, o]", call, block));
+}
+
+struct x402_rpc_call x402_ask_logs(const struct x402_log_query *query)
+{
+    json_t *topics =
+        json_pack("[[o, o], o, o]", x402_json_of_bytes(query->events[0], 32),
+                  x402_json_of_bytes(query->events[1], 32),
+                  x402_json_of_bytes(query->second32, 32),
+                  x402_json_of_bytes(query->third32, 32));
+    json_t *filter = json_pack(
+        "{s:o, s:o, s:o, s:o}", "address", x402_json_of_bytes(query->address20, 20),
+        "topics", topics, "fromBlock", x402_json_of_quantity(query->first_block),
+        "toBlock", x402_json_of_quantity(query->last_block));
+    struct x402_rpc_call call = ask("eth_getLogs", json_pack("[o]", filter));
+
+    call.reply_max = X402_RPC_REPLY_LOGS_MAX;
+    return call;
+}

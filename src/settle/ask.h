@@ -1,0 +1,39 @@
+/*
+ * The questions put to a node, one function each. They build a call; x402_rpc_perform
+ * makes it. Without memory a call has no params, and fails there.
+ */
+#ifndef X402_SETTLE_ASK_H
+#define X402_SETTLE_ASK_H
+
+#include "settle/rpc.h"
+
+struct x402_rpc_call x402_ask_chain_id(void);
+/* `tag` is "latest", "pending" or "safe". */
+struct x402_rpc_call x402_ask_block(const char *tag);
+struct x402_rpc_call x402_ask_nonce(const uint8_t address20[20], const char *tag);
+struct x402_rpc_call x402_ask_balance(const uint8_t address20[20]);
+struct x402_rpc_call x402_ask_code(const uint8_t address20[20]);
+/* The last blocks' base fees and median rewards. */
+struct x402_rpc_call x402_ask_fee_history(void);
+struct x402_rpc_call x402_ask_receipt(const uint8_t hash32[32]);
+struct x402_rpc_call x402_ask_send(const uint8_t *raw, size_t size);
+
+/* eth_call; `from` may be NULL. The block is a tag, or a number when tag is NULL. */
+struct x402_rpc_call x402_ask_call(const uint8_t *from20, const uint8_t to20[20],
+                                   const uint8_t *data, size_t size, const char *tag,
+                                   uint64_t block_number);
+
+/*
+ * Logs of a contract in [first, last] whose first topic is one of two and whose second
+ * and third are those given.
+ */
+struct x402_log_query {
+    uint8_t address20[20];
+    uint8_t events[2][32];
+    uint8_t second32[32];
+    uint8_t third32[32];
+    uint64_t first_block, last_block;
+};
+struct x402_rpc_call x402_ask_logs(const struct x402_log_query *query);
+
+#endif

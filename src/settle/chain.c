@@ -1,0 +1,312 @@
+#include "settle/chain.h"
+
+#include "evm/signature.h"
+
+#include <x402/money.h>
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define BACKOFF_MILLISECONDS 1000
+#define BACKOFF_MILLISECONDS_MAX 30000
+
+int64_t x402_chain_milliseconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+bool x402_chain_stopping(const struct x402_chain *chain)
+{
+    return chain->options->wait(chain->options->data, 0);
+}
+
+/* ------------------------------------------------------------------- open and close */
+
+static bool is_stopping(void *chain)
+{
+    return x402_chain_stopping(chain);
+}
+
+bool x402_chain_open(struct x402_chain *chain,
+                     const struct x402_settler_options *options,
+                     const struct x402_settler_chain *which, struct x402_ledger *ledger,
+                     const char *owner)
+{
+    memset(chain, 0, sizeof *chain);
+    chain->options = options;
+    chain->ledger = ledger;
+    chain->network = which->network;
+    chain->owner = owner;
+    chain->policy = x402_fee_policy_of(which->network.chain_id);
+    chain->logs_span = X402_LOGS_SPAN;
+    chain->gap_milliseconds = -1;
+    x402_caip2_encode(chain->name, which->network.chain_id);
+    if (which->network.name[0] != '\0')
+        snprintf(chain->name, sizeof chain->name, "%s", which->network.name);
+    if (x402_key_address(chain->signer20, options->key32) != X402_OK)
+        return false;
+    chain->rpc = x402_rpc_open(which->url, is_stopping, chain);
+    return chain->rpc != NULL;
+}
+
+void x402_chain_close(struct x402_chain *chain)
+{
+    if (chain->leased && x402_ledger_signer_release(
+                             chain->ledger, chain->network.chain_id, chain->signer20))
+        x402_chain_ledger_failed(chain); /* it runs out by itself */
+    x402_flights_release(chain);
+    free(chain->held);
+    chain->held = NULL;
+    x402_rpc_close(chain->rpc);
+    chain->rpc = NULL;
+}
+
+/* --------------------------------------------------------------- asking, and failing
+ */
+
+bool x402_chain_ask(struct x402_chain *chain, struct x402_rpc_call *calls, size_t count)
+{
+    bool fine = true;
+
+    x402_rpc_perform(chain->rpc, calls, count);
+    for (size_t i = 0; i < count; i++)
+        fine = fine && calls[i].reply.status != X402_RPC_FAILED;
+    if (!fine) {
+        chain->failed = true;
+        x402_chain_trouble(chain, "%s", x402_rpc_message(chain->rpc));
+    }
+    return fine;
+}
+
+void x402_chain_nonsense(struct x402_chain *chain, const struct x402_rpc_call *call)
+{
+    bool refused = call->reply.status == X402_RPC_ERROR;
+
+    chain->failed = true;
+    x402_chain_trouble(chain, "node %s does not answer %s: %s",
+                       x402_rpc_origin(chain->rpc), call->method,
+                       refused ? call->reply.message : "the reply makes no sense");
+}
+
+void x402_chain_ledger_failed(struct x402_chain *chain)
+{
+    chain->failed = true;
+    x402_chain_trouble(chain, "ledger: %s", x402_ledger_message(chain->ledger));
+}
+
+/* ------------------------------------------------------------------ right chain, lease
+ */
+
+/* A node of another chain would be told transactions of no use to anybody, or worse. */
+static enum x402_error check_chain_id(struct x402_chain *chain)
+{
+    struct x402_rpc_call call = x402_ask_chain_id();
+    enum x402_error error = X402_ERR_RPC;
+    uint64_t id;
+
+    if (x402_chain_ask(chain, &call, 1)) {
+        if (!x402_json_quantity(&id, call.reply.result)) {
+            x402_chain_nonsense(chain, &call);
+        } else if (id != chain->network.chain_id) {
+            x402_chain_note(chain, "%s: node %s is of chain %" PRIu64 ", not %" PRIu64,
+                            chain->name, x402_rpc_origin(chain->rpc), id,
+                            chain->network.chain_id);
+            error = X402_ERR_NETWORK;
+        } else {
+            chain->checked = true;
+            error = X402_OK;
+        }
+    }
+    x402_rpc_calls_release(&call, 1);
+    return error;
+}
+
+bool x402_chain_hold(struct x402_chain *chain)
+{
+    int64_t now = x402_chain_milliseconds();
+    enum x402_error error;
+
+    if (chain->leased &&
+        now - chain->leased_at_milliseconds < X402_LEASE_RENEW_SECONDS * 1000)
+        return true;
+    error = x402_ledger_signer_acquire(chain->ledger, chain->network.chain_id,
+                                       chain->signer20, chain->owner);
+    chain->leased = error == X402_OK;
+    chain->leased_at_milliseconds = now;
+    if (error == X402_ERR_CONFLICT) {
+        char signer[X402_ADDRESS_TEXT_SIZE];
+        x402_address_encode(signer, chain->signer20);
+        x402_chain_trouble(chain, "another settler works with the key of %s: waiting",
+                           signer);
+    } else if (error != X402_OK) {
+        x402_chain_ledger_failed(chain);
+    }
+    return chain->leased;
+}
+
+/* ----------------------------------------------------------------- what it looks like
+ */
+
+enum { LOOK_BLOCK, LOOK_LATEST, LOOK_PENDING, LOOK_BALANCE, LOOK_FEES, LOOKS };
+
+static bool take_fees(struct x402_chain *chain, const struct x402_rpc_call *call)
+{
+    struct x402_fee_history history = {.base_fee_wei = chain->view.latest.base_fee_wei};
+
+    /* Without a history the block's own base fee and the smallest tip do. */
+    if (call->reply.status == X402_RPC_RESULT &&
+        !x402_fee_history_decode(&history, call->reply.result))
+        return false;
+    chain->view.quoted =
+        x402_fee_quote(&chain->view.fee, &chain->policy, history.base_fee_wei,
+                       history.rewards, history.rewards_count);
+    return true;
+}
+
+static bool take_view(struct x402_chain *chain, const struct x402_rpc_call *calls)
+{
+    struct x402_view *view = &chain->view;
+    size_t wrong = LOOKS;
+
+    if (!take_fees(chain, &calls[LOOK_FEES]))
+        wrong = LOOK_FEES;
+    if (!x402_json_amount(&view->balance_wei, calls[LOOK_BALANCE].reply.result))
+        wrong = LOOK_BALANCE;
+    if (!x402_json_quantity(&view->nonces.chain_pending,
+                            calls[LOOK_PENDING].reply.result))
+        wrong = LOOK_PENDING;
+    if (!x402_json_quantity(&view->nonces.chain_latest,
+                            calls[LOOK_LATEST].reply.result))
+        wrong = LOOK_LATEST;
+    if (!x402_block_decode(&view->latest, calls[LOOK_BLOCK].reply.result))
+        wrong = LOOK_BLOCK;
+    if (wrong != LOOKS)
+        x402_chain_nonsense(chain, &calls[wrong]);
+    return wrong == LOOKS;
+}
+
+static bool look(struct x402_chain *chain)
+{
+    struct x402_rpc_call calls[LOOKS] = {
+        [LOOK_BLOCK] = x402_ask_block("latest"),
+        [LOOK_LATEST] = x402_ask_nonce(chain->signer20, "latest"),
+        [LOOK_PENDING] = x402_ask_nonce(chain->signer20, "pending"),
+        [LOOK_BALANCE] = x402_ask_balance(chain->signer20),
+        [LOOK_FEES] = x402_ask_fee_history(),
+    };
+
+    memset(&chain->view, 0, sizeof chain->view);
+    bool fine = x402_chain_ask(chain, calls, LOOKS) && take_view(chain, calls);
+    x402_rpc_calls_release(calls, LOOKS);
+    return fine;
+}
+
+/* ------------------------------------------------------------------------- one pass */
+
+/* Whether there is anything that needs the node at all. */
+static bool has_work(struct x402_chain *chain)
+{
+    struct x402_settlement one;
+    size_t due = 0, settled = 0;
+    int64_t now = x402_chain_milliseconds();
+    bool check_now = now - chain->finality_milliseconds >= X402_FINALITY_MILLISECONDS;
+
+    if (x402_ledger_due(chain->ledger, chain->network.chain_id, &one, 1, &due) ||
+        (check_now && x402_ledger_settled(chain->ledger, chain->network.chain_id,
+                                          X402_VALUE_MAX, &one, 1, &settled))) {
+        x402_chain_ledger_failed(chain);
+        return false;
+    }
+    return due > 0 || settled > 0 || chain->flights.count > 0;
+}
+
+static void watch_gap(struct x402_chain *chain, const struct x402_nonces *nonces)
+{
+    if (!x402_plan_gap(&chain->gap_nonce, nonces))
+        chain->gap_milliseconds = -1;
+    else if (chain->gap_milliseconds < 0)
+        chain->gap_milliseconds = x402_chain_milliseconds();
+}
+
+/* The nonce the pass begins with, and whether one before it is missing. */
+static bool choose_nonce(struct x402_chain *chain)
+{
+    struct x402_nonces *nonces = &chain->view.nonces;
+    size_t count = chain->flights.count;
+    uint64_t *live = calloc(count + 1, sizeof *live);
+
+    if (live == NULL ||
+        x402_ledger_nonce_next(chain->ledger, &nonces->stored_next,
+                               chain->network.chain_id, chain->signer20)) {
+        x402_chain_ledger_failed(chain);
+        free(live);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++)
+        live[i] = chain->flights.items[i].nonce;
+    nonces->live = live;
+    nonces->live_count = count;
+    chain->next_nonce = x402_plan_nonce(nonces);
+    watch_gap(chain, nonces);
+    nonces->live = NULL; /* of this function only */
+    nonces->live_count = 0;
+    free(live);
+    return true;
+}
+
+static void work(struct x402_chain *chain)
+{
+    if (!x402_flights_load(chain) || !has_work(chain) || !look(chain) ||
+        !choose_nonce(chain))
+        return;
+    x402_flights_resolve(chain);
+    if (x402_chain_stopping(chain) || !x402_flights_load(chain))
+        return;
+    x402_due_send(chain);
+    x402_sent_prune(chain);
+    x402_held_prune(chain);
+    if (!chain->failed && !x402_chain_stopping(chain))
+        x402_finality_check(chain);
+}
+
+static void end_pass(struct x402_chain *chain)
+{
+    int64_t wait = BACKOFF_MILLISECONDS;
+
+    if (!chain->troubled && chain->trouble != NULL) {
+        chain->trouble = NULL;
+        x402_chain_note(chain, "%s: all is well again", chain->name);
+    }
+    chain->failures = chain->failed ? chain->failures + 1 : 0;
+    for (unsigned i = 1; i < chain->failures && wait < BACKOFF_MILLISECONDS_MAX; i++)
+        wait *= 2;
+    wait = wait < BACKOFF_MILLISECONDS_MAX ? wait : BACKOFF_MILLISECONDS_MAX;
+    chain->pass_milliseconds = x402_chain_milliseconds() + (chain->failed ? wait : 0);
+}
+
+enum x402_error x402_chain_pass(struct x402_chain *chain)
+{
+    enum x402_error error = X402_OK;
+
+    chain->troubled = chain->failed = false;
+    chain->moved = chain->under_way = chain->due_left = chain->due_held = 0;
+    if (!chain->checked)
+        error = check_chain_id(chain);
+    if (error == X402_OK && x402_chain_hold(chain))
+        work(chain);
+    end_pass(chain);
+    return error == X402_ERR_NETWORK ? error : X402_OK;
+}
+
+bool x402_chain_is_done(const struct x402_chain *chain)
+{
+    return chain->checked && chain->leased && !chain->failed && chain->under_way == 0 &&
+           chain->due_left == 0 && chain->due_held == 0;
+}

@@ -1,0 +1,319 @@
+/*
+ * One chain of the settler, and the steps of a pass over it. Internal to src/settle.
+ *
+ *   chain.c     open, lease, what the chain looks like now
+ *   flight.c    transactions under way: what the ledger has, what receipts say
+ *   pending.c   those without a receipt: send again, or replace
+ *   send.c      due payments: simulate, sign, store, send
+ *   funds.c     whether one payer's payments can all be paid
+ *   trace.c     who used an authorization
+ *   finality.c  settled payments, once the safe block passed theirs
+ *   held.c      refused payments that wait for their next try
+ *   verdict.c   what is told to the ledger, and to people
+ */
+#ifndef X402_SETTLE_CHAIN_H
+#define X402_SETTLE_CHAIN_H
+
+#include "settle/ask.h"
+#include "settle/fee.h"
+#include "settle/plan.h"
+#include "settle/proof.h"
+#include "settle/settler.h"
+
+/* Transactions of one signer under way at once. */
+#define X402_WINDOW 16
+#define X402_STUCK_SECONDS 30
+#define X402_RESEND_MILLISECONDS 15000
+/* How long something must look gone before it is believed: nodes lag one another. */
+#define X402_BELIEVE_MILLISECONDS 12000
+#define X402_GAP_MILLISECONDS 30000
+#define X402_RECEIPTS_MILLISECONDS 5000
+#define X402_FINALITY_MILLISECONDS 5000
+#define X402_LOOK_UPS_MAX 16 /* a pass */
+#define X402_LOOK_BACK_BLOCKS 50000
+#define X402_LOGS_SPAN 5000 /* blocks a query, halved where a node wants less */
+#define X402_LOGS_SPAN_MIN 100
+#define X402_ROW_PAYMENTS_MAX 512
+#define X402_HELD_MAX 65536
+#define X402_CONTRACTS_MAX 16
+
+/* One signed transaction that may be included yet. */
+struct x402_row {
+    int64_t id;
+    uint64_t nonce;
+    uint8_t hash32[32];
+    struct x402_fee fee;
+    int64_t submitted_at_seconds;
+    uint8_t *raw; /* owned */
+    size_t raw_size;
+};
+
+/* Everything signed for one nonce: a run of rows, and the payments in them. */
+struct x402_flight {
+    uint64_t nonce;
+    struct x402_row *rows; /* oldest first; in x402_flights.rows */
+    size_t rows_count;
+    struct x402_settlement *payments; /* in x402_flights.payments */
+    size_t payments_count;
+};
+
+struct x402_flights {
+    struct x402_row *rows;
+    size_t rows_count, rows_capacity;
+    struct x402_settlement *payments;
+    size_t payments_count, payments_capacity;
+    struct x402_flight *items;
+    size_t count;
+};
+
+/* What is remembered of a nonce under way, from pass to pass. Lost at a restart. */
+struct x402_sent {
+    uint64_t nonce;
+    int64_t row_id;            /* the row sent last */
+    int64_t at_milliseconds;   /* when; -1 never */
+    enum x402_send last;       /* what the node said */
+    int64_t gone_milliseconds; /* since when its nonce looks spent; -1 it does not */
+};
+#define X402_SENT_MAX 1024
+
+/* A payment that was refused and is tried again. Lost at a restart. */
+struct x402_held {
+    int64_t payment_id;
+    int64_t try_at_milliseconds;
+    int64_t until_seconds; /* its validBefore */
+    unsigned tries;
+    unsigned untraced; /* how often it was used by what was not found */
+    enum x402_revert why;
+    bool cost_gas;
+};
+
+/* What the chain looked like at the beginning of a pass. */
+struct x402_view {
+    struct x402_block latest;
+    struct x402_nonces nonces;
+    uint64_t balance_wei;
+    bool quoted; /* the fee is within the policy */
+    struct x402_fee fee;
+};
+
+/* The transaction that used an authorization. */
+struct x402_evidence {
+    uint8_t hash32[32];
+    uint64_t block_number;
+    uint8_t block_hash32[32];
+    bool ours; /* sent by our signer */
+    uint64_t gas_used;
+    uint64_t fee_wei;
+};
+
+/* What was learned of a payment. */
+struct x402_finding {
+    enum x402_sight sight;
+    enum x402_revert why;
+    char reason[X402_REASON_MAX];  /* the contract's words; "" none */
+    struct x402_evidence evidence; /* of PAID and USED_FOR_US */
+    int64_t transaction_id;        /* of the evidence; 0 for none of ours */
+};
+
+struct x402_chain {
+    const struct x402_settler_options *options;
+    struct x402_ledger *ledger; /* the settler's */
+    struct x402_network network;
+    char name[X402_CAIP2_TEXT_SIZE]; /* "base-sepolia" or CAIP-2 */
+    uint8_t signer20[20];
+    const char *owner;
+    struct x402_rpc *rpc;
+    struct x402_fee_policy policy;
+
+    bool checked; /* the node is of this chain */
+    bool leased;
+    int64_t leased_at_milliseconds;
+
+    struct x402_view view;
+    struct x402_flights flights;
+    struct x402_sent sent[X402_SENT_MAX];
+    size_t sent_count;
+    struct x402_held *held; /* by payment id */
+    size_t held_count, held_capacity;
+    uint64_t logs_span;
+    uint8_t contracts[X402_CONTRACTS_MAX][20]; /* tokens seen to have code */
+    size_t contracts_count;
+
+    uint8_t receipts_hash32[32]; /* the block receipts were asked at last */
+    int64_t receipts_milliseconds;
+    int64_t finality_milliseconds;
+    int64_t gap_milliseconds; /* since when nonces are missing; -1 none are */
+    uint64_t gap_nonce;
+    uint64_t next_nonce;  /* of the next transaction of this pass */
+    bool pending_refused; /* the node simulates on no "pending" block */
+    char refusal[X402_RPC_ERROR_MESSAGE_MAX]; /* of the transaction refused last */
+
+    const char *trouble;       /* format of what was noted last; NULL: all is well */
+    bool troubled;             /* in this pass */
+    unsigned failures;         /* passes in a row that failed */
+    int64_t pass_milliseconds; /* when the next one is due */
+
+    /* Of the last pass, for those who wait for the end. */
+    bool failed;      /* the node or the ledger did */
+    size_t moved;     /* verdicts and submissions */
+    size_t under_way; /* transactions awaited */
+    size_t due_left;  /* due and not refused just now: tried again next pass */
+    size_t due_held;  /* due and waiting for their next try */
+};
+
+/* --------------------------------------------------------------------------- chain.c
+ */
+
+X402_MUST_USE bool x402_chain_open(struct x402_chain *chain,
+                                   const struct x402_settler_options *options,
+                                   const struct x402_settler_chain *which,
+                                   struct x402_ledger *ledger, const char *owner);
+void x402_chain_close(struct x402_chain *chain); /* releases the lease */
+
+/* One pass. ERR_NETWORK when the node is of another chain; everything else is noted. */
+X402_MUST_USE enum x402_error x402_chain_pass(struct x402_chain *chain);
+bool x402_chain_is_done(const struct x402_chain *chain); /* nothing due or under way */
+
+/* True when the signer's lease is ours; renews it. Call before anything is signed. */
+bool x402_chain_hold(struct x402_chain *chain);
+bool x402_chain_stopping(const struct x402_chain *chain);
+int64_t x402_chain_milliseconds(void); /* of a clock that never jumps */
+
+/* Makes calls; false, and the pass has failed, when one got no answer at all. */
+bool x402_chain_ask(struct x402_chain *chain, struct x402_rpc_call *calls,
+                    size_t count);
+/* The node answered, and refused or answered nonsense: the pass has failed. */
+void x402_chain_nonsense(struct x402_chain *chain, const struct x402_rpc_call *call);
+/* The ledger did not do as asked: the pass has failed. */
+void x402_chain_ledger_failed(struct x402_chain *chain);
+
+/* -------------------------------------------------------------------------- flight.c
+ */
+
+X402_MUST_USE bool x402_flights_load(struct x402_chain *chain);
+void x402_flights_release(struct x402_chain *chain);
+void x402_flights_resolve(struct x402_chain *chain);
+
+/* The row's raw bytes again, for one that is not under way any more. Free *raw. */
+X402_MUST_USE bool x402_row_find(struct x402_chain *chain, struct x402_row *out,
+                                 int64_t transaction_id);
+
+/* ------------------------------------------------------------------------- pending.c
+ */
+
+/* Sends what has to be sent (again) and replaces what is stuck. `absent` per flight:
+ * all its receipts were asked for, and there are none. */
+void x402_pending_push(struct x402_chain *chain, const bool *absent);
+
+/* Sends stored rows and remembers what the node said. */
+void x402_rows_send(struct x402_chain *chain, const struct x402_row *const *rows,
+                    size_t count);
+
+/*
+ * Signs a transfer with a nonce and stores it: after X402_OK it must be sent. ERR_KEY,
+ * ERR_CONFLICT (somebody else took the payment), ERR_LEDGER (perhaps stored).
+ * Release *out by x402_row_release.
+ */
+X402_MUST_USE enum x402_error x402_row_store(struct x402_chain *chain,
+                                             struct x402_row *out,
+                                             const struct x402_settlement *payment,
+                                             uint64_t nonce, const struct x402_fee *fee,
+                                             int64_t replaces_id);
+void x402_row_release(struct x402_row *row);
+
+/* Memory of a nonce; made when new. NULL when there is no room. */
+struct x402_sent *x402_sent_of(struct x402_chain *chain, uint64_t nonce);
+void x402_sent_prune(struct x402_chain *chain);
+
+/* ------------------------------------------------------------------- send.c, funds.c
+ */
+
+void x402_due_send(struct x402_chain *chain);
+
+/* One due payment on its way through a pass. */
+struct x402_candidate {
+    struct x402_settlement payment;
+    struct x402_finding finding;
+};
+
+/* Simulates transfers; at a block's number, or before the next block when tag says so.
+ */
+struct x402_rpc_call x402_ask_transfer(const struct x402_chain *chain,
+                                       const struct x402_settlement *payment,
+                                       const char *tag, uint64_t block_number);
+/* PASSES, REFUSED with why and reason, or UNKNOWN. */
+void x402_finding_of_call(struct x402_finding *out, const struct x402_rpc_call *call);
+
+/* Refuses, for funds, what passed alone and cannot be paid beside the payer's others.
+ */
+void x402_funds_check(struct x402_chain *chain, struct x402_candidate *candidates,
+                      size_t count);
+
+/* --------------------------------------------------------------------------- trace.c
+ */
+
+/*
+ * Asks the chain, at its latest block, whether the authorization is used, and by whom.
+ * *out is written for USED_FOR_US. UNKNOWN when the node does not say.
+ */
+enum x402_sight x402_trace(struct x402_chain *chain, struct x402_evidence *out,
+                           const struct x402_settlement *payment);
+
+/* ------------------------------------------------------------------------ finality.c
+ */
+
+void x402_finality_check(struct x402_chain *chain);
+
+/* ---------------------------------------------------------------------------- held.c
+ */
+
+struct x402_held *x402_held_find(struct x402_chain *chain, int64_t payment_id);
+/* Found or made; NULL without memory. */
+struct x402_held *x402_held_of(struct x402_chain *chain,
+                               const struct x402_settlement *payment);
+void x402_held_drop(struct x402_chain *chain, int64_t payment_id);
+/* Another refusal: when to try again. Notes it when the reason is a new one. */
+void x402_held_refuse(struct x402_chain *chain, const struct x402_settlement *payment,
+                      enum x402_revert why, const char *reason, bool cost_gas);
+void x402_held_prune(struct x402_chain *chain);
+
+/* ------------------------------------------------------------------------- verdict.c
+ */
+
+/* A line of the log. */
+__attribute__((format(printf, 2, 3))) void x402_chain_note(struct x402_chain *chain,
+                                                           const char *format, ...);
+/*
+ * A condition that lasts: noted when it is another one than before. The format is the
+ * condition; what is put into it may differ from pass to pass. The first one of a pass
+ * counts.
+ */
+__attribute__((format(printf, 2, 3))) void x402_chain_trouble(struct x402_chain *chain,
+                                                              const char *format, ...);
+
+/* Each tells the ledger one verdict and notes it. False when the ledger did not take
+ * it.
+ */
+bool x402_verdict_settled(struct x402_chain *chain,
+                          const struct x402_settlement *payment,
+                          const struct x402_evidence *evidence, int64_t transaction_id);
+bool x402_verdict_failed(struct x402_chain *chain,
+                         const struct x402_settlement *payment, const char *code,
+                         const char *reason);
+bool x402_verdict_unsettled(struct x402_chain *chain,
+                            const struct x402_settlement *payment, const char *reason);
+
+/*
+ * Does what the plan says of a finding, but for sending and making final; looks the
+ * payment up where the plan says so. Returns the action done, or WAIT.
+ */
+enum x402_action x402_chain_act(struct x402_chain *chain,
+                                const struct x402_settlement *payment,
+                                struct x402_finding *finding);
+
+/* "payment 17: 0.001 USDC from 0x…" */
+#define X402_PAYMENT_TEXT_SIZE 200
+void x402_payment_text(char out[X402_PAYMENT_TEXT_SIZE], const struct x402_chain *chain,
+                       const struct x402_settlement *payment);
+
+#endif

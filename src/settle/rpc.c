@@ -1,0 +1,328 @@
+#include "settle/rpc.h"
+
+#include <curl/curl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define CONNECT_MILLISECONDS 5000
+#define POLL_MILLISECONDS 200
+#define STOP_MILLISECONDS 2000 /* what is under way may end by itself this long */
+#define ORIGIN_MAX 300
+
+/* One of the requests under way. */
+struct slot {
+    CURL *easy;
+    struct x402_rpc_call *call; /* NULL: free */
+    uint64_t id;
+    char *request;
+    char *reply;
+    size_t reply_size, reply_capacity, reply_max;
+    bool reply_too_large;
+};
+
+struct x402_rpc {
+    char *url;
+    char origin[ORIGIN_MAX];
+    char message[X402_RPC_MESSAGE_MAX + ORIGIN_MAX + 16];
+    CURLM *multi;
+    struct curl_slist *headers;
+    struct slot slots[X402_RPC_PARALLEL_MAX];
+    uint64_t next_id;
+    bool (*stop)(void *data);
+    void *stop_data;
+};
+
+static int64_t now_milliseconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+__attribute__((format(printf, 2, 3))) static void say(struct x402_rpc *rpc,
+                                                      const char *format, ...)
+{
+    char why[X402_RPC_MESSAGE_MAX];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(why, sizeof why, format, arguments);
+    va_end(arguments);
+    snprintf(rpc->message, sizeof rpc->message, "node %s: %s", rpc->origin, why);
+}
+
+/* ------------------------------------------------------------------- open and close */
+
+/* An API key stands in the path, the query or the user: none of it may be shown. */
+static void take_origin(char out[ORIGIN_MAX], const char *url)
+{
+    const char *host = strstr(url, "://");
+    size_t scheme_size = host ? (size_t)(host - url) + 3 : 0;
+
+    host = url + scheme_size;
+    size_t size = strcspn(host, "/?#");
+    for (size_t i = 0; i < size; i++) {
+        if (host[i] == '@') {
+            host += i + 1;
+            size -= i + 1;
+            i = (size_t)-1; /* the last one counts */
+        }
+    }
+    snprintf(out, ORIGIN_MAX, "%.*s%.*s", (int)(scheme_size & 0xff), url,
+             (int)(size < 256 ? size : 256), host);
+}
+
+static bool open_handles(struct x402_rpc *rpc)
+{
+    rpc->multi = curl_multi_init();
+    rpc->headers = curl_slist_append(NULL, "Content-Type: application/json");
+    for (size_t i = 0; i < X402_RPC_PARALLEL_MAX; i++) {
+        rpc->slots[i].easy = curl_easy_init();
+        if (rpc->slots[i].easy == NULL)
+            return false;
+    }
+    return rpc->multi != NULL && rpc->headers != NULL && rpc->url != NULL;
+}
+
+struct x402_rpc *x402_rpc_open(const char *url, bool (*stop)(void *data), void *data)
+{
+    struct x402_rpc *rpc = calloc(1, sizeof *rpc);
+
+    if (rpc == NULL)
+        return NULL;
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    rpc->url = strdup(url);
+    rpc->stop = stop;
+    rpc->stop_data = data;
+    rpc->next_id = 1;
+    take_origin(rpc->origin, url);
+    if (open_handles(rpc))
+        return rpc;
+    x402_rpc_close(rpc);
+    return NULL;
+}
+
+void x402_rpc_close(struct x402_rpc *rpc)
+{
+    if (rpc == NULL)
+        return;
+    for (size_t i = 0; i < X402_RPC_PARALLEL_MAX; i++)
+        curl_easy_cleanup(rpc->slots[i].easy);
+    curl_multi_cleanup(rpc->multi);
+    curl_slist_free_all(rpc->headers);
+    free(rpc->url);
+    free(rpc);
+    curl_global_cleanup();
+}
+
+const char *x402_rpc_origin(const struct x402_rpc *rpc)
+{
+    return rpc->origin;
+}
+
+const char *x402_rpc_message(const struct x402_rpc *rpc)
+{
+    return rpc->message;
+}
+
+/* ------------------------------------------------------------------------- one call */
+
+static size_t take_reply(char *data, size_t one, size_t size, void *user)
+{
+    struct slot *slot = user;
+
+    size *= one;
+    if (size > slot->reply_max - slot->reply_size) {
+        slot->reply_too_large = true;
+        return 0; /* ends the transfer */
+    }
+    if (slot->reply_size + size > slot->reply_capacity) {
+        size_t capacity = 2 * (slot->reply_size + size);
+        char *larger = realloc(slot->reply, capacity);
+        if (larger == NULL)
+            return 0;
+        slot->reply = larger;
+        slot->reply_capacity = capacity;
+    }
+    memcpy(slot->reply + slot->reply_size, data, size);
+    slot->reply_size += size;
+    return size;
+}
+
+static char *encode_request(const struct x402_rpc_call *call, uint64_t id)
+{
+    json_t *body =
+        json_pack("{s:s, s:I, s:s, s:O}", "jsonrpc", "2.0", "id", (json_int_t)id,
+                  "method", call->method, "params", call->params);
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+
+    json_decref(body);
+    return text;
+}
+
+/* No redirect, no other protocol, no answer that grows: see the header. */
+static void set_options(struct x402_rpc *rpc, struct slot *slot)
+{
+    CURL *easy = slot->easy;
+
+    curl_easy_reset(easy);
+    curl_easy_setopt(easy, CURLOPT_URL, rpc->url);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MILLISECONDS);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)X402_RPC_TIMEOUT_MILLISECONDS);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "x402");
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, rpc->headers);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, slot->request);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_reply);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, slot);
+}
+
+static bool start(struct x402_rpc *rpc, struct slot *slot, struct x402_rpc_call *call)
+{
+    slot->call = call;
+    slot->id = rpc->next_id++;
+    slot->reply_size = 0;
+    slot->reply_max = call->reply_max ? call->reply_max : X402_RPC_REPLY_MAX;
+    slot->reply_too_large = false;
+    slot->request = call->params ? encode_request(call, slot->id) : NULL;
+    if (slot->request == NULL) {
+        say(rpc, "%s: no memory", call->method);
+        slot->call = NULL;
+        return false;
+    }
+    set_options(rpc, slot);
+    if (curl_multi_add_handle(rpc->multi, slot->easy) == CURLM_OK)
+        return true;
+    say(rpc, "%s: cannot start the request", call->method);
+    free(slot->request);
+    slot->request = NULL;
+    slot->call = NULL;
+    return false;
+}
+
+static void release(struct x402_rpc *rpc, struct slot *slot)
+{
+    curl_multi_remove_handle(rpc->multi, slot->easy);
+    free(slot->request);
+    free(slot->reply);
+    slot->request = slot->reply = NULL;
+    slot->reply_size = slot->reply_capacity = 0;
+    slot->call = NULL;
+}
+
+static void finish(struct x402_rpc *rpc, struct slot *slot, CURLcode code)
+{
+    struct x402_rpc_call *call = slot->call;
+    long status = 0;
+
+    curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (slot->reply_too_large)
+        say(rpc, "%s: the reply is larger than %zu bytes", call->method,
+            slot->reply_max);
+    else if (code != CURLE_OK)
+        say(rpc, "%s: %s", call->method, curl_easy_strerror(code));
+    else if (status != 200)
+        say(rpc, "%s: HTTP status %ld", call->method, status);
+    else
+        x402_rpc_reply_decode(&call->reply, slot->reply ? slot->reply : "",
+                              slot->reply_size, slot->id);
+    if (code == CURLE_OK && status == 200 && call->reply.status == X402_RPC_FAILED)
+        say(rpc, "%s: the reply is no JSON-RPC answer to the request", call->method);
+    release(rpc, slot);
+}
+
+/* ------------------------------------------------------------------------ all calls */
+
+static size_t start_next(struct x402_rpc *rpc, struct x402_rpc_call *calls,
+                         size_t count, size_t next)
+{
+    for (size_t i = 0; i < X402_RPC_PARALLEL_MAX && next < count; i++) {
+        while (rpc->slots[i].call == NULL && next < count)
+            (void)start(rpc, &rpc->slots[i], &calls[next++]);
+    }
+    return next;
+}
+
+static void finish_done(struct x402_rpc *rpc)
+{
+    CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(rpc->multi, &left)) != NULL) {
+        char *slot = NULL;
+        CURLcode code = message->data.result;
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &slot);
+        finish(rpc, (struct slot *)(void *)slot, code);
+    }
+}
+
+static bool is_busy(const struct x402_rpc *rpc)
+{
+    for (size_t i = 0; i < X402_RPC_PARALLEL_MAX; i++) {
+        if (rpc->slots[i].call != NULL)
+            return true;
+    }
+    return false;
+}
+
+static void cut_off(struct x402_rpc *rpc)
+{
+    for (size_t i = 0; i < X402_RPC_PARALLEL_MAX; i++) {
+        if (rpc->slots[i].call != NULL)
+            release(rpc, &rpc->slots[i]);
+    }
+    say(rpc, "stopped while waiting");
+}
+
+/* Whether it is time to give up because the program stops. */
+static bool must_stop(const struct x402_rpc *rpc, int64_t *stop_at)
+{
+    if (rpc->stop == NULL || !rpc->stop(rpc->stop_data))
+        return false;
+    if (*stop_at == 0)
+        *stop_at = now_milliseconds() + STOP_MILLISECONDS;
+    return now_milliseconds() >= *stop_at;
+}
+
+void x402_rpc_perform(struct x402_rpc *rpc, struct x402_rpc_call *calls, size_t count)
+{
+    int64_t stop_at = 0;
+    size_t next = 0;
+    int running;
+
+    for (size_t i = 0; i < count; i++)
+        memset(&calls[i].reply, 0, sizeof calls[i].reply);
+    while (next < count || is_busy(rpc)) {
+        next = start_next(rpc, calls, count, next);
+        if (curl_multi_perform(rpc->multi, &running) != CURLM_OK)
+            break;
+        finish_done(rpc);
+        if (!is_busy(rpc))
+            continue;
+        if (must_stop(rpc, &stop_at))
+            break;
+        curl_multi_poll(rpc->multi, NULL, 0, POLL_MILLISECONDS, NULL);
+    }
+    if (is_busy(rpc))
+        cut_off(rpc);
+}
+
+void x402_rpc_calls_release(struct x402_rpc_call *calls, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        json_decref(calls[i].params);
+        calls[i].params = NULL;
+        x402_rpc_reply_release(&calls[i].reply);
+    }
+}

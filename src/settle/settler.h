@@ -1,0 +1,44 @@
+/*
+ * The settler: takes due payments, sends each as a transaction, reads what became of it
+ * and says so to the ledger. It may be killed at any instruction: a transaction is in
+ * the ledger before a node hears of it, and whatever was in the ledger is taken up
+ * again at the next start. One thread; the key is borrowed and never copied to a log.
+ */
+#ifndef X402_SETTLE_SETTLER_H
+#define X402_SETTLE_SETTLER_H
+
+#include "ledger/ledger.h"
+
+#include <x402/network.h>
+
+#define X402_SETTLER_CHAINS_MAX 8
+
+struct x402_settler_chain {
+    struct x402_network network; /* of a chain not built in: only chain_id is set */
+    const char *url;             /* of a node; borrowed */
+};
+
+struct x402_settler_options {
+    const char *ledger_path;
+    const struct x402_settler_chain *chains;
+    size_t chains_count; /* 1 to X402_SETTLER_CHAINS_MAX, no chain twice */
+    const uint8_t *key32;
+    bool once; /* end when nothing is due or under way, or nothing moves any more */
+
+    /* Waits; true when it is time to stop. With 0 it only tells. */
+    bool (*wait)(void *data, int milliseconds);
+    /* One event, a line without newline: payments settled, nodes lost and found. */
+    void (*note)(void *data, const char *line);
+    void *data;
+};
+
+/*
+ * Runs until `wait` says stop, or as `once` says. X402_OK: stopped as asked, and with
+ * `once` everything is settled or failed. ERR_LEDGER, ERR_SCHEMA, ERR_KEY: could not
+ * start. ERR_NETWORK: a node is of another chain. ERR_CONFLICT: with `once`, something
+ * is left. What is wrong has been noted.
+ */
+X402_MUST_USE enum x402_error x402_settler_run(
+    const struct x402_settler_options *options);
+
+#endif
