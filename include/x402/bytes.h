@@ -32,7 +32,10 @@ void x402_hex_encode(char *out, const uint8_t *bytes, size_t size);
  */
 X402_MUST_USE bool x402_hex_decode(uint8_t *out, size_t size, struct x402_slice text);
 
-/* Writes X402_BASE64_SIZE(size) characters, padded, no terminating zero. */
+/*
+ * Writes X402_BASE64_SIZE(size) characters, padded, no terminating zero. The bytes may
+ * be the last `size` bytes of that room: they are read before they are overwritten.
+ */
 void x402_base64_encode(char *out, const uint8_t *bytes, size_t size);
 
 /*

@@ -100,8 +100,9 @@ int x402_error_status(enum x402_error error);
 
 /*
  * What is wrong, and where. `field` is the JSON path of the culprit as the caller wrote
- * it ("payload.authorization.nonce"), `expected` what should have stood there. Both are
- * static strings, or NULL when there is nothing to say.
+ * it ("payload.authorization.nonce"), or the header's name when the whole of it is
+ * wrong; `expected` what should have stood there. Both are static strings, or NULL when
+ * there is nothing to say.
  */
 struct x402_problem {
     enum x402_error error;
@@ -115,7 +116,8 @@ struct x402_problem {
 /*
  * Writes the RFC 9457 document of a problem (application/problem+json):
  * {"type":"about:blank","title":…,"status":…,"code":…,"field":…,"expected":…,"detail":…};
- * members that have nothing to say are left out. `detail` may be NULL; it is escaped.
+ * members that have nothing to say are left out. `detail` may be NULL; it is escaped,
+ * and cut where the document would pass X402_PROBLEM_SIZE_MAX.
  *
  * Returns the number of bytes written (no terminating zero), or 0 if out_max is too
  * small. Any thread.

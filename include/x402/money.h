@@ -19,14 +19,19 @@
 X402_MUST_USE enum x402_error x402_usd_decode(uint64_t *out_micro_usd, const char **why,
                                               struct x402_slice text);
 
+/* No token has more decimals. */
+#define X402_DECIMALS_MAX 36
+
 /*
  * Millionths of a dollar as units of a token with `decimals` decimals. X402_ERR_PRICE
- * when it does not come out exactly or passes X402_VALUE_MAX.
+ * when it is zero, does not come out exactly or passes X402_VALUE_MAX, and when
+ * decimals passes X402_DECIMALS_MAX.
  */
 X402_MUST_USE enum x402_error x402_usd_to_atomic(uint64_t *out_atomic,
                                                  uint64_t micro_usd, unsigned decimals);
 
-/* "0.001", "12", "0.0005", zero-terminated: an amount of a token for people to read. */
+/* "0.001", "12", "0.0005", zero-terminated: an amount of a token for people to read.
+ * decimals is at most X402_DECIMALS_MAX. */
 #define X402_AMOUNT_TEXT_SIZE 44
 void x402_amount_encode(char out[X402_AMOUNT_TEXT_SIZE], uint64_t atomic,
                         unsigned decimals);

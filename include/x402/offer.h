@@ -49,7 +49,8 @@ X402_MUST_USE enum x402_error x402_offer_encode(struct x402_offer_text *out,
                                                 char *buffer, size_t buffer_size,
                                                 const struct x402_offer *offer);
 
-/* Longest resource URL that enters an offer, before JSON escaping. */
+/* Longest resource URL that enters an offer, before JSON escaping; a longer one is cut.
+ */
 #define X402_RESOURCE_MAX 4096
 
 /* Sizes that are always enough for one answer, given the URL's size. */

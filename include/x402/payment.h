@@ -58,16 +58,19 @@ struct x402_payment {
 #define X402_PAYMENT_SCRATCH_SIZE(size) ((size) / 4 * 3 + 3)
 
 /*
- * Decodes a payment header: standard base64, JSON of depth at most 8, no duplicate
- * keys, unknown members skipped, exact field formats (reference/protocol: x402 v1 and
- * v2 PaymentPayload; the flat form as the project's description gives it).
+ * Decodes a payment header: standard base64; JSON of depth at most 8, of at most 64
+ * members an object and 512 names and values in all, no duplicate keys at any level,
+ * unknown members checked and skipped; exact field formats (x402 v1 and v2
+ * PaymentPayload; the flat form {signature, nonce, expiry, amount, from}).
  *
- * Out:     *out, only on success; *why, only on failure: field and expectation.
- * In:      text, at most header_max bytes of it; scratch, of
+ * Out:     *out, only on success; *why, only on failure, with field and expectation.
+ * In:      text; header_max, the most bytes of it that are read; scratch, at least
  *          X402_PAYMENT_SCRATCH_SIZE(text.size) bytes, whose content is of no use
- * after. Returns: X402_OK, ERR_HEADER_SIZE, ERR_BASE64, ERR_JSON, ERR_FIELD,
- * ERR_VERSION, or ERR_SCHEME for a well-formed payment of a scheme not known here. Any
- * thread.
+ *          afterwards.
+ * Returns: X402_OK, ERR_HEADER_SIZE, ERR_BASE64, ERR_JSON, ERR_FIELD, ERR_VERSION, or
+ *          ERR_SCHEME for a scheme not known here, whose payload is not looked at.
+ *
+ * Uses about 7 KB of stack. Any thread.
  */
 X402_MUST_USE enum x402_error x402_payment_decode(
     struct x402_payment *out, struct x402_problem *why, enum x402_header header,

@@ -7,8 +7,8 @@
 
 #include <x402/bytes.h>
 
-/* `count` calls in `period_milliseconds`, at most `burst` at once. count 0: no limit.
- */
+/* `count` calls in `period_milliseconds`, at most `burst` at once. count 0: no limit;
+ * burst 0 is taken for 1. */
 struct x402_rate {
     uint32_t count;
     uint32_t period_milliseconds;
@@ -27,8 +27,8 @@ struct x402_bucket {
 X402_MUST_USE enum x402_error x402_rate_decode(struct x402_rate *out, const char **why,
                                                struct x402_slice text);
 
-/* Whether one call would pass now; changes nothing. Otherwise *wait_milliseconds > 0.
- */
+/* Whether one call would pass now; changes nothing. *wait_milliseconds is 0 if it
+ * would, else after how long it will. */
 bool x402_bucket_peek(const struct x402_bucket *bucket, const struct x402_rate *rate,
                       uint64_t now_milliseconds, uint64_t *wait_milliseconds);
 

@@ -136,11 +136,29 @@ static bool take_escape(struct x402_json *json, uint8_t **out)
     return true;
 }
 
-static bool take_character(struct x402_json *json, uint8_t **out)
+/* Moves the characters that stand for themselves; most strings are nothing else. */
+static uint8_t *take_plain(struct x402_json *json, uint8_t *out)
 {
+    const uint8_t *start = json->text + json->at;
+    const uint8_t *end = json->text + json->size;
+    const uint8_t *in = start;
+
+    while (in < end && *in >= 0x20 && *in < 0x80 && *in != '"' && *in != '\\')
+        in++;
+    size_t size = (size_t)(in - start);
+    if (out != start)
+        memmove(out, start, size);
+    json->at += size;
+    return out + size;
+}
+
+static bool take_unusual(struct x402_json *json, uint8_t **out)
+{
+    if (take(json, '\\'))
+        return take_escape(json, out);
+
     const uint8_t *in = json->text + json->at;
     size_t size = x402_utf8_sequence_size(in, json->size - json->at);
-
     if (size == 0)
         return fail(json, "valid UTF-8");
     if (in[0] < 0x20)
@@ -160,18 +178,18 @@ static bool parse_string(struct x402_json *json)
 
     if (token == NULL)
         return too_many(json);
-    while (json->at < json->size) {
-        if (take(json, '"')) {
-            token->start = (uint32_t)(start - json->text);
-            token->size = (uint32_t)(out - start);
-            return true;
-        }
-        bool good =
-            take(json, '\\') ? take_escape(json, &out) : take_character(json, &out);
-        if (!good)
+    for (;;) {
+        out = take_plain(json, out);
+        if (json->at == json->size)
+            return fail(json, "a closing quote");
+        if (take(json, '"'))
+            break;
+        if (!take_unusual(json, &out))
             return false;
     }
-    return fail(json, "a closing quote");
+    token->start = (uint32_t)(start - json->text);
+    token->size = (uint32_t)(out - start);
+    return true;
 }
 
 /* ------------------------------------------------------------- numbers and literals */

@@ -8,7 +8,6 @@
 #define USD_DECIMALS 6U
 #define CENT_DECIMALS 4U
 #define MICRO_USD_MAX (UINT64_C(1000000000) * 1000000)
-#define TOKEN_DECIMALS_MAX 36U
 
 static enum x402_error refuse(const char **why, const char *reason)
 {
@@ -97,7 +96,7 @@ enum x402_error x402_usd_to_atomic(uint64_t *out_atomic, uint64_t micro_usd,
 {
     uint64_t atomic = micro_usd;
 
-    if (atomic == 0 || decimals > TOKEN_DECIMALS_MAX)
+    if (atomic == 0 || decimals > X402_DECIMALS_MAX)
         return X402_ERR_PRICE;
     for (unsigned i = decimals; i < USD_DECIMALS; i++) {
         if (atomic % 10 != 0)
@@ -132,10 +131,10 @@ static struct x402_slice digits_of(char *buffer, size_t buffer_size, uint64_t nu
 void x402_amount_encode(char out[X402_AMOUNT_TEXT_SIZE], uint64_t atomic,
                         unsigned decimals)
 {
-    char buffer[TOKEN_DECIMALS_MAX + 1 > X402_DECIMAL_SIZE_MAX ? TOKEN_DECIMALS_MAX + 1
-                                                               : X402_DECIMAL_SIZE_MAX];
+    char buffer[X402_DECIMALS_MAX + 1 > X402_DECIMAL_SIZE_MAX ? X402_DECIMALS_MAX + 1
+                                                              : X402_DECIMAL_SIZE_MAX];
 
-    assert(decimals <= TOKEN_DECIMALS_MAX);
+    assert(decimals <= X402_DECIMALS_MAX);
     struct x402_slice digits = digits_of(buffer, sizeof buffer, atomic, decimals);
     struct x402_slice whole = {digits.data, digits.size - decimals};
     struct x402_slice fraction = {digits.data + whole.size, decimals};
