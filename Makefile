@@ -174,7 +174,8 @@ model:
 
 fuzz:
 	@$(MAKE) --no-print-directory B=build/fuzzed VARIANT=asan CC=clang \
-	  CFLAGS='-std=c11 -g -O1 -fPIC -fsanitize=fuzzer-no-link,address,undefined' LDFLAGS= fuzz-here
+	  CFLAGS='-std=c11 -g -O1 -fPIC -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' \
+	  LDFLAGS= fuzz-here
 
 e2e: test-builds
 	@sh tests/e2e/run.sh

@@ -141,7 +141,7 @@ enum x402_error x402_transaction_sign(uint8_t *raw, size_t *raw_size, size_t raw
     uint8_t digest[32];
     uint8_t signature65[65];
 
-    assert(tx->data != NULL || tx->data_size == 0);
+    assert(raw != NULL && (tx->data != NULL || tx->data_size == 0));
     set_unsigned_fields(fields, tx);
     size_t unsigned_size = encode(raw, raw_max, fields, FIELDS_UNSIGNED);
     if (unsigned_size == 0)
