@@ -35,18 +35,16 @@ static void put_setting(FILE *out, const char *name, const char *dir, const char
 static void put_main(FILE *out, const struct x402_serve *serve,
                      const struct x402_serve_place *place)
 {
-    fputs(
-        "# The nginx configuration of `x402 serve` (x402 " X402_VERSION ").\n"
-        "#\n"
-        "# It is complete: `nginx -t -c FILE` checks it, `nginx -c FILE` runs it. Take "
-        "it "
-        "over\n"
-        "# when you need what the flags do not offer, TLS or several upstreams for "
-        "example.\n"
-        "# `x402 settle` then runs beside it, and `x402 stats`, `payments` and `check` "
-        "read\n"
-        "# the same ledger.\n\n",
-        out);
+    fputs("# The nginx configuration of `x402 serve` (x402 " X402_VERSION ").\n"
+          "#\n"
+          "# It is complete: `nginx -t -c FILE` checks it, `nginx -c FILE` runs it. "
+          "Take\n"
+          "# it over when you need what the flags do not offer, TLS or several "
+          "upstreams\n"
+          "# for example. `x402 settle` then runs beside it, and `x402 stats`, "
+          "`payments`\n"
+          "# and `check` read the same ledger.\n\n",
+          out);
     put_setting(out, "load_module ", place->module, "");
     if (place->as_root)
         fprintf(out, "user %s; # of the workers; the data directory is theirs\n",
@@ -101,59 +99,54 @@ static void put_sale(FILE *out, const struct x402_serve *serve,
     x402_caip2_encode(caip2, serve->network.chain_id);
     const char *name = serve->network.name[0] ? serve->network.name : caip2;
     put_setting(out, "    x402_ledger ", place->ledger, "");
-    fprintf(
-        out,
-        "    x402_network %s; # %s, %s\n"
-        "    x402_accept %s; # several may stand here\n"
-        "    x402_pay_to %s;\n"
-        "    x402_rate %ur/%s; # of one payer\n"
-        "    x402_window %u; # seconds a payment is asked to be valid\n"
-        "    # x402_public_url https://api.example.com; # when the world sees another "
-        "address\n\n",
-        name, caip2, serve->network.asset_name, name, payee, serve->rate.count,
-        serve->rate.period_milliseconds == 1000 ? "s" : "m", serve->window_seconds);
+    fprintf(out,
+            "    x402_network %s; # %s, %s\n"
+            "    x402_accept %s; # several may stand here\n"
+            "    x402_pay_to %s;\n"
+            "    x402_rate %ur/%s; # of one payer\n"
+            "    x402_window %u; # seconds a payment is asked to be valid\n"
+            "    # x402_public_url https://api.example.com; # as the world sees it\n\n",
+            name, caip2, serve->network.asset_name, name, payee, serve->rate.count,
+            serve->rate.period_milliseconds == 1000 ? "s" : "m", serve->window_seconds);
 }
 
 static void put_upstream(FILE *out, const struct x402_serve *serve)
 {
     char server[X402_ENDPOINT_TEXT_SIZE];
     x402_endpoint_encode(server, &serve->upstream, false);
-    fprintf(out,
-            "    # One server that is never taken out of use. Its idle connections are "
-            "closed\n"
-            "    # before Node's default of 5 s would close them under a request.\n"
-            "    upstream x402_upstream {\n"
-            "        server %s max_fails=0;\n"
-            "        keepalive 64;\n"
-            "        keepalive_timeout 4s;\n"
-            "    }\n\n",
-            server);
+    fprintf(
+        out,
+        "    # One server that is never taken out of use. Its idle connections are\n"
+        "    # closed before Node's default of 5 s would close them under a call.\n"
+        "    upstream x402_upstream {\n"
+        "        server %s max_fails=0;\n"
+        "        keepalive 64;\n"
+        "        keepalive_timeout 4s;\n"
+        "    }\n\n",
+        server);
 }
 
 static void put_http(FILE *out)
 {
-    fputs(
-        "    server_tokens off;\n"
-        "    access_log off; # the ledger has the payments; for a log, for example:\n"
-        "    # log_format x402 '$time_iso8601 $status $x402_result $x402_payer "
-        "$request';\n"
-        "    # access_log /var/log/x402.log x402;\n\n"
-        "    # A payment header has up to 6 KiB.\n"
-        "    client_header_buffer_size 4k;\n"
-        "    large_client_header_buffers 4 16k;\n"
-        "    client_max_body_size 64m;\n\n"
-        "    # Only WebSocket may leave HTTP: through any other upgrade (h2c) one paid "
-        "call\n"
-        "    # would open a tunnel for many.\n"
-        "    map $http_upgrade $x402_upgrade {\n"
-        "        default      \"\";\n"
-        "        ~*^websocket$ websocket;\n"
-        "    }\n"
-        "    map $http_upgrade $x402_connection {\n"
-        "        default      \"\";\n"
-        "        ~*^websocket$ upgrade;\n"
-        "    }\n\n",
-        out);
+    fputs("    server_tokens off;\n"
+          "    access_log off; # the ledger has the payments; for a log, for example:\n"
+          "    # log_format x402 '$time_iso8601 $status $x402_result $request';\n"
+          "    # access_log /var/log/x402.log x402;\n\n"
+          "    # A payment header has up to 6 KiB.\n"
+          "    client_header_buffer_size 4k;\n"
+          "    large_client_header_buffers 4 16k;\n"
+          "    client_max_body_size 64m;\n\n"
+          "    # Only WebSocket may leave HTTP: through any other upgrade (h2c) one\n"
+          "    # paid call would open a tunnel for many.\n"
+          "    map $http_upgrade $x402_upgrade {\n"
+          "        default      \"\";\n"
+          "        ~*^websocket$ websocket;\n"
+          "    }\n"
+          "    map $http_upgrade $x402_connection {\n"
+          "        default      \"\";\n"
+          "        ~*^websocket$ upgrade;\n"
+          "    }\n\n",
+          out);
 }
 
 /* ------------------------------------------------------------------------ server */
@@ -189,9 +182,8 @@ static void put_proxy(FILE *out, const struct x402_serve *serve,
         "        proxy_set_header X-Forwarded-Proto $scheme;\n"
         "        proxy_set_header X-Forwarded-Host $http_host;\n"
         "        proxy_set_header X-402-Payer $x402_payer; # nobody else's word\n\n"
-        "        # Streams pass as they come. Not tried twice once it may have run, "
-        "but for\n"
-        "        # a broken idle connection.\n"
+        "        # Streams pass as they come. No call is tried twice once it may have\n"
+        "        # run, but for a broken idle connection.\n"
         "        proxy_buffering off;\n"
         "        proxy_buffer_size 16k;\n"
         "        proxy_buffers 8 16k;\n"
@@ -299,9 +291,8 @@ static void put_server(FILE *out, const struct x402_serve *serve,
     x402_endpoint_encode(listen, &serve->listen, false);
     fprintf(out, "    server {\n        listen %s;\n\n", listen);
     put_proxy(out, serve, place);
-    fputs("\n        # Java servers read \"/..;/\" as \"/../\", which would lead out "
-          "of a "
-          "free path.\n"
+    fputs("\n        # Java servers read \"/..;/\" as \"/../\": it would lead out\n"
+          "        # of a free path.\n"
           "        if ($uri ~ \"/\\.\\.?;\") {\n"
           "            return 400;\n"
           "        }\n"
@@ -309,13 +300,13 @@ static void put_server(FILE *out, const struct x402_serve *serve,
           out);
     put_price(out, serve, serve->micro_usd);
     if (serve->rules_count > 0)
-        fputs("\n        # Paths with a price of their own, and all below them; the "
-              "longest counts.\n"
-              "        # The pattern of a sold path takes every spelling that a "
-              "forgiving "
-              "upstream\n"
-              "        # may read as the same; a free path is free as written.",
-              out);
+        fputs(
+            "\n        # Paths with a price of their own, and all below them; the "
+            "longest\n"
+            "        # counts. The pattern of a sold path takes every spelling that a\n"
+            "        # forgiving upstream reads as the same; a free path is free as\n"
+            "        # written.",
+            out);
     for (size_t i = 0; i < serve->rules_count; i++)
         put_rule(out, serve, &serve->rules[i]);
     put_own_pages(out);

@@ -29,7 +29,7 @@ static const char help[] =
     "  submitted     in a transaction\n"
     "  settled       in a block\n"
     "  final         in a block that stays\n"
-    "  failed        cannot be collected; x402 payments --status failed says why\n"
+    "  failed        cannot be collected; x402 payments says why\n"
     "\n"
     "Examples\n"
     "  x402 stats\n"

