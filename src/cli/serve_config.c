@@ -56,7 +56,7 @@ static void put_main(FILE *out, const struct x402_serve *serve,
     fputs("daemon off;\n", out);
     put_setting(out, "pid ", place->run_prefix, "pid");
     fputs("error_log stderr warn;\n"
-          "worker_shutdown_timeout 10s; # for calls under way, at a stop or reload\n",
+          "worker_shutdown_timeout 30s; # for calls under way, at a stop or reload\n",
           out);
 #ifdef X402_TEST_CLOCK
     fputs("env X402_TEST_CLOCK_FILE; # a test build: its clock can be moved\n", out);

@@ -275,9 +275,11 @@ static bool is_reachable(const struct x402_serve_place *place)
 bool x402_serve_place_make(const struct x402_serve_place *place)
 {
     bool made;
+    if (place->as_root && !is_reachable(place))
+        return false;
     if (!make_dirs(place->data_dir, &made))
         return false;
-    if (place->as_root && !is_reachable(place))
+    if (place->as_root && !is_reachable(place)) /* by our umask */
         return false;
     int dir = open(place->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)

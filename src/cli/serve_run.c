@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -303,31 +304,51 @@ static bool write_config(const struct x402_serve *serve,
     return false;
 }
 
+static void run_path(char out[X402_PATH_MAX + 8], const struct x402_serve_place *place,
+                     const char *suffix)
+{
+    snprintf(out, X402_PATH_MAX + 8, "%s%s", place->run_prefix, suffix);
+}
+
+/* The file that is locked must be the one that others find: it is removed at the end.
+ */
+static bool is_current(int fd, const char *path)
+{
+    struct stat ours, theirs;
+    return fstat(fd, &ours) == 0 && stat(path, &theirs) == 0 &&
+           ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
 /* One supervisor a data directory. The lock goes when we do. */
 static bool take_lock(const struct x402_serve_place *place)
 {
     char path[X402_PATH_MAX + 8];
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    snprintf(path, sizeof path, "%slock", place->run_prefix);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        x402_cli_error(COMMAND, "cannot make '%s': %s", path, strerror(errno));
+    run_path(path, place, "lock");
+    for (;;) {
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0) {
+            x402_cli_error(COMMAND, "cannot make '%s': %s", path, strerror(errno));
+            return false;
+        }
+        bool locked = fcntl(fd, F_SETLK, &lock) == 0;
+        if (locked && is_current(fd, path))
+            return true;
+        close(fd);
+        if (locked) /* another supervisor removed it meanwhile */
+            continue;
+        x402_cli_error(COMMAND,
+                       "another x402 serve runs on '%s': stop it, or name another "
+                       "directory with --data",
+                       place->data_dir);
         return false;
     }
-    if (fcntl(fd, F_SETLK, &lock) == 0)
-        return true;
-    x402_cli_error(COMMAND,
-                   "another x402 serve runs on '%s': stop it, or name another "
-                   "directory with --data",
-                   place->data_dir);
-    close(fd);
-    return false;
 }
 
-static void remove_stale_pid(const struct x402_serve_place *place)
+static void remove_file(const struct x402_serve_place *place, const char *suffix)
 {
     char path[X402_PATH_MAX + 8];
-    snprintf(path, sizeof path, "%spid", place->run_prefix);
+    run_path(path, place, suffix);
     unlink(path);
 }
 
@@ -346,7 +367,7 @@ int x402_serve_run(const struct x402_serve *serve, const struct x402_serve_place
     static const int signals[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGCHLD};
     if (!take_lock(place) || !write_config(serve, place))
         return X402_EXIT_FAILED;
-    remove_stale_pid(place);
+    remove_file(place, "pid"); /* of one that left without cleaning up */
     sigemptyset(&s.signals);
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
         sigaddset(&s.signals, signals[i]);
@@ -355,5 +376,8 @@ int x402_serve_run(const struct x402_serve *serve, const struct x402_serve_place
     if (!start_nginx(&s))
         return X402_EXIT_FAILED;
     supervise(&s);
+    remove_file(place, "pid"); /* of an nginx that had to be killed */
+    remove_file(place, "conf");
+    remove_file(place, "lock");
     return s.exit_code;
 }
