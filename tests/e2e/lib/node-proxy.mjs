@@ -1,0 +1,86 @@
+// A node between the settler and the chain that fails as nodes do: it loses replies,
+// refuses, goes away and comes back, and says who it is not.
+
+import http from 'node:http';
+import { freePort } from './process.mjs';
+
+/**
+ * Starts one in front of `chain`. `proxy.rule` says what becomes of a call, given
+ * {method, params, url}: nothing or 'pass'; 'lose', it arrives and its answer does not;
+ * 'drop', it does not arrive; 'hold', no answer until the caller goes away, and it does
+ * not arrive; or {result} or {error}, which is the answer. `proxy.calls` is what was asked.
+ */
+export async function startNodeProxy(chain, rule) {
+  const proxy = new NodeProxy(chain, await freePort(), rule);
+  await proxy.listen();
+  return proxy;
+}
+
+class NodeProxy {
+  constructor(chain, port, rule = () => 'pass') {
+    this.chain = chain;
+    this.port = port;
+    this.url = `http://127.0.0.1:${port}`;
+    this.rule = rule;
+    this.calls = [];
+  }
+
+  /** The calls of one method. */
+  asked(method) {
+    return this.calls.filter((call) => call.method === method);
+  }
+
+  /** The raw transactions sent so far, in order. */
+  get sent() {
+    return this.asked('eth_sendRawTransaction').map(({ params }) => params[0]);
+  }
+
+  listen() {
+    this.server = http.createServer((request, response) => {
+      this.answer(request, response).catch(() => request.socket.destroy());
+    });
+    this.server.on('connection', (socket) => socket.unref().on('error', () => {}));
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen(this.port, '127.0.0.1', () => {
+        this.server.unref();
+        resolve();
+      });
+    });
+  }
+
+  /** The node is down: connections are refused until listen(). */
+  stop() {
+    this.server.closeAllConnections();
+    return new Promise((resolve) => { this.server.close(resolve); });
+  }
+
+  async answer(request, response) {
+    const pieces = [];
+    for await (const piece of request) pieces.push(piece);
+    const asked = Buffer.concat(pieces).toString('utf8');
+    const { id, method, params } = JSON.parse(asked);
+    this.calls.push({ method, params });
+    const what = (await this.rule({ method, params })) ?? 'pass';
+    if (what === 'hold') return;
+    if (what === 'drop') {
+      request.socket.destroy();
+      return;
+    }
+    const body = typeof what === 'object'
+      ? JSON.stringify({ jsonrpc: '2.0', id, ...what }) : await this.forward(asked);
+    if (what === 'lose') {
+      request.socket.destroy();
+      return;
+    }
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(body);
+  }
+
+  async forward(body) {
+    const response = await fetch(this.chain.url, {
+      method: 'POST', headers: { 'content-type': 'application/json' }, body,
+    });
+    return response.text();
+  }
+}

@@ -1,0 +1,102 @@
+// A gateway that sells, a chain on which it is paid, payers with money, and a key to
+// settle with: everything a test of the money needs, and of its own.
+
+import assert from 'node:assert/strict';
+import { ask, isPaid } from './ask.mjs';
+import { startChain } from './chain.mjs';
+import { startGateway } from './gateway.mjs';
+import { startNodeProxy } from './node-proxy.mjs';
+import { settlerKey } from './settler.mjs';
+import { startUpstream } from './upstream.mjs';
+import { newAccount, payment } from './wallet.mjs';
+import { delivered, payments } from './x402.mjs';
+
+export const PRICE = 1000n; // $0.001, the price of /api/
+
+/** How many blocks the chain's safe block is behind its latest: none of a test's is safe. */
+export const SAFE_DEPTH = 100;
+
+/** Opens one; `gateway` are options of startGateway, `chain` of startChain. Close it. */
+export async function openShop({ gateway = {}, chain = {} } = {}) {
+  const shop = new Shop();
+  try {
+    await shop.open(gateway, chain);
+  } catch (error) {
+    await shop.close();
+    throw error;
+  }
+  return shop;
+}
+
+class Shop {
+  async open(gatewayOptions, chainOptions) {
+    this.closing = [];
+    this.payee = newAccount().address;
+    this.upstream = await startUpstream();
+    this.closing.push(() => this.upstream.stop());
+    const args = ['--slots-in-an-epoch', String(SAFE_DEPTH), ...(chainOptions.args ?? [])];
+    this.chain = await startChain({ ...chainOptions, args });
+    this.closing.push(() => this.chain.stop());
+    this.key = await settlerKey(this.chain, `settler of ${this.payee}`);
+    this.gateway = await startGateway({
+      payTo: this.payee,
+      locations: `
+        location /api/ { x402_price 0.001; proxy_pass ${this.upstream.url}; }
+        location /cheap/ { x402_price 0.05c; proxy_pass ${this.upstream.url}; }
+        location /dear/ { x402_price 0.25; proxy_pass ${this.upstream.url}; }`,
+      ...gatewayOptions,
+    });
+    this.closing.push(() => this.gateway.stop());
+  }
+
+  /** Closes everything, the gateway first; throws what went wrong first. */
+  async close() {
+    let first;
+    for (const step of this.closing.splice(0).reverse()) {
+      await step().catch((error) => { first ??= error; });
+    }
+    if (first) throw first;
+  }
+
+  /** Stops something started by the test, before the shop's own. */
+  later(step) {
+    this.closing.push(step);
+  }
+
+  /** A new account with money: USDC as text, or units as a bigint. */
+  async newPayer(amount = '1') {
+    const payer = newAccount();
+    await this.chain.mint(payer.address, amount);
+    return payer;
+  }
+
+  /** A new payer buys one call, and its outcome is recorded; gives {payer, paid}. */
+  async sell(options = {}) {
+    const payer = options.payer ?? (await this.newPayer(options.amount));
+    const message = { to: this.payee, ...options.message };
+    const paid = await payment(payer, { ...options, message });
+    isPaid(await ask(this.gateway, options.path ?? '/api/x', { payment: paid }), paid);
+    await delivered(this.gateway, payer.address, options.before ? options.before + 1 : 1);
+    return { payer, paid };
+  }
+
+  /** The one payment with this authorization, as `x402 payments --json` has it. */
+  async row({ message }) {
+    const rows = await payments(this.gateway, '--payer', message.from);
+    const found = rows.filter((row) => row.nonce === message.nonce);
+    assert.equal(found.length, 1, 'one row a payment');
+    return found[0];
+  }
+
+  /** How many transactions of the settler's key are in blocks. */
+  async transactionCount() {
+    return Number(await this.chain.rpc('eth_getTransactionCount', this.key.address, 'latest'));
+  }
+
+  /** A node in front of the chain; settle through `{...proxy}` or its url. */
+  async nodeProxy(rule) {
+    const proxy = await startNodeProxy(this.chain, rule);
+    this.later(() => proxy.stop());
+    return proxy;
+  }
+}
