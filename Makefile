@@ -125,8 +125,9 @@ LIBS_SETTLE := -lcurl -ljansson
 $(B)/x402: $(CLI_MAIN) $(B)/libcli.a $(B)/libsettle.a $(B)/libledger.a $(B)/libx402.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_SETTLE) $(LIBS_LEDGER) $(LIBS_CORE) -lpthread
 
+# Symbolic: nginx has an ngx_modules of its own, which must not stand in for ours.
 $(B)/ngx_http_x402_module.so: $(MODULE) $(B)/libledger.a $(B)/libx402.a
-	$(CC) $(LDFLAGS) -shared -o $@ $^ $(LIBS_LEDGER) $(LIBS_CORE)
+	$(CC) $(LDFLAGS) -shared -Wl,-Bsymbolic -o $@ $^ $(LIBS_LEDGER) $(LIBS_CORE)
 
 $(B)/x402-services: $(SERVICES) $(B)/libx402.a
 	$(CC) $(LDFLAGS) -o $@ $^ -lmicrohttpd -ljansson -lcurl -lm -lpthread

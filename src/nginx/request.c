@@ -214,10 +214,13 @@ static ngx_uint_t ngx_http_x402_escape_is_ambiguous(const u_char *p, const u_cha
            ngx_http_x402_hex_pair_is(p, "2e");
 }
 
-/* `p` stands behind a slash: an empty, "." or ".." segment? */
+/*
+ * `p` stands behind a slash: an empty, "." or ".." segment, perhaps with parameters,
+ * which some servers strip before they read the path (RFC 3986 section 3.3)?
+ */
 static ngx_uint_t ngx_http_x402_segment_is_ambiguous(const u_char *p, const u_char *end)
 {
-    if (p < end && *p == '/') {
+    if (p < end && (*p == '/' || *p == ';')) {
         return 1;
     }
     if (p < end && *p == '.') {
@@ -225,7 +228,7 @@ static ngx_uint_t ngx_http_x402_segment_is_ambiguous(const u_char *p, const u_ch
         if (p < end && *p == '.') {
             p++;
         }
-        return p == end || *p == '/';
+        return p == end || *p == '/' || *p == ';';
     }
 
     return 0;
@@ -272,7 +275,7 @@ ngx_int_t ngx_http_x402_post_read_handler(ngx_http_request_t *r)
     ngx_http_x402_srv_conf_t *scf;
     struct x402_problem why = {
         X402_ERR_PATH, "path",
-        "a path without //, /./, /../, backslash, %2f, %5c, %2e"};
+        "a path without //, /./, /../, /;, backslash, %2f, %5c, %2e"};
 
     scf = ngx_http_get_module_srv_conf(r, ngx_http_x402_module);
 
