@@ -80,7 +80,8 @@ bool x402_chain_ask(struct x402_chain *chain, struct x402_rpc_call *calls, size_
         fine = fine && calls[i].reply.status != X402_RPC_FAILED;
     if (!fine) {
         chain->failed = true;
-        x402_chain_trouble(chain, "%s", x402_rpc_message(chain->rpc));
+        x402_chain_trouble(chain, X402_TROUBLE_NODE, "%s",
+                           x402_rpc_message(chain->rpc));
     }
     return fine;
 }
@@ -90,7 +91,7 @@ void x402_chain_nonsense(struct x402_chain *chain, const struct x402_rpc_call *c
     bool refused = call->reply.status == X402_RPC_ERROR;
 
     chain->failed = true;
-    x402_chain_trouble(chain, "node %s does not answer %s: %s",
+    x402_chain_trouble(chain, X402_TROUBLE_NODE, "node %s does not answer %s: %s",
                        x402_rpc_origin(chain->rpc), call->method,
                        refused ? call->reply.message : "the reply makes no sense");
 }
@@ -98,7 +99,8 @@ void x402_chain_nonsense(struct x402_chain *chain, const struct x402_rpc_call *c
 void x402_chain_ledger_failed(struct x402_chain *chain)
 {
     chain->failed = true;
-    x402_chain_trouble(chain, "ledger: %s", x402_ledger_message(chain->ledger));
+    x402_chain_trouble(chain, X402_TROUBLE_LEDGER, "ledger: %s",
+                       x402_ledger_message(chain->ledger));
 }
 
 /* ------------------------------------------------------------------ right chain, lease
@@ -143,8 +145,8 @@ bool x402_chain_hold(struct x402_chain *chain)
     if (error == X402_ERR_CONFLICT) {
         char signer[X402_ADDRESS_TEXT_SIZE];
         x402_address_encode(signer, chain->signer20);
-        x402_chain_trouble(chain, "another settler works with the key of %s: waiting",
-                           signer);
+        x402_chain_trouble(chain, X402_TROUBLE_LEASE,
+                           "another settler works with the key of %s: waiting", signer);
     } else if (error != X402_OK) {
         x402_chain_ledger_failed(chain);
     }
@@ -280,8 +282,8 @@ static void end_pass(struct x402_chain *chain)
 {
     int64_t wait = BACKOFF_MILLISECONDS;
 
-    if (!chain->troubled && chain->trouble != NULL) {
-        chain->trouble = NULL;
+    if (!chain->troubled && chain->trouble != X402_TROUBLE_NONE) {
+        chain->trouble = X402_TROUBLE_NONE;
         x402_chain_note(chain, "%s: all is well again", chain->name);
     }
     chain->failures = chain->failed ? chain->failures + 1 : 0;

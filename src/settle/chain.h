@@ -115,6 +115,20 @@ struct x402_finding {
     int64_t transaction_id;        /* of the evidence; 0 for none of ours */
 };
 
+/* What keeps a chain from going on. Told when it begins and when it is over. */
+enum x402_trouble {
+    X402_TROUBLE_NONE,
+    X402_TROUBLE_NODE,    /* does not answer, in whatever way */
+    X402_TROUBLE_LEDGER,  /* does not do as asked */
+    X402_TROUBLE_STEP,    /* refuses a step */
+    X402_TROUBLE_LEASE,   /* another settler has the key */
+    X402_TROUBLE_GAS,     /* the signer cannot pay for it */
+    X402_TROUBLE_FEES,    /* too high to send, or too low to be taken */
+    X402_TROUBLE_REFUSED, /* the node refuses transactions */
+    X402_TROUBLE_GAP,     /* a nonce is missing */
+    X402_TROUBLE_TOKEN,   /* there is none at the address */
+};
+
 struct x402_chain {
     const struct x402_settler_options *options;
     struct x402_ledger *ledger; /* the settler's */
@@ -148,7 +162,7 @@ struct x402_chain {
     bool pending_refused; /* the node simulates on no "pending" block */
     char refusal[X402_RPC_ERROR_MESSAGE_MAX]; /* of the transaction refused last */
 
-    const char *trouble;       /* format of what was noted last; NULL: all is well */
+    enum x402_trouble trouble; /* noted last */
     bool troubled;             /* in this pass */
     unsigned failures;         /* passes in a row that failed */
     int64_t pass_milliseconds; /* when the next one is due */
@@ -284,11 +298,11 @@ void x402_held_prune(struct x402_chain *chain);
 __attribute__((format(printf, 2, 3))) void x402_chain_note(struct x402_chain *chain,
                                                            const char *format, ...);
 /*
- * A condition that lasts: noted when it is another one than before. The format is the
- * condition; what is put into it may differ from pass to pass. The first one of a pass
- * counts.
+ * A condition that lasts: noted when it is another one than in the pass before. The
+ * first one of a pass counts.
  */
-__attribute__((format(printf, 2, 3))) void x402_chain_trouble(struct x402_chain *chain,
+__attribute__((format(printf, 3, 4))) void x402_chain_trouble(struct x402_chain *chain,
+                                                              enum x402_trouble trouble,
                                                               const char *format, ...);
 
 /* Each tells the ledger one verdict and notes it. False when the ledger did not take

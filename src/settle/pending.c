@@ -173,12 +173,24 @@ void x402_rows_send(struct x402_chain *chain, const struct x402_row *const *rows
 /* ------------------------------------------------------------------- pending flights
  */
 
-/* Twice as long before each further replacement, at most ten minutes. */
-static int64_t stuck_seconds(size_t rows_count)
+static bool is_below_base_fee(const struct x402_chain *chain,
+                              const struct x402_row *row)
+{
+    return row->fee.max_fee_wei < chain->view.latest.base_fee_wei;
+}
+
+/*
+ * Twice as long before each further replacement, at most ten minutes; sooner where the
+ * chain has become too dear for it.
+ */
+static int64_t stuck_seconds(const struct x402_chain *chain,
+                             const struct x402_flight *flight)
 {
     int64_t seconds = X402_STUCK_SECONDS;
 
-    for (size_t i = 1; i < rows_count && seconds < 600; i++)
+    if (is_below_base_fee(chain, &flight->rows[flight->rows_count - 1]))
+        seconds /= 3;
+    for (size_t i = 1; i < flight->rows_count && seconds < 600; i++)
         seconds *= 2;
     return seconds < 600 ? seconds : 600;
 }
@@ -193,8 +205,7 @@ static bool fee_can_rise(const struct x402_chain *chain,
 {
     const struct x402_row *newest = &flight->rows[flight->rows_count - 1];
     bool first = flight->nonce == chain->view.nonces.chain_latest;
-    bool low = last == X402_SEND_FEE_LOW ||
-               newest->fee.max_fee_wei < chain->view.latest.base_fee_wei;
+    bool low = last == X402_SEND_FEE_LOW || is_below_base_fee(chain, newest);
 
     return (first || low) && flight->payments_count == 1 && chain->view.quoted &&
            x402_fee_replacement(fee, &chain->policy, &newest->fee, &chain->view.fee);
@@ -214,7 +225,7 @@ static enum x402_pending_action plan_flight(const struct x402_chain *chain,
         .sent_milliseconds =
             sent_newest ? x402_chain_milliseconds() - sent->at_milliseconds : -1,
         .last = last,
-        .stuck_seconds = stuck_seconds(flight->rows_count),
+        .stuck_seconds = stuck_seconds(chain, flight),
         .resend_milliseconds = X402_RESEND_MILLISECONDS,
         .fee_can_rise = fee_can_rise(chain, flight, last, fee),
     };
@@ -250,12 +261,14 @@ static void tell_trouble(struct x402_chain *chain, const struct x402_sent *sent)
 
     x402_address_encode(signer, chain->signer20);
     if (sent->last == X402_SEND_NO_GAS)
-        x402_chain_trouble(chain, "%s cannot pay for gas: send it some ether", signer);
+        x402_chain_trouble(chain, X402_TROUBLE_GAS,
+                           "%s cannot pay for gas: send it some ether", signer);
     else if (sent->last == X402_SEND_REFUSED)
-        x402_chain_trouble(chain, "node %s refuses transactions: %s",
+        x402_chain_trouble(chain, X402_TROUBLE_REFUSED,
+                           "node %s refuses transactions: %s",
                            x402_rpc_origin(chain->rpc), chain->refusal);
     else if (sent->last == X402_SEND_FEE_LOW)
-        x402_chain_trouble(chain, "node %s finds the fees too low",
+        x402_chain_trouble(chain, X402_TROUBLE_FEES, "node %s finds the fees too low",
                            x402_rpc_origin(chain->rpc));
 }
 

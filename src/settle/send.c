@@ -85,7 +85,7 @@ static size_t affordable(struct x402_chain *chain)
 
     if (all == 0) {
         x402_address_encode(signer, chain->signer20);
-        x402_chain_trouble(chain,
+        x402_chain_trouble(chain, X402_TROUBLE_GAS,
                            "%s cannot pay for gas: it has %" PRIu64
                            " wei and a transaction may cost %" PRIu64,
                            signer, view->balance_wei, each);
@@ -103,7 +103,7 @@ static bool is_stalled(struct x402_chain *chain)
     if (since < 0 || x402_chain_milliseconds() - since < X402_GAP_MILLISECONDS)
         return false;
     x402_address_encode(signer, chain->signer20);
-    x402_chain_trouble(chain,
+    x402_chain_trouble(chain, X402_TROUBLE_GAP,
                        "the chain has forgotten transaction %" PRIu64
                        " of %s: nothing is sent before it comes back; if the chain "
                        "began anew, settle with another key",
@@ -116,7 +116,8 @@ static size_t capacity_of(struct x402_chain *chain)
     size_t under_way = chain->flights.count, most;
 
     if (!chain->view.quoted) {
-        x402_chain_trouble(chain, "gas costs more than %" PRIu64 " wei: waiting",
+        x402_chain_trouble(chain, X402_TROUBLE_FEES,
+                           "gas costs more than %" PRIu64 " wei: waiting",
                            chain->policy.max_fee_wei_max);
         return 0;
     }
@@ -145,7 +146,7 @@ static bool has_code(struct x402_chain *chain, const uint8_t asset20[20])
     x402_rpc_calls_release(&call, 1);
     if (size <= 2) {
         x402_address_encode(asset, asset20);
-        x402_chain_trouble(chain, "there is no token at %s", asset);
+        x402_chain_trouble(chain, X402_TROUBLE_TOKEN, "there is no token at %s", asset);
         return false;
     }
     if (chain->contracts_count < X402_CONTRACTS_MAX)
@@ -169,14 +170,22 @@ static bool is_held(struct x402_chain *chain, const struct x402_settlement *paym
     return held->untraced > 0 || !is_expired(chain, payment);
 }
 
+static void act(struct x402_chain *chain, const struct x402_settlement *payment,
+                struct x402_finding *finding)
+{
+    enum x402_action done = x402_chain_act(chain, payment, finding);
+
+    chain->due_left += done == X402_ACTION_WAIT;
+    chain->due_held += done == X402_ACTION_RETRY;
+}
+
 /* Expired, as far as the latest block goes: the chain says what became of it. */
 static void give_up(struct x402_chain *chain, const struct x402_settlement *payment)
 {
     struct x402_finding finding = {.sight = X402_SIGHT_REFUSED,
                                    .why = X402_REVERT_EXPIRED};
 
-    if (x402_chain_act(chain, payment, &finding) == X402_ACTION_WAIT)
-        chain->due_left++;
+    act(chain, payment, &finding);
 }
 
 static size_t choose(struct x402_chain *chain, struct x402_candidate *candidates,
@@ -244,15 +253,16 @@ static void send_all(struct x402_chain *chain, struct x402_candidate *candidates
         struct x402_finding *finding = &candidates[i].finding;
         enum x402_action action =
             x402_plan(payment->state.money, finding->sight, finding->why);
-        if (action == X402_ACTION_SEND && going)
-            going = store(chain, payment, &rows[stored]);
-        if (action == X402_ACTION_SEND && going) {
+        if (action != X402_ACTION_SEND) {
+            act(chain, payment, finding);
+            continue;
+        }
+        going = going && store(chain, payment, &rows[stored]);
+        if (going) {
             list[stored] = &rows[stored];
             stored++;
-        } else if (action == X402_ACTION_SEND ||
-                   x402_chain_act(chain, payment, finding) == X402_ACTION_WAIT) {
-            chain->due_left++;
         }
+        chain->due_left += !going;
     }
     if (stored > 0)
         x402_rows_send(chain, list, stored);

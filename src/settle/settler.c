@@ -12,7 +12,7 @@
 #define TIDY_MILLISECONDS 60000
 /* With `once`: how long to wait for something to move before giving up. */
 #define ONCE_HELD_MILLISECONDS 8000 /* everything left was refused for now */
-#define ONCE_MILLISECONDS 60000     /* longer than a lease that was not released */
+#define ONCE_MILLISECONDS 45000     /* longer than a lease that was not released */
 
 struct settler {
     const struct x402_settler_options *options;

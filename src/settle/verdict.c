@@ -20,7 +20,8 @@ void x402_chain_note(struct x402_chain *chain, const char *format, ...)
     chain->options->note(chain->options->data, line);
 }
 
-void x402_chain_trouble(struct x402_chain *chain, const char *format, ...)
+void x402_chain_trouble(struct x402_chain *chain, enum x402_trouble trouble,
+                        const char *format, ...)
 {
     char text[900];
     va_list arguments;
@@ -28,9 +29,9 @@ void x402_chain_trouble(struct x402_chain *chain, const char *format, ...)
     if (chain->troubled)
         return;
     chain->troubled = true;
-    if (chain->trouble == format)
+    if (chain->trouble == trouble)
         return;
-    chain->trouble = format;
+    chain->trouble = trouble;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
@@ -79,7 +80,7 @@ static bool advance(struct x402_chain *chain, const struct x402_verdict *verdict
     enum x402_error error = x402_ledger_advance(chain->ledger, verdicts, count);
 
     if (error == X402_ERR_CONFLICT)
-        x402_chain_trouble(chain, "the ledger refuses a step: %s",
+        x402_chain_trouble(chain, X402_TROUBLE_STEP, "the ledger refuses a step: %s",
                            x402_ledger_message(chain->ledger));
     else if (error != X402_OK)
         x402_chain_ledger_failed(chain);
