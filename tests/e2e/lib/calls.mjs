@@ -168,21 +168,23 @@ export async function holdLedger(gateway) {
 
 // ---------------------------------------------------------------------------- upstream
 
-const header = (lines) => `${['HTTP/1.1 200 OK', 'Content-Type: text/plain', ...lines].join('\r\n')}\r\n\r\n`;
+const header = (...lines) => `${['HTTP/1.1 200 OK', 'Content-Type: text/plain', ...lines].join('\r\n')}\r\n\r\n`;
 const chunk = (text) => `${text.length.toString(16)}\r\n${text}\r\n`;
 const LAST_CHUNK = '0\r\n\r\n';
 
+/** How an answer is framed: its header line, each piece of its body, and its end. */
 const framings = {
-  length: (size) => [header([`Content-Length: ${size}`]), (text) => text, ''],
-  chunked: () => [header(['Transfer-Encoding: chunked']), chunk, LAST_CHUNK],
-  close: () => [header(['Connection: close']), (text) => text, ''],
+  length: (size) => [`Content-Length: ${size}`, (text) => text, ''],
+  chunked: () => ['Transfer-Encoding: chunked', chunk, LAST_CHUNK],
+  close: () => ['Connection: close', (text) => text, ''],
 };
 
 Object.assign(behaviours, {
-  /** A whole 200 of `size` bytes; `framing` length, chunked or close. */
+  /** A whole 200 of `size` bytes; `framing` length, chunked or close; `header` more lines. */
   whole({ request, options }) {
     const size = Number(options.size ?? 100);
-    const [head, frame, last] = framings[options.framing ?? 'length'](size);
+    const [line, frame, last] = framings[options.framing ?? 'length'](size);
+    const head = header(line, ...[options.header ?? []].flat());
     request.socket.write(head + (size ? frame('x'.repeat(size)) : '') + last);
     if (options.framing === 'close') request.socket.end();
   },
@@ -190,8 +192,8 @@ Object.assign(behaviours, {
   /** `size` bytes of twice as many, then nothing until upstream.release(id), then the rest. */
   async half({ request, execution, upstream, id, options }) {
     const size = Number(options.size ?? 100);
-    const [head, frame, last] = framings[options.framing ?? 'length'](2 * size);
-    request.socket.write(head + frame('x'.repeat(size)), () => { execution.half = true; });
+    const [line, frame, last] = framings[options.framing ?? 'length'](2 * size);
+    request.socket.write(header(line) + frame('x'.repeat(size)), () => { execution.half = true; });
     await upstream.held(id);
     if (options.then === 'reset') request.socket.resetAndDestroy();
     else request.socket.write(frame('y'.repeat(size)) + last);
@@ -201,7 +203,7 @@ Object.assign(behaviours, {
   async events({ request, upstream, id, options }) {
     const buffering = options.accel ? ['X-Accel-Buffering: no'] : [];
     const { socket } = request;
-    socket.write(header(['Transfer-Encoding: chunked', ...buffering])
+    socket.write(header('Transfer-Encoding: chunked', ...buffering)
       .replace('text/plain', 'text/event-stream'));
     for (let i = 0; i < Number(options.events) && !socket.destroyed; i++) {
       socket.write(chunk(`data: ${i}\n\n`));

@@ -81,13 +81,14 @@ export class RawConnection {
     return this.take(size);
   }
 
-  /** Status line and headers: {status, headers} with lower-case names. */
+  /** Status line and headers: {status, headers}, names in lower case, repeated ones joined. */
   async readHead() {
     const status = Number((await this.line()).split(' ')[1]);
     const headers = {};
     for (let line = await this.line(); line !== ''; line = await this.line()) {
       const colon = line.indexOf(':');
-      headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
+      const [name, value] = [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
+      headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
     }
     return { status, headers };
   }
