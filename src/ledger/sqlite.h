@@ -61,6 +61,7 @@ struct x402_sqlite {
     int64_t lease_id;     /* 0: none */
 
     /* Of the transaction in progress. */
+    bool writing;
     int64_t now_seconds;
     int64_t lease_taken; /* the lease to have once it commits; 0: no change */
     struct x402_sqlite_flow flows[X402_SQLITE_FLOWS_MAX];

@@ -263,7 +263,8 @@ static enum x402_error known_settle_lease(struct x402_sqlite *sqlite,
     if (error != X402_OK || alive) {
         return error;
     }
-    return x402_sqlite_move(sqlite, &known->subject, X402_EVENT_LEASE_LOST);
+    error = x402_sqlite_move(sqlite, &known->subject, X402_EVENT_LEASE_LOST);
+    return error == X402_ERR_CONFLICT ? X402_OK : error; /* a row that cannot be */
 }
 
 /*

@@ -96,41 +96,65 @@ enum x402_error x402_sqlite_lease_hold(struct x402_sqlite *sqlite, const char *o
     return renew ? lease_extend(sqlite, owner) : X402_OK;
 }
 
-static enum x402_error lost_read(struct x402_sqlite *sqlite,
-                                 struct x402_sqlite_subject *subjects, size_t *count)
+/* Pending payments whose lease is gone: a walk by lease, then id. */
+struct walk {
+    int64_t after_lease_id;
+    int64_t after_id;
+    struct x402_sqlite_subject subjects[SWEEP_MAX];
+    size_t count;
+};
+
+static enum x402_error lost_read(struct x402_sqlite *sqlite, struct walk *walk)
 {
     sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_LEASE_LOST);
 
-    *count = 0;
-    x402_sqlite_bind(statement, 1, SWEEP_MAX);
+    walk->count = 0;
+    x402_sqlite_bind(statement, 1, walk->after_lease_id);
+    x402_sqlite_bind(statement, 2, walk->after_id);
+    x402_sqlite_bind(statement, 3, SWEEP_MAX);
     for (;;) {
         bool is_row;
         enum x402_error error = x402_sqlite_row(sqlite, statement, &is_row);
         if (error != X402_OK || !is_row) {
             return error;
         }
-        assert(*count < SWEEP_MAX);
-        x402_sqlite_column_subject(statement, &subjects[(*count)++]);
+        assert(walk->count < SWEEP_MAX);
+        x402_sqlite_column_subject(statement, &walk->subjects[walk->count]);
+        walk->after_id = walk->subjects[walk->count++].id;
+        walk->after_lease_id = sqlite3_column_int64(statement, 5);
     }
+}
+
+/* A row in a state that cannot be is left to x402_ledger_books, and stops nobody. */
+static enum x402_error lost_abandon(struct x402_sqlite *sqlite, struct walk *walk)
+{
+    enum x402_error error = X402_OK;
+
+    for (size_t i = 0; error == X402_OK && i < walk->count; i++) {
+        error = x402_sqlite_move(sqlite, &walk->subjects[i], X402_EVENT_LEASE_LOST);
+        if (error == X402_ERR_CONFLICT) {
+            error = X402_OK;
+        }
+    }
+    return error;
 }
 
 enum x402_error x402_sqlite_lease_sweep(struct x402_sqlite *sqlite)
 {
-    struct x402_sqlite_subject subjects[SWEEP_MAX];
+    struct walk walk = {0};
     sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_LEASE_EXPIRE);
     enum x402_error error;
-    size_t count = 0;
 
     x402_sqlite_bind(statement, 1, sqlite->now_seconds);
     error = x402_sqlite_run(sqlite, statement);
     do {
         if (error == X402_OK) {
-            error = lost_read(sqlite, subjects, &count);
+            error = lost_read(sqlite, &walk);
         }
-        for (size_t i = 0; error == X402_OK && i < count; i++) {
-            error = x402_sqlite_move(sqlite, &subjects[i], X402_EVENT_LEASE_LOST);
+        if (error == X402_OK) {
+            error = lost_abandon(sqlite, &walk);
         }
-    } while (error == X402_OK && count == SWEEP_MAX);
+    } while (error == X402_OK && walk.count == SWEEP_MAX);
     return error;
 }
 

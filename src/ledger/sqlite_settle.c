@@ -119,8 +119,34 @@ static enum x402_error run_on_with(struct x402_sqlite *sqlite,
                                    enum x402_sqlite_statement which, int64_t id,
                                    int64_t number)
 {
-    x402_sqlite_bind(x402_sqlite_statement(sqlite, which), 2, number);
-    return run_on(sqlite, which, id);
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, which);
+
+    x402_sqlite_bind(statement, 1, id);
+    x402_sqlite_bind(statement, 2, number);
+    return x402_sqlite_run(sqlite, statement);
+}
+
+/* Notes where the verdict's transaction is, and which one the payment is in. */
+static enum x402_error place_record(struct x402_sqlite *sqlite,
+                                    const struct x402_verdict *verdict,
+                                    uint64_t block_number, int64_t transaction_id)
+{
+    enum x402_error error;
+
+    if (verdict->transaction_id != 0) {
+        error = run_on_with(sqlite, X402_SQL_OUTBOX_BLOCK, verdict->transaction_id,
+                            bounded(block_number));
+        if (error == X402_OK && sqlite3_changes(sqlite->db) != 1) {
+            error = x402_sqlite_say(sqlite, X402_ERR_CONFLICT,
+                                    "there is no transaction %lld",
+                                    (long long)verdict->transaction_id);
+        }
+        if (error != X402_OK) {
+            return error;
+        }
+    }
+    return run_on_with(sqlite, X402_SQL_PAYMENT_TRANSACTION, verdict->payment_id,
+                       transaction_id);
 }
 
 static enum x402_error settled_record(struct x402_sqlite *sqlite,
@@ -136,15 +162,9 @@ static enum x402_error settled_record(struct x402_sqlite *sqlite,
     x402_sqlite_bind(statement, 5, bounded(verdict->gas_used));
     x402_sqlite_bind(statement, 6, bounded(verdict->fee_wei));
     error = x402_sqlite_run(sqlite, statement);
-    if (error == X402_OK && verdict->transaction_id != 0) {
-        error = run_on_with(sqlite, X402_SQL_OUTBOX_BLOCK, verdict->transaction_id,
-                            bounded(verdict->block_number));
-    }
-    if (error == X402_OK) {
-        error = run_on_with(sqlite, X402_SQL_PAYMENT_TRANSACTION, verdict->payment_id,
-                            verdict->transaction_id);
-    }
-    return error;
+    return error == X402_OK ? place_record(sqlite, verdict, verdict->block_number,
+                                           verdict->transaction_id)
+                            : error;
 }
 
 static enum x402_error unsettled_record(struct x402_sqlite *sqlite,
@@ -152,14 +172,7 @@ static enum x402_error unsettled_record(struct x402_sqlite *sqlite,
 {
     enum x402_error error = run_on(sqlite, X402_SQL_SETTLED_DROP, verdict->payment_id);
 
-    if (error == X402_OK && verdict->transaction_id != 0) {
-        error = run_on_with(sqlite, X402_SQL_OUTBOX_BLOCK, verdict->transaction_id, 0);
-    }
-    if (error == X402_OK) {
-        error =
-            run_on_with(sqlite, X402_SQL_PAYMENT_TRANSACTION, verdict->payment_id, 0);
-    }
-    return error;
+    return error == X402_OK ? place_record(sqlite, verdict, 0, 0) : error;
 }
 
 static enum x402_error failed_record(struct x402_sqlite *sqlite,

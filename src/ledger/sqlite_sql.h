@@ -40,8 +40,10 @@
     X(LEASE_EXTEND, "UPDATE lease SET expires_at = ?2, owner = ?3 WHERE id = ?1")      \
     X(LEASE_DROP, "DELETE FROM lease WHERE id = ?1 AND holder = ?2")                   \
     X(LEASE_EXPIRE, "DELETE FROM lease WHERE expires_at <= ?1")                        \
-    X(LEASE_LOST, "SELECT id, token_id, delivery, money, value FROM payment WHERE "    \
-                  "delivery = 0 AND lease_id NOT IN (SELECT id FROM lease) LIMIT ?1")  \
+    X(LEASE_LOST,                                                                      \
+      "SELECT id, token_id, delivery, money, value, lease_id FROM payment INDEXED BY " \
+      "payment_pending WHERE delivery = 0 AND (lease_id, id) > (?1, ?2) AND lease_id " \
+      "NOT IN (SELECT id FROM lease) ORDER BY lease_id, id LIMIT ?3")                  \
     /* admission */                                                                    \
     X(TOKEN_FIND, "SELECT id FROM token WHERE chain_id = ?1 AND asset = ?2")           \
     X(TOKEN_ADD, "INSERT INTO token (chain_id, asset) VALUES (?1, ?2)")                \

@@ -10,18 +10,26 @@
 static const char *const statement_texts[] = {X402_SQLITE_STATEMENTS(STATEMENT_TEXT)};
 #undef STATEMENT_TEXT
 
+static const char *verb(const struct x402_sqlite *sqlite)
+{
+    return sqlite->writing ? "write" : "read";
+}
+
 sqlite3_stmt *x402_sqlite_statement(struct x402_sqlite *sqlite,
                                     enum x402_sqlite_statement which)
 {
     sqlite3_stmt **slot = &sqlite->statements[which];
+    int code;
 
-    if (*slot == NULL) {
-        int code = sqlite3_prepare_v3(sqlite->db, statement_texts[which], -1,
-                                      SQLITE_PREPARE_PERSISTENT, slot, NULL);
-        if (code != SQLITE_OK) {
-            (void)x402_sqlite_fail(sqlite, "use", code);
-            *slot = NULL;
-        }
+    if (*slot != NULL) {
+        (void)sqlite3_clear_bindings(*slot); /* they may point to what is gone */
+        return *slot;
+    }
+    code = sqlite3_prepare_v3(sqlite->db, statement_texts[which], -1,
+                              SQLITE_PREPARE_PERSISTENT, slot, NULL);
+    if (code != SQLITE_OK) {
+        (void)x402_sqlite_fail(sqlite, verb(sqlite), code);
+        *slot = NULL;
     }
     return *slot;
 }
@@ -66,8 +74,7 @@ enum x402_error x402_sqlite_row(struct x402_sqlite *sqlite, sqlite3_stmt *statem
         (void)sqlite3_reset(statement);
         return X402_OK;
     }
-    (void)x402_sqlite_fail(sqlite, sqlite->mode == X402_LEDGER_WRITE ? "write" : "read",
-                           code);
+    (void)x402_sqlite_fail(sqlite, verb(sqlite), code);
     (void)sqlite3_reset(statement);
     return X402_ERR_LEDGER;
 }
@@ -139,6 +146,7 @@ static enum x402_error transact(struct x402_sqlite *sqlite,
     enum x402_error error;
 
     assert(sqlite->flows_count == 0 && sqlite->lease_taken == 0);
+    sqlite->writing = begin == X402_SQL_BEGIN_WRITE;
     sqlite->now_seconds = x402_clock_seconds();
     error = x402_sqlite_run(sqlite, x402_sqlite_statement(sqlite, begin));
     if (error == X402_OK) {

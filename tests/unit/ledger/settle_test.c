@@ -1,0 +1,524 @@
+#include "fixture.h"
+
+static const uint8_t signer20[20] = {0x51, 0x67};
+static const uint8_t raw[3] = {2, 0xc0, 0xff};
+
+static struct x402_outbox transaction(uint64_t nonce, int64_t replaces_id)
+{
+    struct x402_outbox outbox = {
+        .chain_id = CHAIN,
+        .nonce = nonce,
+        .max_fee_wei = UINT64_MAX,
+        .max_priority_fee_wei = 3,
+        .gas_limit = 100000,
+        .raw = raw,
+        .raw_size = sizeof(raw),
+        .replaces_id = replaces_id,
+    };
+
+    memcpy(outbox.signer20, signer20, 20);
+    memset(outbox.hash32, (int)nonce + 1, 32);
+    return outbox;
+}
+
+/* Puts payments into a transaction; its id. */
+static int64_t submit(struct x402_ledger *ledger, uint64_t nonce, const int64_t *ids,
+                      size_t count)
+{
+    struct x402_outbox outbox = transaction(nonce, 0);
+
+    assert_int_equal(x402_ledger_submit(ledger, &outbox, ids, count), X402_OK);
+    assert_true(outbox.transaction_id > 0);
+    return outbox.transaction_id;
+}
+
+static struct x402_verdict verdict_of(int64_t id, enum x402_event event,
+                                      int64_t transaction_id)
+{
+    struct x402_verdict verdict = {.payment_id = id,
+                                   .event = event,
+                                   .transaction_id = transaction_id,
+                                   .block_number = 100,
+                                   .gas_used = 40000,
+                                   .fee_wei = 123456};
+
+    memset(verdict.hash32, 0xaa, 32);
+    memset(verdict.block_hash32, 0xbb, 32);
+    snprintf(verdict.reason, sizeof(verdict.reason), "authorization expired");
+    return verdict;
+}
+
+static enum x402_error advance(struct x402_ledger *ledger, int64_t id,
+                               enum x402_event event, int64_t transaction_id)
+{
+    struct x402_verdict verdict = verdict_of(id, event, transaction_id);
+
+    return x402_ledger_advance(ledger, &verdict, 1);
+}
+
+static void due_payments_come_soonest_to_expire_first(void **state)
+{
+    struct fixture *fixture = *state;
+    const unsigned windows[4] = {300, 100, 200, 50};
+    struct x402_settlement due[4];
+    size_t count = 0;
+
+    for (unsigned i = 0; i < 4; i++) {
+        struct x402_admit admit = presentation(i, 0);
+        admit.verified.valid_before_seconds += windows[i];
+        admit.verified.chain_id += i == 3; /* another chain */
+        assert_int_equal(admit_on(fixture->ledger, &admit), X402_ADMISSION_NEW);
+        assert_true(outcome_on(fixture->ledger, &admit, X402_EVENT_DELIVERED));
+    }
+    assert_int_equal(x402_ledger_due(fixture->ledger, CHAIN, due, 4, &count), X402_OK);
+    assert_int_equal(count, 3);
+    assert_int_equal(due[0].payment_id, 2);
+    assert_int_equal(due[1].payment_id, 3);
+    assert_int_equal(due[2].payment_id, 1);
+    assert_int_equal(x402_ledger_due(fixture->ledger, CHAIN, due, 2, &count), X402_OK);
+    assert_int_equal(count, 2);
+}
+
+static void a_due_payment_is_the_whole_authorization(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit admit = presentation(7, 0);
+    struct x402_settlement due;
+    size_t count = 0;
+
+    (void)sell(fixture->ledger, 7);
+    assert_int_equal(x402_ledger_due(fixture->ledger, CHAIN, &due, 1, &count), X402_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(due.state.delivery, X402_DELIVERY_DELIVERED);
+    assert_int_equal(due.state.money, X402_MONEY_DUE);
+    assert_int_equal(due.chain_id, CHAIN);
+    assert_memory_equal(due.asset20, admit.verified.asset20, 20);
+    assert_memory_equal(due.from20, admit.verified.from20, 20);
+    assert_memory_equal(due.to20, admit.verified.to20, 20);
+    assert_memory_equal(due.nonce32, admit.verified.nonce32, 32);
+    assert_memory_equal(due.signature65, admit.verified.signature65, 65);
+    assert_int_equal(due.value, 1000);
+    assert_int_equal(due.valid_after_seconds, 0);
+    assert_true(due.valid_before_seconds >= admit.verified.valid_before_seconds - 1);
+    assert_int_equal(due.transaction_id, 0);
+}
+
+static void what_is_not_delivered_is_not_due(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit pending = presentation(1, 0);
+    struct x402_admit failed = presentation(2, 0);
+    struct x402_settlement due;
+    size_t count = 9;
+
+    assert_int_equal(admit_on(fixture->ledger, &pending), X402_ADMISSION_NEW);
+    assert_int_equal(admit_on(fixture->ledger, &failed), X402_ADMISSION_NEW);
+    assert_true(outcome_on(fixture->ledger, &failed, X402_EVENT_VOID));
+    assert_int_equal(x402_ledger_due(fixture->ledger, CHAIN, &due, 1, &count), X402_OK);
+    assert_int_equal(count, 0);
+}
+
+static void a_stored_transaction_comes_back_as_it_was(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t id = sell(fixture->ledger, 1);
+    struct x402_outbox stored = transaction(5, 0);
+    struct x402_outbox found;
+    struct x402_settlement payment;
+    size_t count;
+
+    assert_int_equal(x402_ledger_submit(fixture->ledger, &stored, &id, 1), X402_OK);
+    reopen(fixture);
+    assert_int_equal(
+        x402_ledger_outbox_next(fixture->ledger, &found, CHAIN, signer20, 0), X402_OK);
+    assert_int_equal(found.transaction_id, stored.transaction_id);
+    assert_int_equal(found.submitted_at_seconds, stored.submitted_at_seconds);
+    assert_int_equal(found.chain_id, CHAIN);
+    assert_int_equal(found.nonce, 5);
+    assert_memory_equal(found.signer20, signer20, 20);
+    assert_memory_equal(found.hash32, stored.hash32, 32);
+    assert_true(found.max_fee_wei == UINT64_MAX);
+    assert_int_equal(found.max_priority_fee_wei, 3);
+    assert_int_equal(found.gas_limit, 100000);
+    assert_int_equal(found.raw_size, sizeof(raw));
+    assert_memory_equal(found.raw, raw, sizeof(raw));
+    assert_int_equal(found.block_number, 0);
+    assert_int_equal(x402_ledger_outbox_payments(fixture->ledger, found.transaction_id,
+                                                 &payment, 1, &count),
+                     X402_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(payment.payment_id, id);
+    assert_int_equal(payment.state.money, X402_MONEY_SUBMITTED);
+    assert_int_equal(payment.transaction_id, found.transaction_id);
+    assert_books(fixture->ledger);
+}
+
+static void a_payment_goes_into_one_transaction_only(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t ids[2] = {sell(fixture->ledger, 1), sell(fixture->ledger, 2)};
+    struct x402_outbox second = transaction(1, 0);
+    uint64_t nonce = 9;
+
+    (void)submit(fixture->ledger, 0, &ids[0], 1);
+    assert_int_equal(x402_ledger_submit(fixture->ledger, &second, ids, 2),
+                     X402_ERR_CONFLICT);
+    assert_int_equal(second.transaction_id, 0);
+    assert_string_equal(x402_ledger_message(fixture->ledger),
+                        "payment 1 is not to be sent now");
+    assert_state(fixture->ledger, ids[1], X402_DELIVERY_DELIVERED, X402_MONEY_DUE);
+    assert_int_equal(x402_ledger_nonce_next(fixture->ledger, &nonce, CHAIN, signer20),
+                     X402_OK);
+    assert_int_equal(nonce, 1);
+    assert_books(fixture->ledger);
+}
+
+static void a_payment_is_not_put_twice_into_a_transaction(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t id = sell(fixture->ledger, 1);
+    int64_t ids[2] = {id, id};
+    struct x402_outbox outbox = transaction(0, 0);
+
+    assert_int_equal(x402_ledger_submit(fixture->ledger, &outbox, ids, 2),
+                     X402_ERR_CONFLICT);
+    assert_state(fixture->ledger, id, X402_DELIVERY_DELIVERED, X402_MONEY_DUE);
+}
+
+static void only_what_is_delivered_is_submitted(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit admit = presentation(1, 0);
+    struct x402_outbox outbox = transaction(0, 0);
+    int64_t none = 12345;
+
+    assert_int_equal(admit_on(fixture->ledger, &admit), X402_ADMISSION_NEW);
+    assert_int_equal(x402_ledger_submit(fixture->ledger, &outbox, &admit.payment_id, 1),
+                     X402_ERR_CONFLICT);
+    assert_int_equal(x402_ledger_submit(fixture->ledger, &outbox, &none, 1),
+                     X402_ERR_CONFLICT);
+}
+
+static void a_replacement_takes_over_the_payments_it_names(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t ids[3] = {sell(fixture->ledger, 1), sell(fixture->ledger, 2),
+                      sell(fixture->ledger, 3)};
+    int64_t first_id = submit(fixture->ledger, 0, ids, 2);
+    struct x402_outbox replacement = transaction(0, first_id);
+    struct x402_outbox late = transaction(0, first_id);
+    struct x402_settlement payments[3];
+    size_t count;
+
+    /* One of the old, and one that is due. */
+    assert_int_equal(x402_ledger_submit(fixture->ledger, &replacement, &ids[1], 2),
+                     X402_OK);
+    assert_int_equal(
+        x402_ledger_outbox_payments(fixture->ledger, first_id, payments, 3, &count),
+        X402_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(payments[0].transaction_id, first_id);
+    assert_int_equal(payments[1].transaction_id, replacement.transaction_id);
+    /* It has left the first, so a second replacement of the first cannot have it. */
+    assert_int_equal(x402_ledger_submit(fixture->ledger, &late, &ids[1], 1),
+                     X402_ERR_CONFLICT);
+    assert_books(fixture->ledger);
+}
+
+static void a_replacement_keeps_key_chain_and_nonce(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t id = sell(fixture->ledger, 1);
+    int64_t first_id = submit(fixture->ledger, 0, &id, 1);
+    struct x402_outbox wrong[4] = {transaction(1, first_id), transaction(0, first_id),
+                                   transaction(0, first_id), transaction(0, 99)};
+
+    wrong[1].chain_id++;
+    wrong[2].signer20[0]++;
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(x402_ledger_submit(fixture->ledger, &wrong[i], &id, 1),
+                         X402_ERR_CONFLICT);
+    }
+}
+
+static void a_nonce_is_stored_once_unless_it_is_replaced(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t ids[2] = {sell(fixture->ledger, 1), sell(fixture->ledger, 2)};
+    struct x402_outbox outbox = transaction(0, 0);
+
+    (void)submit(fixture->ledger, 0, &ids[0], 1);
+    assert_int_equal(x402_ledger_submit(fixture->ledger, &outbox, &ids[1], 1),
+                     X402_ERR_CONFLICT);
+    assert_string_equal(x402_ledger_message(fixture->ledger),
+                        "nonce 0 is in use by another transaction");
+}
+
+static void the_outbox_is_walked_by_nonce_then_id(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t nonces[4] = {4, 5, 5, 6};
+    struct x402_outbox found = {0};
+    struct x402_outbox replacement;
+    int64_t order[4];
+
+    /* Stored as 5, 6, 4, and then a replacement of 5. */
+    for (unsigned i = 0; i < 3; i++) {
+        int64_t id = sell(fixture->ledger, i);
+        order[i] = submit(fixture->ledger, (const uint64_t[]){5, 6, 4}[i], &id, 1);
+    }
+    replacement = transaction(5, order[0]);
+    assert_int_equal(
+        x402_ledger_submit(fixture->ledger, &replacement, (const int64_t[]){1}, 1),
+        X402_OK);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(x402_ledger_outbox_next(fixture->ledger, &found, CHAIN,
+                                                 signer20, found.transaction_id),
+                         X402_OK);
+        assert_int_equal(found.nonce, nonces[i]);
+    }
+    assert_int_equal(x402_ledger_outbox_next(fixture->ledger, &found, CHAIN, signer20,
+                                             found.transaction_id),
+                     X402_ERR_NOT_FOUND);
+}
+
+static void a_transaction_whose_payments_are_over_leaves_the_outbox(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t ids[2] = {sell(fixture->ledger, 1), sell(fixture->ledger, 2)};
+    int64_t transaction_id = submit(fixture->ledger, 0, ids, 2);
+    struct x402_outbox found;
+
+    assert_int_equal(
+        advance(fixture->ledger, ids[0], X402_EVENT_SETTLED, transaction_id), X402_OK);
+    assert_int_equal(advance(fixture->ledger, ids[0], X402_EVENT_FINAL, 0), X402_OK);
+    assert_int_equal(
+        x402_ledger_outbox_next(fixture->ledger, &found, CHAIN, signer20, 0), X402_OK);
+    assert_int_equal(found.block_number, 100);
+    assert_int_equal(advance(fixture->ledger, ids[1], X402_EVENT_FAILED, 0), X402_OK);
+    assert_int_equal(
+        x402_ledger_outbox_next(fixture->ledger, &found, CHAIN, signer20, 0),
+        X402_ERR_NOT_FOUND);
+    assert_books(fixture->ledger);
+}
+
+static void the_nonce_goes_on_above_everything_stored(void **state)
+{
+    struct fixture *fixture = *state;
+    uint8_t other20[20] = {1};
+    int64_t id = sell(fixture->ledger, 1);
+    uint64_t nonce = 9;
+
+    assert_int_equal(x402_ledger_nonce_next(fixture->ledger, &nonce, CHAIN, signer20),
+                     X402_OK);
+    assert_int_equal(nonce, 0);
+    (void)submit(fixture->ledger, 41, &id, 1);
+    assert_int_equal(x402_ledger_nonce_next(fixture->ledger, &nonce, CHAIN, signer20),
+                     X402_OK);
+    assert_int_equal(nonce, 42);
+    assert_int_equal(x402_ledger_nonce_next(fixture->ledger, &nonce, CHAIN, other20),
+                     X402_OK);
+    assert_int_equal(nonce, 0);
+}
+
+static void a_settled_payment_says_where(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t id = sell(fixture->ledger, 1);
+    int64_t transaction_id = submit(fixture->ledger, 0, &id, 1);
+    struct x402_payment_row row;
+    uint8_t hash32[32];
+
+    row = row_of(fixture->ledger, id);
+    assert_true(row.has_transaction); /* submitted: the transaction it is in */
+    memset(hash32, 1, 32);
+    assert_memory_equal(row.transaction32, hash32, 32);
+    assert_int_equal(advance(fixture->ledger, id, X402_EVENT_SETTLED, transaction_id),
+                     X402_OK);
+    row = row_of(fixture->ledger, id);
+    memset(hash32, 0xaa, 32);
+    assert_true(row.has_transaction);
+    assert_memory_equal(row.transaction32, hash32, 32);
+    assert_int_equal(row.block_number, 100);
+    assert_int_equal(row.gas_used, 40000);
+    assert_int_equal(row.fee_wei, 123456);
+    assert_books(fixture->ledger);
+}
+
+static void a_payment_found_on_the_chain_by_itself_is_settled(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t id = sell(fixture->ledger, 1);
+
+    assert_int_equal(advance(fixture->ledger, id, X402_EVENT_SETTLED, 0), X402_OK);
+    assert_int_equal(row_of(fixture->ledger, id).settlement.transaction_id, 0);
+    assert_state(fixture->ledger, id, X402_DELIVERY_DELIVERED, X402_MONEY_SETTLED);
+    assert_books(fixture->ledger);
+}
+
+static void a_failure_keeps_its_reason(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t id = sell(fixture->ledger, 1);
+
+    assert_int_equal(advance(fixture->ledger, id, X402_EVENT_FAILED, 0), X402_OK);
+    assert_string_equal(row_of(fixture->ledger, id).reason, "authorization expired");
+    assert_state(fixture->ledger, id, X402_DELIVERY_DELIVERED, X402_MONEY_FAILED);
+    assert_books(fixture->ledger);
+}
+
+static void an_unsettled_payment_is_due_again(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t id = sell(fixture->ledger, 1);
+    int64_t transaction_id = submit(fixture->ledger, 0, &id, 1);
+    struct x402_outbox found;
+
+    assert_int_equal(advance(fixture->ledger, id, X402_EVENT_SETTLED, transaction_id),
+                     X402_OK);
+    assert_int_equal(advance(fixture->ledger, id, X402_EVENT_UNSETTLED, transaction_id),
+                     X402_OK);
+    assert_state(fixture->ledger, id, X402_DELIVERY_DELIVERED, X402_MONEY_DUE);
+    assert_false(row_of(fixture->ledger, id).has_transaction);
+    assert_int_equal(
+        x402_ledger_outbox_next(fixture->ledger, &found, CHAIN, signer20, 0), X402_OK);
+    assert_int_equal(found.block_number, 0);
+    /* And it can be sent again, and settle. */
+    transaction_id = submit(fixture->ledger, 1, &id, 1);
+    assert_int_equal(advance(fixture->ledger, id, X402_EVENT_SETTLED, transaction_id),
+                     X402_OK);
+    assert_int_equal(advance(fixture->ledger, id, X402_EVENT_FINAL, 0), X402_OK);
+    assert_int_equal(
+        x402_ledger_outbox_next(fixture->ledger, &found, CHAIN, signer20, 0),
+        X402_ERR_NOT_FOUND);
+    assert_books(fixture->ledger);
+}
+
+static void a_verdict_that_is_no_step_is_a_conflict_and_undoes_the_rest(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t ids[2] = {sell(fixture->ledger, 1), sell(fixture->ledger, 2)};
+    struct x402_verdict verdicts[2] = {verdict_of(ids[0], X402_EVENT_SETTLED, 0),
+                                       verdict_of(ids[1], X402_EVENT_FINAL, 0)};
+
+    assert_int_equal(x402_ledger_advance(fixture->ledger, verdicts, 2),
+                     X402_ERR_CONFLICT);
+    assert_string_equal(x402_ledger_message(fixture->ledger),
+                        "payment 2 is delivered and due");
+    assert_state(fixture->ledger, ids[0], X402_DELIVERY_DELIVERED, X402_MONEY_DUE);
+    assert_books(fixture->ledger);
+}
+
+static void a_verdict_on_nothing_is_a_conflict(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t id = sell(fixture->ledger, 1);
+
+    assert_int_equal(advance(fixture->ledger, 99, X402_EVENT_SETTLED, 0),
+                     X402_ERR_CONFLICT);
+    assert_int_equal(advance(fixture->ledger, id, X402_EVENT_SETTLED, 99),
+                     X402_ERR_CONFLICT);
+    assert_int_equal(advance(fixture->ledger, id, X402_EVENT_VOID, 0),
+                     X402_ERR_CONFLICT);
+    assert_state(fixture->ledger, id, X402_DELIVERY_DELIVERED, X402_MONEY_DUE);
+}
+
+static void settled_payments_come_oldest_block_first_until_final(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t blocks[3] = {300, 100, 200};
+    struct x402_settlement settled[3];
+    size_t count;
+
+    for (unsigned i = 0; i < 3; i++) {
+        struct x402_verdict verdict =
+            verdict_of(sell(fixture->ledger, i), X402_EVENT_SETTLED, 0);
+        verdict.block_number = blocks[i];
+        assert_int_equal(x402_ledger_advance(fixture->ledger, &verdict, 1), X402_OK);
+    }
+    assert_int_equal(
+        x402_ledger_settled(fixture->ledger, CHAIN, 250, settled, 3, &count), X402_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(settled[0].payment_id, 2);
+    assert_int_equal(settled[1].payment_id, 3);
+    assert_int_equal(advance(fixture->ledger, 2, X402_EVENT_FINAL, 0), X402_OK);
+    assert_int_equal(
+        x402_ledger_settled(fixture->ledger, CHAIN, UINT64_MAX, settled, 3, &count),
+        X402_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(
+        x402_ledger_settled(fixture->ledger, CHAIN + 1, 999, settled, 3, &count),
+        X402_OK);
+    assert_int_equal(count, 0);
+}
+
+static void a_key_is_held_by_one_settler(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_ledger *other = another_handle(fixture);
+    int64_t id = sell(fixture->ledger, 1);
+    struct x402_outbox outbox = transaction(0, 0);
+
+    assert_int_equal(x402_ledger_signer_acquire(fixture->ledger, CHAIN, signer20, "A"),
+                     X402_OK);
+    assert_int_equal(x402_ledger_signer_acquire(fixture->ledger, CHAIN, signer20, "A"),
+                     X402_OK);
+    assert_int_equal(x402_ledger_signer_acquire(other, CHAIN, signer20, "B"),
+                     X402_ERR_CONFLICT);
+    assert_string_equal(x402_ledger_message(other),
+                        "the key is in use by another settler: A");
+    assert_int_equal(x402_ledger_submit(other, &outbox, &id, 1), X402_ERR_CONFLICT);
+    assert_int_equal(x402_ledger_signer_release(other, CHAIN, signer20), X402_OK);
+    assert_int_equal(x402_ledger_signer_acquire(other, CHAIN + 1, signer20, "B"),
+                     X402_OK);
+    assert_int_equal(x402_ledger_signer_release(fixture->ledger, CHAIN, signer20),
+                     X402_OK);
+    assert_int_equal(x402_ledger_signer_acquire(other, CHAIN, signer20, "B"), X402_OK);
+}
+
+static void a_key_whose_settler_is_gone_is_free_after_its_lease(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_ledger *other = another_handle(fixture);
+    int64_t id = sell(fixture->ledger, 1);
+    struct x402_outbox outbox = transaction(0, 0);
+
+    assert_int_equal(x402_ledger_signer_acquire(fixture->ledger, CHAIN, signer20, "A"),
+                     X402_OK);
+    clock_forward(fixture, X402_LEASE_SECONDS);
+    assert_int_equal(x402_ledger_signer_acquire(other, CHAIN, signer20, "B"), X402_OK);
+    /* The first wakes up, and may not store anything under the key any more. */
+    assert_int_equal(x402_ledger_submit(fixture->ledger, &outbox, &id, 1),
+                     X402_ERR_CONFLICT);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, ledger_make, fixture_release)
+    const struct CMUnitTest tests[] = {
+        TEST(due_payments_come_soonest_to_expire_first),
+        TEST(a_due_payment_is_the_whole_authorization),
+        TEST(what_is_not_delivered_is_not_due),
+        TEST(a_stored_transaction_comes_back_as_it_was),
+        TEST(a_payment_goes_into_one_transaction_only),
+        TEST(a_payment_is_not_put_twice_into_a_transaction),
+        TEST(only_what_is_delivered_is_submitted),
+        TEST(a_replacement_takes_over_the_payments_it_names),
+        TEST(a_replacement_keeps_key_chain_and_nonce),
+        TEST(a_nonce_is_stored_once_unless_it_is_replaced),
+        TEST(the_outbox_is_walked_by_nonce_then_id),
+        TEST(a_transaction_whose_payments_are_over_leaves_the_outbox),
+        TEST(the_nonce_goes_on_above_everything_stored),
+        TEST(a_settled_payment_says_where),
+        TEST(a_payment_found_on_the_chain_by_itself_is_settled),
+        TEST(a_failure_keeps_its_reason),
+        TEST(an_unsettled_payment_is_due_again),
+        TEST(a_verdict_that_is_no_step_is_a_conflict_and_undoes_the_rest),
+        TEST(a_verdict_on_nothing_is_a_conflict),
+        TEST(settled_payments_come_oldest_block_first_until_final),
+        TEST(a_key_is_held_by_one_settler),
+        TEST(a_key_whose_settler_is_gone_is_free_after_its_lease),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
