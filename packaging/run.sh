@@ -11,7 +11,7 @@ CHAIN_PORT=${CHAIN_PORT:-4022}
 
 gateway=http://127.0.0.1:$GATEWAY_PORT
 chain=http://127.0.0.1:$CHAIN_PORT
-data=$PWD/.data
+data=.data
 x402=build/x402
 
 chain_pid='' services_pid='' gateway_pid=''
@@ -94,10 +94,10 @@ choose_data() {
     keys=$data/keys logs=$data/logs ledger=$data/ledger
     mkdir -p "$logs"
     [ -d "$keys" ] || mkdir -m 700 "$keys"
-    rm -rf "$ledger" # the chain begins anew: what an older one said is void
+    rm -rf "$ledger" "$data/mine" # the chain begins anew: what these say is void
 }
 
-# The address of a wallet, made when there is none: merchant, caller, settler.
+# The address of a wallet, made when there is none.
 wallet() {
     [ -f "$keys/$1" ] || $x402 wallet new "$keys/$1" > /dev/null
     $x402 wallet address "$keys/$1"
@@ -105,7 +105,7 @@ wallet() {
 
 start_chain() {
     start chain node tests/e2e/lib/chain.mjs --port "$CHAIN_PORT" \
-        --fund "$caller=10" --gas "$settler=1"
+        --fund "$caller=10" --gas "$settler=1" --gas "$spare=1"
     chain_pid=$started
     tries=300
     until grep -q '^chain ' "$logs/chain.log"; do # it answers before it is funded
@@ -139,12 +139,12 @@ buy() {
     answer=$($x402 pay "$gateway/api/embed?text=hello" --key "$keys/caller" 2> "$logs/pay.log") ||
         { cat "$logs/pay.log" >&2; fail "the call could not be bought"; }
     step answer "$(printf '%s' "$answer" | cut -c 1-60)..."
-    step paid "$(tail -n 1 "$logs/pay.log")"
+    step paid "$(sed -n 's/^x402 pay: paid //p' "$logs/pay.log")"
 }
 
 wait_for_settlement() {
     tries=60
-    until $x402 payments --data "$ledger" --json | grep -Eq '"transaction": ?"0x'; do
+    until $x402 payments --data "$ledger" --json | grep -Eq '"money":"(settled|final)"'; do
         tries=$((tries - 1))
         [ $tries != 0 ] || fail "the payment was not settled in 30 s; see $logs/gateway.log"
         sleep 0.5
@@ -164,8 +164,8 @@ Running until Ctrl-C. In another terminal:
     build/x402 stats --data $ledger
   Sell an API of your own, on port 8000 say, for a tenth of a cent a call:
     build/x402 serve --upstream http://127.0.0.1:8000 --price 0.001 \\
-      --pay-to $merchant --listen 127.0.0.1:4030 --data .data/mine \\
-      --rpc $chain --settler-key $keys/settler
+      --pay-to $merchant --listen 127.0.0.1:4030 --data $data/mine \\
+      --rpc $chain --settler-key $keys/spare
 "
 }
 
@@ -188,7 +188,8 @@ require_free_port "$CHAIN_PORT" chain CHAIN_PORT
 step build "build/x402 and the nginx module"
 build
 choose_data
-merchant=$(wallet merchant) caller=$(wallet caller) settler=$(wallet settler)
+merchant=$(wallet merchant) caller=$(wallet caller)
+settler=$(wallet settler) spare=$(wallet spare) # one key, one settler
 start_chain
 step chain "$chain, a local Base Sepolia; the caller has 10 test USDC"
 start_services
