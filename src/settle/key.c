@@ -109,8 +109,10 @@ enum x402_error x402_key_load(uint8_t key32[32], const char *path,
                               char message[X402_KEY_MESSAGE_MAX])
 {
     /* Without O_NONBLOCK opening a FIFO would wait for its writer. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd;
 
+    x402_bytes_wipe(key32, 32);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return refuse(message, "cannot open key file '%s': %s", path, strerror(errno));
     enum x402_error error = check_file(fd, path, message);

@@ -1,0 +1,357 @@
+/* The transport, against a node that answers as badly as we like. */
+#include "unit/core/support.h"
+
+#include "settle/ask.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+/* What the node writes to a connection after it has read a request. */
+typedef void reply_to(int fd, const char *id);
+
+static struct {
+    int fd;
+    unsigned short port;
+    pthread_t thread;
+    reply_to *reply;
+    int requests;
+    char last[4096];
+} node;
+
+static void send_text(int fd, const char *text)
+{
+    size_t size = strlen(text);
+
+    while (size > 0) {
+        ssize_t n = send(fd, text, size, MSG_NOSIGNAL);
+        if (n <= 0)
+            return;
+        text += n;
+        size -= (size_t)n;
+    }
+}
+
+static void send_body(int fd, const char *status, const char *body)
+{
+    char head[256];
+
+    snprintf(head, sizeof head,
+             "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
+             "Connection: close\r\n\r\n",
+             status, strlen(body));
+    send_text(fd, head);
+    send_text(fd, body);
+}
+
+/* Reads a request whole: its headers, and as much body as they promise. */
+static bool read_request(int fd)
+{
+    size_t size = 0;
+
+    for (;;) {
+        ssize_t n = recv(fd, node.last + size, sizeof node.last - 1 - size, 0);
+        if (n <= 0)
+            return false;
+        size += (size_t)n;
+        node.last[size] = '\0';
+        const char *body = strstr(node.last, "\r\n\r\n");
+        const char *length = strcasestr(node.last, "content-length:");
+        if (body != NULL && length != NULL &&
+            strlen(body + 4) >= (size_t)atol(length + 15))
+            return true;
+    }
+}
+
+static void *serve(void *data)
+{
+    int fd;
+
+    while ((fd = accept(node.fd, NULL, NULL)) >= 0) {
+        if (read_request(fd)) {
+            const char *id = strstr(node.last, "\"id\":");
+            char digits[24] = "";
+            if (id != NULL)
+                snprintf(digits, sizeof digits, "%ld", atol(id + 5));
+            node.requests++;
+            node.reply(fd, digits);
+        }
+        close(fd);
+    }
+    return data;
+}
+
+static int start_node(void **state)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+
+    (void)state;
+    node.fd = socket(AF_INET, SOCK_STREAM, 0);
+    node.requests = 0;
+    if (bind(node.fd, (struct sockaddr *)&address, sizeof address) != 0 ||
+        listen(node.fd, 64) != 0 ||
+        getsockname(node.fd, (struct sockaddr *)&address, &size) != 0)
+        return -1;
+    node.port = ntohs(address.sin_port);
+    return pthread_create(&node.thread, NULL, serve, NULL);
+}
+
+static int stop_node(void **state)
+{
+    (void)state;
+    shutdown(node.fd, SHUT_RDWR);
+    close(node.fd);
+    return pthread_join(node.thread, NULL);
+}
+
+static bool never(void *data)
+{
+    (void)data;
+    return false;
+}
+
+static struct x402_rpc *open_rpc(bool (*stop)(void *data))
+{
+    char url[64];
+
+    snprintf(url, sizeof url, "http://user:secret@127.0.0.1:%u/key?token=secret",
+             node.port);
+    return x402_rpc_open(url, stop, NULL);
+}
+
+/* One eth_chainId; the status of its reply. */
+static enum x402_rpc_status ask_once(reply_to *reply, const char *says)
+{
+    struct x402_rpc *rpc = open_rpc(never);
+    struct x402_rpc_call call = x402_ask_chain_id();
+
+    node.reply = reply;
+    x402_rpc_perform(rpc, &call, 1);
+    enum x402_rpc_status status = call.reply.status;
+    if (says != NULL && strstr(x402_rpc_message(rpc), says) == NULL)
+        fail_msg("'%s' does not say '%s'", x402_rpc_message(rpc), says);
+    assert_null(strstr(x402_rpc_message(rpc), "secret"));
+    x402_rpc_calls_release(&call, 1);
+    x402_rpc_close(rpc);
+    return status;
+}
+
+/* -------------------------------------------------------------------------- replies */
+
+static void reply_well(int fd, const char *id)
+{
+    char body[128];
+
+    snprintf(body, sizeof body,
+             "{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":\"0x14a34\"}", id);
+    send_body(fd, "200 OK", body);
+}
+
+static void reply_other_id(int fd, const char *id)
+{
+    (void)id;
+    send_body(fd, "200 OK", "{\"jsonrpc\":\"2.0\",\"id\":424242,\"result\":\"0x1\"}");
+}
+
+static void reply_429(int fd, const char *id)
+{
+    char body[128];
+
+    snprintf(body, sizeof body, "{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":\"0x1\"}",
+             id);
+    send_body(fd, "429 Too Many Requests", body);
+}
+
+static void reply_redirect(int fd, const char *id)
+{
+    char head[256];
+
+    (void)id;
+    snprintf(head, sizeof head,
+             "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:%u/\r\n"
+             "Content-Length: 0\r\nConnection: close\r\n\r\n",
+             node.port);
+    send_text(fd, head);
+}
+
+static void reply_without_end(int fd, const char *id)
+{
+    static char chunk[65537];
+
+    (void)id;
+    memset(chunk, ' ', sizeof chunk - 1);
+    send_text(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+    for (int i = 0; i < 64; i++)
+        send_text(fd, chunk);
+}
+
+static void reply_half(int fd, const char *id)
+{
+    (void)id;
+    send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"jsonrpc\":");
+}
+
+static void reply_nothing(int fd, const char *id)
+{
+    (void)fd;
+    (void)id;
+}
+
+static void hang(int fd, const char *id)
+{
+    char byte;
+
+    (void)id;
+    (void)!recv(fd, &byte, 1, 0); /* until the other side gives up */
+}
+
+/* ---------------------------------------------------------------------------- tests */
+
+static void an_answer_is_taken(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_once(reply_well, NULL), X402_RPC_RESULT);
+    assert_non_null(strstr(node.last, "POST /key?token=secret "));
+    assert_non_null(strstr(node.last, "Authorization: Basic "));
+    assert_non_null(strstr(node.last, "\"method\":\"eth_chainId\""));
+    assert_non_null(strstr(node.last, "\"params\":[]"));
+}
+
+static void a_bad_answer_fails_and_says_how_without_the_urls_secrets(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_once(reply_other_id, "no JSON-RPC answer"), X402_RPC_FAILED);
+    assert_int_equal(ask_once(reply_429, "HTTP status 429"), X402_RPC_FAILED);
+    assert_int_equal(ask_once(reply_half, "eth_chainId"), X402_RPC_FAILED);
+    assert_int_equal(ask_once(reply_nothing, "eth_chainId"), X402_RPC_FAILED);
+}
+
+static void a_redirect_is_not_followed(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_once(reply_redirect, "HTTP status 307"), X402_RPC_FAILED);
+    assert_int_equal(node.requests, 1);
+}
+
+static void a_reply_without_end_is_cut_off(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_once(reply_without_end, "larger than 1048576 bytes"),
+                     X402_RPC_FAILED);
+}
+
+static void calls_made_together_stand_or_fall_alone(void **state)
+{
+    enum { CALLS = 20 };
+    struct x402_rpc *rpc = open_rpc(never);
+    struct x402_rpc_call calls[CALLS];
+    uint64_t id;
+
+    (void)state;
+    node.reply = reply_well;
+    for (size_t i = 0; i < CALLS; i++)
+        calls[i] = x402_ask_chain_id();
+    json_decref(calls[7].params);
+    calls[7].params = NULL; /* no memory for this one */
+    x402_rpc_perform(rpc, calls, CALLS);
+    for (size_t i = 0; i < CALLS; i++) {
+        if (i == 7)
+            assert_int_equal(calls[i].reply.status, X402_RPC_FAILED);
+        else
+            assert_true(x402_json_quantity(&id, calls[i].reply.result));
+    }
+    assert_int_equal(node.requests, CALLS - 1);
+    x402_rpc_calls_release(calls, CALLS);
+    x402_rpc_close(rpc);
+}
+
+static bool at_once(void *data)
+{
+    (void)data;
+    return true;
+}
+
+static void stopping_cuts_off_a_node_that_hangs(void **state)
+{
+    struct x402_rpc *rpc = open_rpc(at_once);
+    struct x402_rpc_call call = x402_ask_chain_id();
+    time_t before = time(NULL);
+
+    (void)state;
+    node.reply = hang;
+    x402_rpc_perform(rpc, &call, 1);
+    assert_int_equal(call.reply.status, X402_RPC_FAILED);
+    assert_true(time(NULL) - before <= 4);
+    x402_rpc_calls_release(&call, 1);
+    x402_rpc_close(rpc);
+}
+
+static void a_node_that_is_not_there_fails(void **state)
+{
+    struct x402_rpc *rpc = x402_rpc_open("http://127.0.0.1:1/", never, NULL);
+    struct x402_rpc_call call = x402_ask_chain_id();
+
+    (void)state;
+    x402_rpc_perform(rpc, &call, 1);
+    assert_int_equal(call.reply.status, X402_RPC_FAILED);
+    assert_string_equal(x402_rpc_origin(rpc), "http://127.0.0.1:1");
+    x402_rpc_calls_release(&call, 1);
+    x402_rpc_close(rpc);
+}
+
+static void other_protocols_are_not_spoken(void **state)
+{
+    struct x402_rpc *rpc = x402_rpc_open("file:///etc/hostname", never, NULL);
+    struct x402_rpc_call call = x402_ask_chain_id();
+
+    (void)state;
+    x402_rpc_perform(rpc, &call, 1);
+    assert_int_equal(call.reply.status, X402_RPC_FAILED);
+    x402_rpc_calls_release(&call, 1);
+    x402_rpc_close(rpc);
+}
+
+static void the_origin_shows_no_secret(void **state)
+{
+    static const struct {
+        const char *url, *origin;
+    } rows[] = {
+        {"https://host/v2/key", "https://host"},
+        {"https://host:8545?key", "https://host:8545"},
+        {"http://user:pass@host:1/x", "http://host:1"},
+        {"http://user:p@ss@host/x", "http://host"},
+        {"http://host#a@b", "http://host"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct x402_rpc *rpc = x402_rpc_open(rows[i].url, NULL, NULL);
+        assert_string_equal(x402_rpc_origin(rpc), rows[i].origin);
+        x402_rpc_close(rpc);
+    }
+}
+
+#define WITH_NODE(test) cmocka_unit_test_setup_teardown(test, start_node, stop_node)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_NODE(an_answer_is_taken),
+        WITH_NODE(a_bad_answer_fails_and_says_how_without_the_urls_secrets),
+        WITH_NODE(a_redirect_is_not_followed),
+        WITH_NODE(a_reply_without_end_is_cut_off),
+        WITH_NODE(calls_made_together_stand_or_fall_alone),
+        WITH_NODE(stopping_cuts_off_a_node_that_hangs),
+        cmocka_unit_test(a_node_that_is_not_there_fails),
+        cmocka_unit_test(other_protocols_are_not_spoken),
+        cmocka_unit_test(the_origin_shows_no_secret),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
