@@ -16,7 +16,10 @@ export const PRICE = 1000n; // $0.001, the price of /api/
 /** How many blocks the chain's safe block is behind its latest: none of a test's is safe. */
 export const SAFE_DEPTH = 100;
 
-/** Opens one; `gateway` are options of startGateway, `chain` of startChain. Close it. */
+/**
+ * Opens one; close it. `chain` are options of startChain, `gateway` of startGateway, or a
+ * function that gives them when the upstream's URL is known.
+ */
 export async function openShop({ gateway = {}, chain = {} } = {}) {
   const shop = new Shop();
   try {
@@ -44,7 +47,7 @@ class Shop {
         location /api/ { x402_price 0.001; proxy_pass ${this.upstream.url}; }
         location /cheap/ { x402_price 0.05c; proxy_pass ${this.upstream.url}; }
         location /dear/ { x402_price 0.25; proxy_pass ${this.upstream.url}; }`,
-      ...gatewayOptions,
+      ...(typeof gatewayOptions === 'function' ? gatewayOptions(this.upstream.url) : gatewayOptions),
     });
     this.closing.push(() => this.gateway.stop());
   }
