@@ -44,6 +44,10 @@ static void a_result_is_taken(void **state)
     x402_rpc_reply_release(&reply);
 }
 
+#define BOTH                                                                           \
+    "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":\"0x1\","                                \
+    "\"error\":{\"code\":3,\"message\":\"m\"}}"
+
 static void what_is_no_answer_teaches_nothing(void **state)
 {
     static const char *const bodies[] = {
@@ -69,8 +73,7 @@ static void what_is_no_answer_teaches_nothing(void **state)
         "{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{}}",
         "{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":\"3\",\"message\":\"m\"}}",
         "{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":3}}",
-        "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":\"0x1\","
-        "\"error\":{\"code\":3,\"message\":\"m\"}}",
+        BOTH,
         "{\"jsonrpc\":\"2.0\",\"id\":7,\"id\":7,\"result\":\"0x1\"}",
         "[{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":\"0x1\"}]",
     };
@@ -399,7 +402,7 @@ static void a_status_that_is_neither_is_refused(void **state)
 
 static void logs_of_a_dead_fork_are_left_out(void **state)
 {
-    json_t *value = json_incref(json_object_get(receipt_json(), "logs"));
+    json_t *receipt = receipt_json(), *value = json_object_get(receipt, "logs");
     struct x402_log *logs;
     size_t count;
 
@@ -408,6 +411,7 @@ static void logs_of_a_dead_fork_are_left_out(void **state)
     assert_true(x402_logs_decode(&logs, &count, value));
     assert_int_equal(count, 0);
     free(logs);
+    json_decref(receipt);
 }
 
 static void more_logs_than_we_read_are_refused(void **state)
