@@ -87,7 +87,8 @@ build() {
 choose_data() {
     mkdir -p "$data"
     if [ "$(id -u)" = 0 ] &&
-        ! setpriv --reuid www-data --clear-groups test -x "$data" 2> /dev/null; then
+        ! setpriv --reuid www-data --regid www-data --clear-groups \
+            test -x "$PWD/$data" 2> /dev/null; then
         data=/var/lib/x402-demo
         mkdir -p "$data"
     fi
