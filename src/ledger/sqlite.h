@@ -104,7 +104,10 @@ void x402_sqlite_refuse(char message[X402_LEDGER_MESSAGE_MAX], const char *path,
 X402_MUST_USE bool x402_sqlite_path_check(const char *path, const char *verb,
                                           char message[X402_LEDGER_MESSAGE_MAX]);
 
-/* What a failure means, in words: "disk is full". `db` may be NULL. Static or db's. */
+/*
+ * What a failure means, in words: "disk is full". To be asked at once: errno belongs to
+ * it, and was 0 before. `db` may be NULL. The text is static, or db's.
+ */
 const char *x402_sqlite_reason(sqlite3 *db, int code);
 
 /*

@@ -30,7 +30,8 @@ static const char *errno_reason(int number)
 
 const char *x402_sqlite_reason(sqlite3 *db, int code)
 {
-    int number = db != NULL ? sqlite3_system_errno(db) : 0;
+    const int number =
+        errno; /* not sqlite3_system_errno(), which may be an older one */
 
     switch (code & 0xff) {
     case SQLITE_FULL:
@@ -134,7 +135,7 @@ int x402_sqlite_identify(sqlite3 *db, enum x402_sqlite_identity *identity, int *
     if (code == SQLITE_OK) {
         code = pragma_read(db, "PRAGMA user_version", version);
     }
-    if (code == SQLITE_NOTADB) {
+    if ((code & 0xff) == SQLITE_NOTADB) {
         *identity = X402_SQLITE_FOREIGN;
         return SQLITE_OK;
     }
@@ -177,6 +178,7 @@ void x402_sqlite_refuse(char message[X402_LEDGER_MESSAGE_MAX], const char *path,
 int x402_sqlite_configure(sqlite3 *db)
 {
     int persist = 1;
+    int code;
 
     (void)sqlite3_extended_result_codes(db, 1);
     (void)sqlite3_busy_timeout(db, X402_SQLITE_WAIT_MILLISECONDS);
@@ -184,11 +186,12 @@ int x402_sqlite_configure(sqlite3 *db)
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     /* The log stays when the last process leaves: its owner is the ledger's. */
     (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
-    return sqlite3_exec(db,
+    code = sqlite3_exec(db,
                         "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; "
                         "PRAGMA secure_delete = OFF; PRAGMA cell_size_check = ON; "
                         "PRAGMA cache_size = -16384",
                         NULL, NULL, NULL);
+    return (code & 0xff) == SQLITE_NOTADB ? SQLITE_OK : code; /* identify says so */
 }
 
 void x402_sqlite_disconnect(struct x402_sqlite *sqlite)
@@ -230,6 +233,7 @@ static enum x402_error attach(struct x402_sqlite *sqlite)
     if (!x402_sqlite_path_check(sqlite->path, "open", sqlite->base.message)) {
         return X402_ERR_LEDGER;
     }
+    errno = 0;
     code = sqlite3_open_v2(sqlite->path, &sqlite->db, flags, NULL);
     if (code == SQLITE_OK) {
         code = x402_sqlite_configure(sqlite->db);

@@ -3,6 +3,7 @@
 #include "core/clock.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -65,6 +66,7 @@ enum x402_error x402_sqlite_row(struct x402_sqlite *sqlite, sqlite3_stmt *statem
     if (statement == NULL) {
         return X402_ERR_LEDGER;
     }
+    errno = 0;
     code = sqlite3_step(statement);
     if (code == SQLITE_ROW) {
         *is_row = true;
