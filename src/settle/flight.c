@@ -181,7 +181,8 @@ static bool group(struct x402_flights *flights)
 {
     size_t payment = 0;
 
-    qsort(flights->rows, flights->rows_count, sizeof *flights->rows, compare_rows);
+    if (flights->rows_count > 1)
+        qsort(flights->rows, flights->rows_count, sizeof *flights->rows, compare_rows);
     sort_payments(flights);
     flights->items = calloc(flights->payments_count + 1, sizeof *flights->items);
     if (flights->items == NULL)
