@@ -27,14 +27,14 @@ before(async () => {
     locations: [
       sells('/default/', ''),
       sells('/unlimited/', `x402_rate off; ${unhindered}`),
-      sells('/fast/', `x402_rate 2r/s burst=2; ${unhindered}`),
+      sells('/fast/', `x402_rate 1r/s burst=2; ${unhindered}`),
       sells('/slow/', `x402_rate 30r/m burst=1; ${unhindered}`),
       sells('/three/', `x402_rate 3r/m; ${unhindered}`),
       sells('/one/', `x402_rate 1r/m burst=1; ${unhindered}`),
       sells('/two/', `x402_rate 2r/m burst=2; ${unhindered}`),
       sells('/five/', `x402_rate 1r/m burst=5; ${unhindered}`),
       sells('/guarded/', 'x402_rate off; x402_refusal_rate 1r/m burst=3;'),
-      sells('/brief/', 'x402_rate off; x402_refusal_rate 2r/s burst=1;'),
+      sells('/brief/', 'x402_rate off; x402_refusal_rate 1r/s burst=1;'),
       sells('/proxied/', `x402_rate off; x402_refusal_rate 1r/m burst=3;
             set_real_ip_from 127.0.0.0/8; real_ip_header X-Real-IP;`),
     ].join(''),
@@ -118,7 +118,7 @@ describe('a payer', () => {
       return false;
     }, 'the bucket to refill', 3_000, 10);
     assert.ok(tries > 2, `${tries} tries`);
-    assert.ok(performance.now() - start < 1500, 'half a second is enough');
+    assert.ok(performance.now() - start < 2500, 'a second is enough');
     assert.equal(upstream.count(call.id), 3);
   });
 

@@ -516,6 +516,8 @@ describe('JSON', () => {
     a_raw_zero_in_a_string: member('"\0"'),
     a_byte_that_is_not_utf8: (text) => bytes(text, 'ff'),
     overlong_utf8: (text) => bytes(text, 'c0af'),
+    overlong_utf8_of_three_bytes: (text) => bytes(text, 'e080af'),
+    overlong_utf8_of_four_bytes: (text) => bytes(text, 'f08080af'),
     utf8_cut_short: (text) => bytes(text, 'e282'),
     a_surrogate_in_utf8: (text) => bytes(text, 'eda080'),
     utf8_beyond_unicode: (text) => bytes(text, 'f4908080'),

@@ -626,6 +626,17 @@ describe('a request body', () => {
     });
   }
 
+  test('that_is_not_paid_for_does_not_use_up_the_window_of_an_http2_connection', async () => {
+    const session = await openHttp2(gateway.http2Port);
+    const [call, body, paid] = [newCall(), bodyOf(100_000), await payment(newAccount())];
+    const post = (headers) => requestHttp2(session, call.path, { method: 'POST', headers, body }).response;
+    for (let i = 0; i < 20; i++) assert.equal((await post({})).status, 402);
+    const { status, headers, body: text } = await post(paid.headers);
+    session.close();
+    isPaid(answer(status, headers, text), paid);
+    arrived(call, body);
+  });
+
   test('is_not_waited_for_before_the_offer', async () => {
     const connection = await RawConnection.open(gateway.port);
     connection.request('POST', '/api/x', { headers: { 'Content-Length': 1_000_000 } });

@@ -6,6 +6,8 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import { decode } from './wallet.mjs';
 
+const ANSWER_MILLISECONDS_MAX = 30_000;
+
 /** A pool of one connection, kept alive; destroy() it in the end. */
 export const oneConnection = () => new http.Agent({ keepAlive: true, maxSockets: 1 });
 
@@ -21,6 +23,7 @@ export function ask(gateway, path, options = {}) {
       host: '127.0.0.1', port: gateway.port, method, path, agent, localAddress,
       headers: { ...payment?.headers, ...headers },
     });
+    request.setTimeout(ANSWER_MILLISECONDS_MAX, () => request.destroy(new Error('no answer')));
     request.once('error', reject);
     request.once('response', (response) => collect(response).then(resolve, reject));
     request.end(body);

@@ -82,6 +82,7 @@ export const MISTAKES = {
     ...wrong('x402_settle', /not available yet/, ['before']),
     ...wrong('x402_settle', /after or before/, ['now', '""', 'After']),
     ...wrong('x402_settle', /invalid number of arguments/, ['', 'after before']),
+    ...twice('x402_settle after;'),
   ],
   x402_rate: [
     ...wrong('x402_rate', /a rate is written/, ['60', '""', 'r/m', '60r/h', '-1r/s', '1.5r/s', 'OFF']),
