@@ -35,18 +35,26 @@ totals() {
     ' $log
 }
 
-# Each model proves one thing; it says what.
-models() {
-    make --no-print-directory model || return 1
-    for model in tests/model/*.c; do
-        [ ! -f "$model" ] || echo "ok      model $(basename "$model" .c) (1)"
+# Runs a target of the Makefile in which every source of a kind is one test, passed when
+# the target did not fail: models prove one thing each, fuzzers find nothing.
+each_passes() {
+    kind=$1 target=$2
+    shift 2
+    run_make "$target" || return 1
+    for file in "$@"; do
+        [ ! -f "$file" ] || echo "ok      $kind $(basename "$file" .c) (1)"
     done
 }
 
+run_make() { make -s --no-print-directory -j"$(nproc)" "$@"; }
+
+FUZZ_SECONDS=${FUZZ_SECONDS:-5} # for each fuzzer
+export FUZZ_SECONDS
+
 make --no-print-directory deps || exit 1
-part builds make --no-print-directory -s -j"$(nproc)" test-builds
-part unit make --no-print-directory -j"$(nproc)" unit
-part model models
-part fuzz make --no-print-directory fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-5}"
+part builds run_make test-builds
+part unit run_make unit
+part model each_passes model model tests/model/*.c
+part fuzz each_passes fuzzer fuzz tests/fuzz/*_fuzz.c
 part e2e sh tests/e2e/run.sh
 totals
