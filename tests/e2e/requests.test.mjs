@@ -288,7 +288,8 @@ describe('CORS', () => {
   const origin = { Origin: 'https://app.example' };
   const preflight = {
     ...origin, 'Access-Control-Request-Method': 'POST',
-    'Access-Control-Request-Headers': 'content-type,payment-signature,x-payment,access-control-expose-headers',
+    'Access-Control-Request-Headers':
+      'content-type,payment-signature,x-payment,access-control-expose-headers',
   };
 
   test('a_preflight_is_answered_204_for_free_and_never_forwarded', async () => {
@@ -320,7 +321,8 @@ describe('CORS', () => {
       const got = await ask(gateway, '/api/x', { method: 'OPTIONS', headers });
       assert.equal(got.status, 204);
       const allowed = got.headers['access-control-allow-headers'];
-      for (const name of ['Content-Type', 'PAYMENT-SIGNATURE', 'X-PAYMENT', 'Access-Control-Expose-Headers']) {
+      for (const name of [
+        'Content-Type', 'PAYMENT-SIGNATURE', 'X-PAYMENT', 'Access-Control-Expose-Headers']) {
         assert.ok(allowed.includes(name), allowed);
       }
       assert.ok(allowed.length < 200);
@@ -393,11 +395,9 @@ describe('variables', () => {
   test('tell_the_upstream_who_paid_how_much_where', async () => {
     for (const dialect of DIALECTS) {
       const call = newCall('/told/');
-      const { message } = await (async () => {
-        const paid = await payment(newAccount(), { dialect });
-        await buy(call, paid);
-        return paid;
-      })();
+      const paid = await payment(newAccount(), { dialect });
+      const { message } = paid;
+      await buy(call, paid);
       assert.equal(seen(call).headers['x-vars'],
         `${message.from} 1000 eip155:84532 ${message.nonce}`);
     }
@@ -602,7 +602,8 @@ describe('a request body', () => {
   test('over_http2_arrives_whole', async () => {
     const session = await openHttp2(gateway.http2Port);
     const bodies = [0, 1, 70_000, 2_000_000].map(bodyOf);
-    const [each, paid] = [bodies.map(() => newCall()), await Promise.all(bodies.map(() => payment(newAccount())))];
+    const each = bodies.map(() => newCall());
+    const paid = await Promise.all(bodies.map(() => payment(newAccount())));
     const answers = await Promise.all(bodies.map((body, i) => requestHttp2(session, each[i].path, {
       method: 'POST', headers: paid[i].headers, body }).response));
     session.close();
@@ -681,7 +682,8 @@ describe('a request body', () => {
 
 describe('a connection', () => {
   const raw = (call, headers = {}, version = '1.1') => {
-    const lines = Object.entries({ Host: 'gateway', ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
+    const lines = Object.entries({ Host: 'gateway', ...headers })
+      .map(([name, value]) => `${name}: ${value}\r\n`);
     return `GET ${call.path} HTTP/${version}\r\n${lines.join('')}\r\n`;
   };
 
@@ -719,7 +721,8 @@ describe('a connection', () => {
   });
 
   test('with_pipelined_posts_keeps_their_bodies_apart', async () => {
-    const each = Array.from({ length: 5 }, (_, i) => ({ call: newCall(), body: `body ${i}`.repeat(i * 1000) }));
+    const each = Array.from({ length: 5 }, (_, i) => (
+      { call: newCall(), body: `body ${i}`.repeat(i * 1000) }));
     const connection = await RawConnection.open(gateway.port);
     for (const { call, body } of each) {
       const { headers } = await payment(newAccount());
