@@ -15,8 +15,8 @@ const twice = (line, where = 'location') => [{ where, text: `${line}\n${line}`, 
 export const MISTAKES = {
   x402_ledger: [
     ...wrong('x402_ledger', /invalid number of arguments/, ['', '/a /b'], 'http'),
-    ...wrong('x402_ledger', /not allowed here/, ['/tmp/ledger'], 'server'),
-    ...wrong('x402_ledger', /duplicate/, ['/tmp/ledger'], 'http'),
+    ...wrong('x402_ledger', /not allowed here/, ['/a'], 'server'),
+    ...wrong('x402_ledger', /duplicate/, ['/a'], 'http'),
     { where: 'http', text: 'x402_ledger "";', says: /x402_ledger/, options: { ledger: false } },
     { where: 'location', text: '', says: /x402_ledger PATH/, missing: true, options: { ledger: false } },
   ],
