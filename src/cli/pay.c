@@ -13,6 +13,7 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 #define COMMAND "pay"
 #define MAX_USD_DEFAULT "0.10"
@@ -48,7 +49,8 @@ struct pay {
     uint64_t max_micro_usd;
     const char *key_path;
     const char *output_path; /* NULL: standard output */
-    FILE *output;            /* opened at the answer that is handed out */
+    FILE *output;            /* open from when something is paid or written */
+    bool writing;            /* the answer has begun to be handed out */
     bool include;
     char *body; /* owned: read from a file */
     struct x402_price price;
@@ -58,13 +60,29 @@ struct pay {
 
 /* --------------------------------------------------------------------------- output */
 
-static bool open_output(struct pay *pay, const struct x402_http_answer *answer)
+/* Before anything is paid: an answer that cannot be kept is not bought. */
+static bool prepare_output(struct pay *pay)
 {
-    if (pay->output != NULL)
+    if (pay->output_path == NULL || pay->output != NULL)
         return true;
-    pay->output = pay->output_path ? fopen(pay->output_path, "we") : stdout;
+    pay->output = fopen(pay->output_path, "ae");
     if (pay->output == NULL)
+        x402_cli_error(COMMAND, "cannot write '%s': %s", pay->output_path,
+                       strerror(errno));
+    return pay->output != NULL;
+}
+
+static bool begin_output(struct pay *pay, const struct x402_http_answer *answer)
+{
+    if (pay->writing)
+        return true;
+    if (!prepare_output(pay))
         return false;
+    if (pay->output == NULL)
+        pay->output = stdout;
+    else if (ftruncate(fileno(pay->output), 0) != 0 && errno != EINVAL)
+        return false; /* EINVAL: a pipe or a terminal */
+    pay->writing = true;
     return !pay->include || fwrite(answer->headers, 1, answer->headers_size,
                                    pay->output) == answer->headers_size;
 }
@@ -105,7 +123,7 @@ static bool write_body(const char *bytes, size_t size,
 {
     struct pay *pay = data;
 
-    return open_output(pay, answer) && fwrite(bytes, 1, size, pay->output) == size;
+    return begin_output(pay, answer) && fwrite(bytes, 1, size, pay->output) == size;
 }
 
 /* ------------------------------------------------------------------------- exchange */
@@ -186,7 +204,7 @@ static bool agree(struct pay *pay, const struct x402_http_answer *answer)
     if (x402_price_decode(&pay->price, why,
                           x402_http_header(answer, "payment-required"), body,
                           pay->max_micro_usd) == X402_OK)
-        return sign(pay);
+        return prepare_output(pay) && sign(pay);
     x402_cli_error(COMMAND, "not paid: %s", why);
     return false;
 }
@@ -205,7 +223,7 @@ static void tell_paid(const struct pay *pay, const struct x402_pay_receipt *rece
                   receipt->transaction);
 }
 
-/* Only a receipt says that something was paid. */
+/* Only a receipt says that something was paid; one may come with half an answer. */
 static void tell_receipt(const struct pay *pay, const struct x402_http_answer *answer)
 {
     struct x402_slice header = x402_http_header(answer, "payment-response");
@@ -213,14 +231,14 @@ static void tell_receipt(const struct pay *pay, const struct x402_http_answer *a
 
     if (header.size == 0)
         header = x402_http_header(answer, "x-payment-response");
-    if (x402_pay_receipt_decode(&receipt, header)) {
-        if (receipt.success)
-            tell_paid(pay, &receipt);
-        else
-            x402_cli_error(COMMAND, "the payment failed: %s",
-                           receipt.reason[0] != '\0' ? receipt.reason : "no reason");
-    } else if (answer->status < 400) {
-        x402_cli_note(COMMAND, "a payment was sent, and the answer has no receipt");
+    if (!x402_pay_receipt_decode(&receipt, header)) {
+        if (answer->status < 400)
+            x402_cli_note(COMMAND, "a payment was sent, and no receipt came back");
+    } else if (receipt.success) {
+        tell_paid(pay, &receipt);
+    } else {
+        x402_cli_error(COMMAND, "the payment failed: %s",
+                       receipt.reason[0] != '\0' ? receipt.reason : "no reason");
     }
 }
 
@@ -236,22 +254,20 @@ static void tell_refusal(const struct x402_http_answer *answer)
 
 static int finish(struct pay *pay, const struct x402_http_answer *answer, bool fine)
 {
-    bool written = !fine || open_output(pay, answer);
+    bool written = !fine || begin_output(pay, answer);
 
     if (!written)
         x402_cli_error(COMMAND, "cannot write the answer: %s", strerror(errno));
     written = close_output(pay) && written;
-    if (!fine) {
-        x402_cli_error(COMMAND, "%s: %s", pay->request.url, answer->error);
-        return X402_EXIT_FAILED;
-    }
     if (pay->payment != NULL)
         tell_receipt(pay, answer);
-    if (pay->payment != NULL && answer->status == 402)
+    if (!fine)
+        x402_cli_error(COMMAND, "%s: %s", pay->request.url, answer->error);
+    else if (pay->payment != NULL && answer->status == 402)
         tell_refusal(answer);
     else if (answer->status >= 400)
         x402_cli_error(COMMAND, "HTTP status %ld", answer->status);
-    return written && answer->status < 400 ? X402_EXIT_DONE : X402_EXIT_FAILED;
+    return fine && written && answer->status < 400 ? X402_EXIT_DONE : X402_EXIT_FAILED;
 }
 
 static int run(struct pay *pay)
@@ -262,6 +278,7 @@ static int run(struct pay *pay)
 
     if (fine && answer.status == 402 && !agree(pay, &answer)) {
         x402_http_release(&answer);
+        (void)close_output(pay);
         return X402_EXIT_FAILED;
     }
     if (pay->payment != NULL) {

@@ -160,7 +160,7 @@ static enum x402_error check_price(const struct x402_price *price,
         return X402_OK;
     x402_price_text(text, price);
     x402_amount_encode(max_text, max_micro_usd, 6);
-    (void)refuse(why, "it costs %s, and at most %s may be paid: say --max", text,
+    (void)refuse(why, "it costs %s, more than the %s allowed: --max allows more", text,
                  max_text);
     return X402_ERR_VALUE;
 }

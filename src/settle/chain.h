@@ -140,6 +140,7 @@ struct x402_chain {
     struct x402_fee_policy policy;
 
     bool checked; /* the node is of this chain */
+    bool strays_told;
     bool leased;
     int64_t leased_at_milliseconds;
 

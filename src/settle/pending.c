@@ -126,13 +126,18 @@ enum x402_error x402_row_store(struct x402_chain *chain, struct x402_row *out,
 
 /* -------------------------------------------------------------------------- sending */
 
-static enum x402_send send_of(struct x402_chain *chain,
+/* Taken only when the node names the hash we know: "null" is no promise. */
+static enum x402_send send_of(struct x402_chain *chain, const struct x402_row *row,
                               const struct x402_rpc_call *call)
 {
-    if (call->reply.status == X402_RPC_FAILED)
-        return X402_SEND_UNKNOWN;
-    if (call->reply.status == X402_RPC_RESULT)
+    uint8_t hash32[32];
+
+    if (call->reply.status == X402_RPC_RESULT &&
+        x402_json_bytes(hash32, 32, call->reply.result) &&
+        memcmp(hash32, row->hash32, 32) == 0)
         return X402_SEND_ACCEPTED;
+    if (call->reply.status != X402_RPC_ERROR)
+        return X402_SEND_UNKNOWN;
     enum x402_send send = x402_send_classify(call->reply.message);
     if (send == X402_SEND_REFUSED)
         memcpy(chain->refusal, call->reply.message, sizeof chain->refusal);
@@ -165,7 +170,7 @@ void x402_rows_send(struct x402_chain *chain, const struct x402_row *const *rows
         calls[i] = x402_ask_send(rows[i]->raw, rows[i]->raw_size);
     (void)x402_chain_ask(chain, calls, count);
     for (size_t i = 0; i < count; i++)
-        remember(chain, rows[i], send_of(chain, &calls[i]));
+        remember(chain, rows[i], send_of(chain, rows[i], &calls[i]));
     x402_rpc_calls_release(calls, count);
     free(calls);
 }

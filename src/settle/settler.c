@@ -172,40 +172,71 @@ static enum x402_error loop(struct settler *settler)
     return options->once ? X402_ERR_CONFLICT : X402_OK;
 }
 
-/* -------------------------------------------------------------------------- summary */
+/* ----------------------------------------------------------- beginning and summary */
 
-static const struct x402_chain *chain_of(const struct settler *settler,
-                                         uint64_t chain_id)
+static void introduce(const struct settler *settler)
 {
+    char signer[X402_ADDRESS_TEXT_SIZE];
+
     for (size_t i = 0; i < settler->chains_count; i++) {
-        if (settler->chains[i].network.chain_id == chain_id)
-            return &settler->chains[i];
+        const struct x402_chain *chain = &settler->chains[i];
+        x402_address_encode(signer, chain->signer20);
+        note(settler, "%s: settling with the key of %s through %s", chain->name, signer,
+             x402_rpc_origin(chain->rpc));
+    }
+}
+
+static const struct x402_totals *totals_of(const struct x402_totals *totals,
+                                           size_t count, size_t after,
+                                           uint64_t chain_id)
+{
+    for (size_t i = after; i < count; i++) {
+        if (totals[i].chain_id == chain_id)
+            return &totals[i];
     }
     return NULL;
 }
 
-static void summarize(struct settler *settler)
+/* What the ledger says of one chain, all its tokens together; what is left of it. */
+static uint64_t summarize_chain(const struct settler *settler,
+                                const struct x402_chain *chain,
+                                const struct x402_totals *totals, size_t count)
+{
+    uint64_t monies[X402_MONEY_COUNT] = {0};
+    const struct x402_totals *row = totals;
+
+    while ((row = totals_of(totals, count, (size_t)(row - totals),
+                            chain->network.chain_id)) != NULL) {
+        for (size_t i = 0; i < X402_MONEY_COUNT; i++)
+            monies[i] += row->monies[i].count;
+        row++;
+    }
+    note(settler,
+         "%s: %" PRIu64 " settled, %" PRIu64 " failed, %" PRIu64 " due, %" PRIu64
+         " under way",
+         chain->name, monies[X402_MONEY_SETTLED] + monies[X402_MONEY_FINAL],
+         monies[X402_MONEY_FAILED], monies[X402_MONEY_DUE],
+         monies[X402_MONEY_SUBMITTED]);
+    return monies[X402_MONEY_DUE] + monies[X402_MONEY_SUBMITTED];
+}
+
+/*
+ * The end of `once`. What was sold meanwhile, or is in transactions of another key, is
+ * left too.
+ */
+static enum x402_error summarize(const struct settler *settler)
 {
     struct x402_totals totals[X402_TOTALS_MAX];
+    uint64_t left = 0;
     size_t count = 0;
 
     if (x402_ledger_totals(settler->ledger, totals, X402_TOTALS_MAX, &count)) {
-        note(settler, "%s", x402_ledger_message(settler->ledger));
-        return;
+        note(settler, "ledger: %s", x402_ledger_message(settler->ledger));
+        return X402_ERR_LEDGER;
     }
-    for (size_t i = 0; i < count; i++) {
-        const struct x402_count *monies = totals[i].monies;
-        const struct x402_chain *chain = chain_of(settler, totals[i].chain_id);
-        if (chain == NULL)
-            continue;
-        note(settler,
-             "%s: %" PRIu64 " settled, %" PRIu64 " failed, %" PRIu64 " due, %" PRIu64
-             " under way",
-             chain->name,
-             monies[X402_MONEY_SETTLED].count + monies[X402_MONEY_FINAL].count,
-             monies[X402_MONEY_FAILED].count, monies[X402_MONEY_DUE].count,
-             monies[X402_MONEY_SUBMITTED].count);
-    }
+    for (size_t i = 0; i < settler->chains_count; i++)
+        left += summarize_chain(settler, &settler->chains[i], totals, count);
+    return left == 0 ? X402_OK : X402_ERR_CONFLICT;
 }
 
 enum x402_error x402_settler_run(const struct x402_settler_options *options)
@@ -214,9 +245,10 @@ enum x402_error x402_settler_run(const struct x402_settler_options *options)
     enum x402_error error = open_settler(&settler);
 
     if (error == X402_OK) {
+        introduce(&settler);
         error = loop(&settler);
         if (options->once && error != X402_ERR_NETWORK)
-            summarize(&settler);
+            error = summarize(&settler);
     }
     close_settler(&settler);
     return error;
