@@ -47,7 +47,7 @@ describe(`kill -9 under load (X402_SEED=${SEED})`, () => {
   const random = randomNumbers(SEED);
   const calls = []; // {id, path, paid, connection, next, status, whole, executedBefore, again}
   let shop;
-  let payers;
+  const payers = [];
   let clock = 0;
   let settler;
   let connections = 0;
@@ -66,7 +66,7 @@ describe(`kill -9 under load (X402_SEED=${SEED})`, () => {
             proxy_set_header X-Nonce $x402_nonce;
         }`,
     }) });
-    payers = await Promise.all(Array.from({ length: PAYERS }, () => shop.newPayer('10')));
+    for (let i = 0; i < PAYERS; i++) payers.push(await shop.newPayer('10'));
     settler = startSettler(shop.gateway, shop.chain, shop.key);
     for (const kill of KILLS) await round(kill);
     await settler.kill();
@@ -309,13 +309,14 @@ describe('kill -9 of the settler', () => {
     let kills = 0;
     const left = async () => (await payments(shop.gateway, '--status', 'due')).length
       + (await payments(shop.gateway, '--status', 'submitted')).length;
-    while (kills < 3 || (kills < 100 && (await left()) > 0)) {
+    while (kills < 100 && (await left()) > 0) {
       const settler = startSettler(shop.gateway, shop.chain, shop.key);
-      await sleep(20 + random(120));
+      await sleep(10 + random(100));
       await settler.kill();
       passLease();
       kills++;
     }
+    assert.ok(kills > 2, `${kills} kills`);
     await settleOnce(shop.gateway, shop.chain, shop.key);
     assert.equal(await shop.transactionCount(), sentBefore + count);
     assert.equal(await shop.chain.balance(shop.payee), had + BigInt(count) * PRICE);
@@ -329,7 +330,8 @@ describe('kill -9 of the settler', () => {
 describe('kill -9 of the worker in the middle of an answer', () => {
   let shop;
 
-  before(async () => { shop = await openShop(); });
+  // What the client does not read stays in nginx, and not in the kernel.
+  before(async () => { shop = await openShop({ gateway: { listen: 'sndbuf=16k' } }); });
   after(() => shop?.close());
 
   /** A client that has the head of its answer and reads no further. */
@@ -362,7 +364,7 @@ describe('kill -9 of the worker in the middle of an answer', () => {
   });
 
   test('that_the_upstream_has_sent_and_the_client_still_reads_charges_nobody', async () => {
-    const size = 16_000_000;
+    const size = 4_000_000;
     await isNotCharged(await beginReading(`/api/x?id=whole&do=ok&size=${size}`), size);
   });
 });
