@@ -75,4 +75,5 @@ async function main([url, option, file]) {
   process.exitCode = response.ok ? 0 : 1;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main(process.argv.slice(2));
+const isProgram = import.meta.url === pathToFileURL(process.argv[1] ?? '').href;
+if (isProgram) await main(process.argv.slice(2));

@@ -70,7 +70,7 @@ install_npm() {
     check_node
     say "installing the npm packages"
     quietly npm ci --no-progress ||
-        fail "npm ci failed: it needs the npm registry (npm config get registry) and a writable node_modules"
+        fail "npm ci failed: it needs the npm registry and a writable node_modules"
     echo "$wanted" > $stamp
 }
 

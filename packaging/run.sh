@@ -71,7 +71,8 @@ wait_for_port() {
 
 require_free_port() {
     ! port_answers "$1" ||
-        fail "port $1 of 127.0.0.1 is taken, the $2 needs it. Stop what listens there, or set $3 to another port"
+        fail "port $1 of 127.0.0.1 is taken, the $2 needs it. Stop what listens there," \
+            "or set $3 to another port"
 }
 
 # -------------------------------------------------------------------------- the parts

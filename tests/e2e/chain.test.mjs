@@ -157,7 +157,8 @@ describe('the test USDC', () => {
     const wrong = {
       value: 10n ** 12n, nonce: used, validAfter: now + 1000n, validBefore: now - 1000n,
     };
-    const complaint = async (message, options) => transfer(inParts(...(await signed(message, options))));
+    const complaint = async (message, options) =>
+      transfer(inParts(...(await signed(message, options))));
     const signer = newAccount();
 
     await chain.send('blacklist', payer.address);

@@ -23,8 +23,9 @@ const clients = {
   '@x402/fetch 2.27': (payer) => wrapFetchWithPaymentFromConfig(fetch, {
     schemes: [{ network: 'eip155:84532', client: new ExactEvmScheme(payer) }],
   }),
-  'x402-fetch 1.2': (payer) => wrapFetchV1(
-    fetch, createWalletClient({ account: payer, chain: baseSepolia, transport: http('http://127.0.0.1:1') })),
+  'x402-fetch 1.2': (payer) => wrapFetchV1(fetch, createWalletClient({
+    account: payer, chain: baseSepolia, transport: http('http://127.0.0.1:1'), // never asked
+  })),
 };
 
 test('the_clients_are_those_of_npm_and_only_wagmi_is_replaced', () => {
@@ -75,7 +76,10 @@ describe('a paid call', () => {
   async function newPayer() {
     const payer = newAccount();
     await chain.mint(payer.address, '1');
-    return { payer, payerHad: await chain.balance(payer.address), payeeHad: await chain.balance(payee) };
+    return {
+      payer,
+      payerHad: await chain.balance(payer.address), payeeHad: await chain.balance(payee),
+    };
   }
 
   /** Settles, and checks that exactly `calls` prices moved and that the ledger says how. */

@@ -12,7 +12,10 @@ import { freePort, sleep } from './process.mjs';
 
 const BODY = { served: true };
 
-/** What `do=` can name. Each gets the call: {id, request, response, execution, options, upstream}. */
+/**
+ * What `do=` can name. Each gets the call:
+ * {id, request, response, execution, options, upstream}.
+ */
 export const behaviours = {
   /** 200 with JSON; `size` makes the body that many bytes, `delay` waits first. */
   async ok({ response, options }) {
