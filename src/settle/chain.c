@@ -80,8 +80,9 @@ bool x402_chain_ask(struct x402_chain *chain, struct x402_rpc_call *calls, size_
         fine = fine && calls[i].reply.status != X402_RPC_FAILED;
     if (!fine) {
         chain->failed = true;
-        x402_chain_trouble(chain, X402_TROUBLE_NODE, "%s",
-                           x402_rpc_message(chain->rpc));
+        if (!x402_chain_stopping(chain)) /* then it was us */
+            x402_chain_trouble(chain, X402_TROUBLE_NODE, "%s",
+                               x402_rpc_message(chain->rpc));
     }
     return fine;
 }

@@ -94,7 +94,7 @@ enum x402_action x402_plan(enum x402_money money, enum x402_sight sight,
                            enum x402_revert why);
 
 /* How often USED_UNTRACED must be seen before it is believed. */
-#define X402_UNTRACED_MAX 3
+#define X402_UNTRACED_MAX 5
 
 /*
  * Milliseconds until a due payment is tried again after its `tries`th refusal in a row

@@ -93,22 +93,24 @@ static size_t affordable(struct x402_chain *chain)
     return all > chain->flights.count ? (size_t)(all - chain->flights.count) : 0;
 }
 
-/* A nonce is missing that nothing will ever fill: what is sent now would wait for it
- * forever. */
+/*
+ * A nonce is missing that nothing is awaited for: what is sent now would wait for it,
+ * perhaps forever. For a moment it is a node that lags; then people are told.
+ */
 static bool is_stalled(struct x402_chain *chain)
 {
     char signer[X402_ADDRESS_TEXT_SIZE];
     int64_t since = chain->gap_milliseconds;
 
-    if (since < 0 || x402_chain_milliseconds() - since < X402_GAP_MILLISECONDS)
-        return false;
-    x402_address_encode(signer, chain->signer20);
-    x402_chain_trouble(chain, X402_TROUBLE_GAP,
-                       "the chain has forgotten transaction %" PRIu64
-                       " of %s: nothing is sent before it comes back; if the chain "
-                       "began anew, settle with another key",
-                       chain->gap_nonce, signer);
-    return true;
+    if (since >= 0 && x402_chain_milliseconds() - since >= X402_GAP_MILLISECONDS) {
+        x402_address_encode(signer, chain->signer20);
+        x402_chain_trouble(chain, X402_TROUBLE_GAP,
+                           "the chain has forgotten transaction %" PRIu64
+                           " of %s: nothing is sent before it comes back; if the chain "
+                           "began anew, settle with another key",
+                           chain->gap_nonce, signer);
+    }
+    return since >= 0;
 }
 
 static size_t capacity_of(struct x402_chain *chain)
@@ -165,9 +167,13 @@ static bool is_held(struct x402_chain *chain, const struct x402_settlement *paym
 {
     const struct x402_held *held = x402_held_find(chain, payment->payment_id);
 
-    if (held == NULL || held->try_at_milliseconds <= x402_chain_milliseconds())
+    if (held == NULL || held->try_at_milliseconds <= x402_chain_milliseconds() ||
+        (held->untraced == 0 && is_expired(chain, payment)))
         return false;
-    return held->untraced > 0 || !is_expired(chain, payment);
+    /* What is being traced is soon known; the rest waits for its payer. */
+    chain->due_left += held->untraced > 0;
+    chain->due_held += held->untraced == 0;
+    return true;
 }
 
 static void act(struct x402_chain *chain, const struct x402_settlement *payment,
@@ -194,10 +200,10 @@ static size_t choose(struct x402_chain *chain, struct x402_candidate *candidates
     size_t count = 0, look_ups = 0;
 
     for (size_t i = 0; i < due_count; i++) {
-        if (is_held(chain, &due[i])) {
-            chain->due_held++;
-        } else if (is_expired(chain, &due[i]) && look_ups < X402_LOOK_UPS_MAX &&
-                   !chain->failed && !x402_chain_stopping(chain)) {
+        if (is_held(chain, &due[i]))
+            continue;
+        if (is_expired(chain, &due[i]) && look_ups < X402_LOOK_UPS_MAX &&
+            !chain->failed && !x402_chain_stopping(chain)) {
             look_ups++;
             give_up(chain, &due[i]);
         } else if (!is_expired(chain, &due[i]) && count < max &&

@@ -181,13 +181,25 @@ static enum x402_sight untraced(struct x402_chain *chain,
                                               : X402_SIGHT_USED_UNTRACED;
 }
 
+/* Looked for in vain a moment ago. */
+static bool is_too_early(struct x402_chain *chain,
+                         const struct x402_settlement *payment)
+{
+    const struct x402_held *held = x402_held_find(chain, payment->payment_id);
+
+    return held != NULL && held->untraced > 0 &&
+           x402_chain_milliseconds() < held->try_at_milliseconds;
+}
+
 enum x402_sight x402_trace(struct x402_chain *chain, struct x402_evidence *out,
                            const struct x402_settlement *payment)
 {
-    enum x402_sight sight = ask_state(chain, payment);
     struct x402_log log;
 
     memset(out, 0, sizeof *out);
+    if (is_too_early(chain, payment))
+        return X402_SIGHT_UNKNOWN;
+    enum x402_sight sight = ask_state(chain, payment);
     if (sight != X402_SIGHT_USED_UNTRACED)
         return sight;
     switch (find_log(chain, &log, payment)) {
