@@ -370,10 +370,11 @@ describe('a node', () => {
     const proxy = await shop.nodeProxy();
     await proxy.stop();
     const settler = runSettler(shop, proxy);
-    await noted(settler, proxy.url);
+    const complaint = `node ${proxy.url}: `;
+    await noted(settler, complaint);
     await sleep(1_500); // it tries again meanwhile
     assert.equal((await shop.row(paid)).money, 'due');
-    assert.equal(countOf(settler.log(), proxy.url), 1, settler.log());
+    assert.equal(countOf(settler.log(), complaint), 1, settler.log());
     await proxy.listen();
     await settled(shop, paid);
     await noted(settler, 'all is well again');
