@@ -55,6 +55,7 @@ const locations = () => {
     location /files/ { internal; alias ${WWW}/; }
     location /relay/ { internal; proxy_pass ${second.url}; }
     location /static/ { alias ${WWW}/; }
+    location /static/paged/ { alias ${WWW}/; error_page 404 = /fallback; }
     location /try/ { root ${WWW}; try_files /nothing$uri /page.txt =404; }
     location /try/redirected/ { root ${WWW}; try_files /nothing$uri /static/page.txt; }
     location /try/proxied/ { root ${WWW}; try_files /nothing$uri @api; }
@@ -413,6 +414,9 @@ for (const protocol of PROTOCOLS) {
       test('is_delivered_to_head', () => sold('/static/page.txt', { method: 'HEAD' }));
 
       test('is_not_charged_when_it_is_missing', () => notSold('/static/nothing.txt', { status: 404 }));
+
+      test('is_not_charged_when_an_error_page_stands_in_for_it', () =>
+        notSold('/static/paged/nothing.txt'));
 
       test('is_not_charged_for_another_method', () =>
         notSold('/static/page.txt', { status: 405, method: 'POST', body: 'x' }));
