@@ -287,7 +287,7 @@ static const struct x402_row *push_flight(struct x402_chain *chain,
 {
     struct x402_sent *sent = x402_sent_of(chain, flight->nonce);
     const struct x402_row *newest = &flight->rows[flight->rows_count - 1];
-    struct x402_fee fee;
+    struct x402_fee fee = {0};
 
     if (sent == NULL || flight->nonce < chain->view.nonces.chain_latest)
         return NULL;

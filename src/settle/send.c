@@ -39,38 +39,46 @@ void x402_finding_of_call(struct x402_finding *out, const struct x402_rpc_call *
     }
 }
 
-/*
- * On "pending", so that time and what is under way count; nodes without it are asked
- * for "latest". Candidates whose call failed stay UNKNOWN.
- */
-static void simulate_on(struct x402_chain *chain, struct x402_candidate *candidates,
+/* JSON-RPC's own codes for what a node does not know at all. */
+static bool is_unknown_to_node(const struct x402_rpc_reply *reply)
+{
+    return reply->code == -32601 || reply->code == -32602;
+}
+
+/* Candidates whose call failed stay UNKNOWN. False when the node refused some. */
+static bool simulate_on(struct x402_chain *chain, struct x402_candidate *candidates,
                         size_t count, const char *tag)
 {
     struct x402_rpc_call calls[X402_WINDOW];
+    const struct x402_rpc_call *refused = NULL;
 
     for (size_t i = 0; i < count; i++)
         calls[i] = x402_ask_transfer(chain, &candidates[i].payment, tag, 0);
     (void)x402_chain_ask(chain, calls, count);
     for (size_t i = 0; i < count; i++) {
         x402_finding_of_call(&candidates[i].finding, &calls[i]);
-        if (candidates[i].finding.sight != X402_SIGHT_UNKNOWN ||
-            calls[i].reply.status == X402_RPC_FAILED)
-            continue;
-        if (strcmp(tag, "pending") == 0)
-            chain->pending_refused = true;
-        else
-            x402_chain_nonsense(chain, &calls[i]);
+        if (candidates[i].finding.sight == X402_SIGHT_UNKNOWN &&
+            calls[i].reply.status != X402_RPC_FAILED)
+            refused = &calls[i];
     }
+    bool is_pending = strcmp(tag, "pending") == 0;
+    if (refused != NULL && is_pending && is_unknown_to_node(&refused->reply))
+        chain->pending_refused = true;
+    else if (refused != NULL && !is_pending)
+        x402_chain_nonsense(chain, refused);
     x402_rpc_calls_release(calls, count);
+    return refused == NULL;
 }
 
+/*
+ * On "pending", so that time and what is under way count; nodes without it are asked
+ * for "latest".
+ */
 static void simulate(struct x402_chain *chain, struct x402_candidate *candidates,
                      size_t count)
 {
-    if (!chain->pending_refused)
-        simulate_on(chain, candidates, count, "pending");
-    if (chain->pending_refused)
-        simulate_on(chain, candidates, count, "latest");
+    if (chain->pending_refused || !simulate_on(chain, candidates, count, "pending"))
+        (void)simulate_on(chain, candidates, count, "latest");
 }
 
 /* ------------------------------------------------------------------------- capacity */
