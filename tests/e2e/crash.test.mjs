@@ -160,9 +160,10 @@ describe(`kill -9 under load (X402_SEED=${SEED})`, () => {
   const rowOf = (call) => rows.get(call.paid.message.nonce);
   const isPaidFor = (call) => ['settled', 'final'].includes(rowOf(call)?.money);
   const executed = (call) => shop.upstream.count(call.id);
-  const told = (list) => list.map((call) =>
-    `${call.id} ${call.status ?? 'broken'} executed ${call.executedBefore}+${executed(call) - call.executedBefore} `
-    + `again ${call.again.status} ${rowOf(call)?.delivery} ${rowOf(call)?.money}`).join('\n');
+  const told = (list) => list.map((call) => [
+    call.id, call.status ?? 'broken', `executed ${call.executedBefore}, then ${executed(call)}`,
+    `again ${call.again.status}`, rowOf(call)?.delivery, rowOf(call)?.money,
+  ].join(' ')).join('\n');
   const none = (list) => assert.equal(list.length, 0, told(list.slice(0, 10)));
 
   test('there_was_load_and_kills_broke_calls', () => {
@@ -220,7 +221,9 @@ describe(`kill -9 under load (X402_SEED=${SEED})`, () => {
 
   test('nothing_stays_pending_or_due', () => {
     const states = new Set([...rows.values()].map((row) => `${row.delivery} ${row.money}`));
-    for (const state of ['delivered final', 'delivered settled', 'void released', 'abandoned released']) {
+    for (const state of [
+      'delivered final', 'delivered settled', 'void released', 'abandoned released',
+    ]) {
       states.delete(state);
     }
     assert.deepEqual([...states], []);

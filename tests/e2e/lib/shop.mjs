@@ -47,7 +47,8 @@ class Shop {
         location /api/ { x402_price 0.001; proxy_pass ${this.upstream.url}; }
         location /cheap/ { x402_price 0.05c; proxy_pass ${this.upstream.url}; }
         location /dear/ { x402_price 0.25; proxy_pass ${this.upstream.url}; }`,
-      ...(typeof gatewayOptions === 'function' ? gatewayOptions(this.upstream.url) : gatewayOptions),
+      ...(typeof gatewayOptions === 'function'
+        ? gatewayOptions(this.upstream.url) : gatewayOptions),
     });
     this.closing.push(() => this.gateway.stop());
   }
@@ -73,7 +74,10 @@ class Shop {
     return payer;
   }
 
-  /** A new payer buys one call, and its outcome is recorded; gives {payer, paid}. */
+  /**
+   * A new payer (of `amount`) or `payer`, who bought `before` calls, buys one more, and its
+   * outcome is recorded; gives {payer, paid}. The other options are those of payment().
+   */
   async sell(options = {}) {
     const payer = options.payer ?? (await this.newPayer(options.amount));
     const message = { to: this.payee, ...options.message };
