@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the end-to-end tests, one file at a time, against the programs as released (but
-# for the clock) and against those with sanitizers. One line a file; all of its output
-# when it fails.
+# for the clock) and against those with sanitizers. One line a file, and before it what
+# failed; all of a file's output is in BUILD/e2e/NAME.log.
 #
 #   E2E_BUILDS="build/test"          only these builds
 #   sh tests/e2e/run.sh clients      only these files
@@ -19,6 +19,12 @@ fi
 # What a reporter counted: count LOG pass.
 count() { sed -n "s/^# $2 //p" "$1" | tail -n 1; }
 
+# The tests that failed, with their errors; the end of the log when none came so far.
+show_failures() {
+    awk '/^ *not ok / { show = 1 } show; /^ *\.\.\.$/ { show = 0 }' "$1" | grep . ||
+        tail -n 30 "$1"
+}
+
 run_file() {
     build=$1 file=$2
     name="e2e $(basename "$file" .test.mjs) [$build]"
@@ -32,7 +38,7 @@ run_file() {
         echo "ok      $name (${passed:-0})"
         return 0
     fi
-    cat "$log"
+    show_failures "$log"
     [ $status != 124 ] || echo "not done after $FILE_SECONDS_MAX seconds"
     lost=$((${failed:-0} + ${cancelled:-0}))
     [ $lost != 0 ] || lost=1 # it did not come as far as counting
