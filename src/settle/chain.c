@@ -258,8 +258,7 @@ static bool has_work(struct x402_chain *chain)
 {
     struct x402_settlement one;
     size_t due = 0, settled = 0;
-    int64_t now = x402_chain_milliseconds();
-    bool check_now = now - chain->finality_milliseconds >= X402_FINALITY_MILLISECONDS;
+    bool check_now = x402_finality_is_due(chain);
 
     if (x402_ledger_due(chain->ledger, chain->network.chain_id, &one, 1, &due) ||
         (check_now && x402_ledger_settled(chain->ledger, chain->network.chain_id,
@@ -272,10 +271,18 @@ static bool has_work(struct x402_chain *chain)
 
 static void watch_gap(struct x402_chain *chain, const struct x402_nonces *nonces)
 {
-    if (!x402_plan_gap(&chain->gap_nonce, nonces))
+    bool gap = x402_plan_gap(&chain->gap_nonce, nonces);
+
+    if (!gap)
         chain->gap_milliseconds = -1;
     else if (chain->gap_milliseconds < 0)
         chain->gap_milliseconds = x402_chain_milliseconds();
+    chain->rechecking = chain->rechecking || gap;
+}
+
+bool x402_chain_is_shaken(const struct x402_chain *chain)
+{
+    return chain->gap_milliseconds >= 0 || chain->rechecking;
 }
 
 /* The nonce the pass begins with, and whether one before it is missing. */
@@ -353,5 +360,5 @@ enum x402_error x402_chain_pass(struct x402_chain *chain)
 bool x402_chain_is_done(const struct x402_chain *chain)
 {
     return chain->checked && chain->leased && !chain->failed && chain->under_way == 0 &&
-           chain->due_left == 0 && chain->due_held == 0;
+           chain->due_left == 0 && chain->due_held == 0 && !x402_chain_is_shaken(chain);
 }

@@ -29,6 +29,7 @@
 #define X402_GAP_MILLISECONDS 30000
 #define X402_RECEIPTS_MILLISECONDS 5000
 #define X402_FINALITY_MILLISECONDS 5000
+#define X402_FINALITY_SHAKEN_MILLISECONDS 1000
 #define X402_LOOK_UPS_MAX 16 /* a pass */
 #define X402_LOOK_BACK_BLOCKS 50000
 #define X402_LOGS_SPAN 5000 /* blocks a query, halved where a node wants less */
@@ -159,6 +160,8 @@ struct x402_chain {
     int64_t finality_milliseconds;
     int64_t gap_milliseconds; /* since when nonces are missing; -1 none are */
     uint64_t gap_nonce;
+    bool rechecking;      /* the chain went back: what was settled may have moved */
+    size_t displaced;     /* settled payments found elsewhere or nowhere, in one look */
     uint64_t next_nonce;  /* of the next transaction of this pass */
     bool pending_refused; /* the node simulates on no "pending" block */
     char refusal[X402_RPC_ERROR_MESSAGE_MAX]; /* of the transaction refused last */
@@ -188,6 +191,8 @@ void x402_chain_close(struct x402_chain *chain); /* releases the lease */
 /* One pass. ERR_NETWORK when the node is of another chain; everything else is noted. */
 X402_MUST_USE enum x402_error x402_chain_pass(struct x402_chain *chain);
 bool x402_chain_is_done(const struct x402_chain *chain); /* nothing due or under way */
+/* The chain went back, and not all of what was settled is known to be in place. */
+bool x402_chain_is_shaken(const struct x402_chain *chain);
 
 /* True when the signer's lease is ours; renews it. Call before anything is signed. */
 bool x402_chain_hold(struct x402_chain *chain);
@@ -278,6 +283,7 @@ enum x402_sight x402_trace(struct x402_chain *chain, struct x402_evidence *out,
  */
 
 void x402_finality_check(struct x402_chain *chain);
+bool x402_finality_is_due(const struct x402_chain *chain);
 
 /* ---------------------------------------------------------------------------- held.c
  */

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECKED_MAX 128 /* settled payments looked at again at once */
+#define CHECKED_MAX 128        /* settled payments looked at again at once */
+#define CHECKED_WHOLE_MAX 4096 /* after the chain went back: those not safe too */
 #define ROUNDS_MAX 8
 
 /* A settled payment, and where the ledger says its money moved. */
@@ -75,6 +76,7 @@ static void look_again(struct x402_chain *chain, const struct item *item)
 {
     struct x402_finding finding = {.sight = X402_SIGHT_GONE};
 
+    chain->displaced++;
     if (!send_again(chain, item))
         (void)x402_chain_act(chain, &item->payment, &finding);
 }
@@ -108,6 +110,7 @@ static bool is_final(struct x402_chain *chain, const struct item *item,
         return false;
     }
     if (receipt->block_number != item->block_number) {
+        chain->displaced++;
         take_evidence(chain, &evidence, receipt);
         if (!x402_verdict_settled(chain, &item->payment, &evidence,
                                   item->payment.transaction_id))
@@ -184,18 +187,18 @@ static bool check_items(struct x402_chain *chain, const struct item *items,
     return moved;
 }
 
-/* One round; true when there may be more. */
-static bool check_round(struct x402_chain *chain, uint64_t horizon,
+/* One round over at most `max`; true when there may be more. */
+static bool check_round(struct x402_chain *chain, uint64_t horizon, size_t max,
                         uint64_t safe_number)
 {
-    struct x402_settlement *payments = calloc(CHECKED_MAX, sizeof *payments);
-    struct item *items = calloc(CHECKED_MAX, sizeof *items);
+    struct x402_settlement *payments = calloc(max, sizeof *payments);
+    struct item *items = calloc(max, sizeof *items);
     size_t count = 0, known = 0;
     bool moved = false;
 
     if (payments == NULL || items == NULL ||
         x402_ledger_settled(chain->ledger, chain->network.chain_id, horizon, payments,
-                            CHECKED_MAX, &count))
+                            max, &count))
         x402_chain_ledger_failed(chain);
     for (size_t i = 0; i < count && !chain->failed; i++)
         known += read_item(chain, &items[known], &payments[i]);
@@ -203,7 +206,7 @@ static bool check_round(struct x402_chain *chain, uint64_t horizon,
         moved = check_items(chain, items, known, safe_number);
     free(payments);
     free(items);
-    return moved && count == CHECKED_MAX && !chain->failed;
+    return moved && count == max && !chain->failed;
 }
 
 /* A chain without a safe block makes nothing final. */
@@ -220,19 +223,44 @@ static bool ask_safe(struct x402_chain *chain, uint64_t *safe_number)
     return fine;
 }
 
-void x402_finality_check(struct x402_chain *chain)
+bool x402_finality_is_due(const struct x402_chain *chain)
 {
-    int64_t now = x402_chain_milliseconds();
-    bool gap = chain->gap_milliseconds >= 0; /* what was settled may be gone */
-    uint64_t safe_number;
+    int64_t since = x402_chain_milliseconds() - chain->finality_milliseconds;
 
-    if (now - chain->finality_milliseconds < X402_FINALITY_MILLISECONDS)
-        return;
-    chain->finality_milliseconds = now;
-    if (!ask_safe(chain, &safe_number))
-        return;
+    return since >= (x402_chain_is_shaken(chain) ? X402_FINALITY_SHAKEN_MILLISECONDS
+                                                 : X402_FINALITY_MILLISECONDS);
+}
+
+/*
+ * After the chain went back, everything settled is looked at, safe or not, until a
+ * look finds all of it where it is recorded.
+ */
+static void check_whole(struct x402_chain *chain, uint64_t safe_number)
+{
+    chain->displaced = 0;
+    (void)check_round(chain, X402_VALUE_MAX, CHECKED_WHOLE_MAX, safe_number);
+    chain->rechecking = chain->displaced > 0 || chain->failed;
+}
+
+static void check_safe(struct x402_chain *chain, uint64_t safe_number)
+{
     for (int i = 0; i < ROUNDS_MAX && !x402_chain_stopping(chain); i++) {
-        if (!check_round(chain, gap ? X402_VALUE_MAX : safe_number, safe_number))
+        if (!check_round(chain, safe_number, CHECKED_MAX, safe_number))
             break;
     }
+}
+
+void x402_finality_check(struct x402_chain *chain)
+{
+    uint64_t safe_number;
+
+    if (!x402_finality_is_due(chain))
+        return;
+    chain->finality_milliseconds = x402_chain_milliseconds();
+    if (!ask_safe(chain, &safe_number))
+        return;
+    if (x402_chain_is_shaken(chain))
+        check_whole(chain, safe_number);
+    else
+        check_safe(chain, safe_number);
 }
