@@ -21,6 +21,10 @@ const KILLS = ['worker', 'settler', 'all', 'worker', 'all', 'settler', 'worker',
 const LEASE = 31; // seconds; a little more than one
 const ALL_ROWS = ['--limit', '100000'];
 
+// Blocks by the clock, too: anvil can leave a transaction that came before its
+// predecessor waiting for the next one.
+const MIXED = { args: ['--mixed-mining', '--block-time', '1'] };
+
 const SEED = Number(process.env.X402_SEED ?? randomInt(1_000_000));
 
 /** Numbers below n that look random and are the same for the same seed (mulberry32). */
@@ -56,7 +60,7 @@ describe(`kill -9 under load (X402_SEED=${SEED})`, () => {
   let rows; // by nonce, in the end
 
   before(async () => {
-    shop = await openShop({ gateway: (upstream) => ({
+    shop = await openShop({ chain: MIXED, gateway: (upstream) => ({
       workers: WORKERS,
       listen: 'reuseport',
       locations: `
