@@ -300,6 +300,7 @@ static ngx_int_t ngx_http_x402_refuse(ngx_http_x402_ctx_t *ctx)
         return ngx_http_x402_problem(r, &why, 1000);
     case X402_ADMISSION_ABANDONED:
         why.error = X402_ERR_PAYMENT_ABANDONED;
+        ngx_http_x402_count_refusal(r);
         return ngx_http_x402_offer(r, ctx->sale, &why);
     case X402_ADMISSION_LIMITED:
         why.error = X402_ERR_RATE;
@@ -348,11 +349,26 @@ void ngx_http_x402_resume(ngx_http_x402_ctx_t *ctx)
     ngx_http_run_posted_requests(c);
 }
 
+static ngx_uint_t ngx_http_x402_sells_here(ngx_http_request_t *r)
+{
+    ngx_http_x402_loc_conf_t *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_x402_module);
+
+    return lcf->sale != NULL;
+}
+
 static ngx_uint_t ngx_http_x402_is_preflight(ngx_http_request_t *r)
 {
     return r->method == NGX_HTTP_OPTIONS &&
            ngx_http_x402_find_header(r, "origin") != NULL &&
            ngx_http_x402_find_header(r, "access-control-request-method") != NULL;
+}
+
+/* An error's page, inside what is sold: its status says that it is not the goods. */
+static ngx_uint_t ngx_http_x402_is_error_page(ngx_http_request_t *r)
+{
+    return r->error_page && r->err_status >= NGX_HTTP_BAD_REQUEST;
 }
 
 ngx_int_t ngx_http_x402_access_handler(ngx_http_request_t *r)
@@ -364,8 +380,13 @@ ngx_int_t ngx_http_x402_access_handler(ngx_http_request_t *r)
     struct x402_problem required = {X402_ERR_PAYMENT_REQUIRED, NULL, NULL};
 
     ctx = ngx_http_x402_get_ctx(r);
-    if (ctx != NULL) {
-        return ngx_http_x402_decided(ctx); /* one request pays once */
+    if (ctx != NULL) { /* one request pays once */
+        rc = ngx_http_x402_decided(ctx);
+        return rc == NGX_OK && !ngx_http_x402_sells_here(r) ? NGX_DECLINED : rc;
+    }
+
+    if (ngx_http_x402_is_error_page(r)) {
+        return NGX_DECLINED;
     }
 
     rc = ngx_http_x402_sale(r, &sale);

@@ -39,9 +39,10 @@ typedef struct {
     ngx_http_x402_batch_t *filling;
     ngx_http_x402_batch_t *flying;
     ngx_event_t timer;
-    ngx_queue_t serving;    /* contexts admitted, outcome open */
-    size_t unresolved;      /* admissions asked or open, and outcomes not yet durable */
-    ngx_msec_t renewed;     /* when the lease was last renewed */
+    ngx_queue_t serving; /* contexts admitted, outcome open */
+    size_t unresolved;   /* admissions asked or open, and outcomes not yet durable */
+    ngx_msec_t renewed;  /* when the lease was last renewed */
+    ngx_msec_t failing_since;
     ngx_msec_t failed;      /* when a batch last failed */
     ngx_uint_t flying_now;  /* flying is with the ledger, or being completed */
     ngx_uint_t failing;     /* the last batch failed */
@@ -145,7 +146,11 @@ static void ngx_http_x402_wake(ngx_http_x402_worker_t *w, ngx_msec_t delay)
 
 static void ngx_http_x402_settle_timer(ngx_http_x402_worker_t *w)
 {
-    w->timer.cancelable = w->unresolved == 0;
+    /* A worker that must end does not wait for ever for a ledger that does not come
+     * back. */
+    w->timer.cancelable = w->unresolved == 0 || (w->failing && ngx_exiting &&
+                                                 ngx_current_msec - w->failing_since >=
+                                                     X402_LEASE_SECONDS * 1000);
 
     if (w->filling->outcomes_count || w->filling->admits_count) {
         ngx_http_x402_wake(w, w->failing ? NGX_HTTP_X402_RETRY_DELAY
@@ -226,6 +231,9 @@ static void ngx_http_x402_note_result(ngx_http_x402_worker_t *w)
                       "x402: payments cannot be recorded, answering 503: %s",
                       w->message);
     }
+    if (!w->failing) {
+        w->failing_since = ngx_current_msec;
+    }
     w->failing = 1;
     w->failed = ngx_current_msec;
 }
@@ -246,7 +254,8 @@ static void ngx_http_x402_complete_outcomes(ngx_http_x402_worker_t *w)
 
     for (i = 0; i < batch->outcomes_count; i++) {
         w->unresolved--;
-        if (!batch->outcomes[i].applied) {
+        if (!batch->outcomes[i].applied &&
+            batch->outcomes[i].event == X402_EVENT_DELIVERED) {
             ngx_log_error(
                 NGX_LOG_WARN, ngx_cycle->log, 0,
                 "x402: the outcome of payment %L came after its lease ran out; "
@@ -407,7 +416,8 @@ void ngx_http_x402_report(ngx_http_x402_ctx_t *ctx, enum x402_event event)
 static ngx_int_t ngx_http_x402_worker_create(ngx_http_x402_worker_t **out,
                                              ngx_cycle_t *cycle)
 {
-    static ngx_str_t pool_name = ngx_string("default");
+    static ngx_str_t own = ngx_string("x402");
+    static ngx_str_t common = ngx_string("default");
     ngx_http_x402_worker_t *w;
 
     w = ngx_pcalloc(cycle->pool, sizeof(*w));
@@ -417,7 +427,10 @@ static ngx_int_t ngx_http_x402_worker_create(ngx_http_x402_worker_t **out,
 
     w->filling = ngx_calloc(sizeof(*w->filling), cycle->log);
     w->flying = ngx_calloc(sizeof(*w->flying), cycle->log);
-    w->pool = ngx_thread_pool_get(cycle, &pool_name);
+    w->pool = ngx_thread_pool_get(cycle, &own);
+    if (w->pool == NULL) {
+        w->pool = ngx_thread_pool_get(cycle, &common);
+    }
     if (w->filling == NULL || w->flying == NULL || w->pool == NULL) {
         return NGX_ERROR;
     }
@@ -472,8 +485,10 @@ static void ngx_http_x402_void_serving(ngx_http_x402_worker_t *w)
     while (!ngx_queue_empty(&w->serving)) {
         q = ngx_queue_head(&w->serving);
         ctx = ngx_queue_data(q, ngx_http_x402_ctx_t, queue);
-        ngx_http_x402_report(ctx, X402_EVENT_VOID);
+        ngx_queue_remove(q);
+        ngx_queue_init(q);
         ctx->stage = NGX_HTTP_X402_VOIDED;
+        ngx_http_x402_push(w, ctx->payment_id, ctx->attempt16, X402_EVENT_VOID);
     }
 }
 

@@ -1,11 +1,14 @@
 /*
  * Token buckets in nginx's shared memory: a set-associative table, so that a look is
- * eight slots long and never allocates. A full set gives up its emptiest bucket.
+ * eight slots long and never allocates. A full set gives up the bucket that will be
+ * full again first.
  *
  * nginx unlocks the mutex by force when a worker dies in it, and a second nginx has a
  * table of its own: fine for limits. What decides uniqueness belongs to the ledger.
  */
 #include "nginx/module.h"
+
+#include <openssl/rand.h>
 
 #define NGX_HTTP_X402_LIMIT_ZONE_SIZE (4 * 1024 * 1024)
 #define NGX_HTTP_X402_LIMIT_WAYS 8
@@ -13,16 +16,17 @@
 
 typedef struct {
     ngx_http_x402_limit_key_t key;
-    uint32_t used; /* 0: the slot is empty */
+    uint32_t used;         /* 0: the slot is empty */
+    uint64_t forgotten_at; /* ms: when the bucket is full again and not worth keeping */
     struct x402_bucket bucket;
 } ngx_http_x402_slot_t;
 
 typedef struct {
-    uint32_t seed; /* so that nobody can choose keys of one set */
+    uint64_t seed; /* secret: nobody outside can choose keys of one set */
     ngx_http_x402_slot_t slots[NGX_HTTP_X402_LIMIT_SETS][NGX_HTTP_X402_LIMIT_WAYS];
 } ngx_http_x402_limits_t;
 
-static ngx_shm_zone_t *ngx_http_x402_zone; /* of the running configuration */
+static ngx_shm_zone_t *ngx_http_x402_zone; /* the worker's; its cycle outlives it */
 
 static ngx_int_t ngx_http_x402_limit_init(ngx_shm_zone_t *zone, void *old)
 {
@@ -38,12 +42,13 @@ static ngx_int_t ngx_http_x402_limit_init(ngx_shm_zone_t *zone, void *old)
         if (limits == NULL) {
             return NGX_ERROR;
         }
-        limits->seed = (uint32_t)ngx_random();
+        if (RAND_bytes((u_char *)&limits->seed, sizeof(limits->seed)) != 1) {
+            return NGX_ERROR;
+        }
         pool->data = limits;
     }
 
     zone->data = limits;
-    ngx_http_x402_zone = zone;
 
     return NGX_OK;
 }
@@ -61,6 +66,11 @@ char *ngx_http_x402_limit_zone(ngx_conf_t *cf, ngx_http_x402_main_conf_t *mcf)
     mcf->limits->init = ngx_http_x402_limit_init;
 
     return NGX_CONF_OK;
+}
+
+void ngx_http_x402_limit_use(ngx_shm_zone_t *zone)
+{
+    ngx_http_x402_zone = zone;
 }
 
 void ngx_http_x402_limit_payer(ngx_http_x402_limit_key_t *key,
@@ -92,18 +102,31 @@ void ngx_http_x402_limit_client(ngx_http_x402_limit_key_t *key, ngx_connection_t
     }
 }
 
+static ngx_uint_t ngx_http_x402_limit_set(const ngx_http_x402_limits_t *limits,
+                                          const ngx_http_x402_limit_key_t *key)
+{
+    size_t i;
+    uint32_t word;
+    uint64_t hash = limits->seed;
+
+    for (i = 0; i < sizeof(key->bytes); i += sizeof(word)) {
+        ngx_memcpy(&word, key->bytes + i, sizeof(word));
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+        hash ^= hash >> 29;
+    }
+
+    return (ngx_uint_t)((hash ^ limits->seed) % NGX_HTTP_X402_LIMIT_SETS);
+}
+
 /* The key's slot, or with `make` one for it; NULL when it has none. Locked. */
 static ngx_http_x402_slot_t *ngx_http_x402_limit_slot(
     ngx_http_x402_limits_t *limits, const ngx_http_x402_limit_key_t *key,
     ngx_uint_t make)
 {
     ngx_uint_t i;
-    uint32_t hash;
     ngx_http_x402_slot_t *slot, *victim, *set;
 
-    hash = ngx_crc32_short((u_char *)(uintptr_t)key->bytes, sizeof(key->bytes));
-    hash = (hash ^ limits->seed) * 2654435761u;
-    set = limits->slots[(hash >> 16) % NGX_HTTP_X402_LIMIT_SETS];
+    set = limits->slots[ngx_http_x402_limit_set(limits, key)];
     victim = set;
 
     for (i = 0; i < NGX_HTTP_X402_LIMIT_WAYS; i++) {
@@ -111,7 +134,7 @@ static ngx_http_x402_slot_t *ngx_http_x402_limit_slot(
         if (slot->used && ngx_memcmp(&slot->key, key, sizeof(*key)) == 0) {
             return slot;
         }
-        if (!slot->used || slot->bucket.used_milli < victim->bucket.used_milli) {
+        if (slot->forgotten_at < victim->forgotten_at) {
             victim = slot;
         }
     }
@@ -163,6 +186,7 @@ ngx_uint_t ngx_http_x402_limit_take(const ngx_http_x402_limit_key_t *key,
                                     const struct x402_rate *rate, uint64_t *wait)
 {
     bool pass;
+    uint64_t now = ngx_http_x402_limit_now();
     ngx_slab_pool_t *pool;
     ngx_http_x402_slot_t *slot;
 
@@ -174,7 +198,9 @@ ngx_uint_t ngx_http_x402_limit_take(const ngx_http_x402_limit_key_t *key,
 
     ngx_shmtx_lock(&pool->mutex);
     slot = ngx_http_x402_limit_slot(pool->data, key, 1);
-    pass = x402_bucket_take(&slot->bucket, rate, ngx_http_x402_limit_now(), wait);
+    pass = x402_bucket_take(&slot->bucket, rate, now, wait);
+    slot->forgotten_at =
+        now + slot->bucket.used_milli * rate->period_milliseconds / rate->count / 1000;
     ngx_shmtx_unlock(&pool->mutex);
 
     return pass;

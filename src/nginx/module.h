@@ -2,7 +2,8 @@
  * The nginx module: configuration, and the way of one paid request through nginx's
  * phases.
  *
- *   configuration.c  directives, merging, start and stop of the process
+ *   directives.c     what may be written in nginx.conf
+ *   configuration.c  merging, the offer of a location, start of module and workers
  *   access.c         the access phase: read, match, verify, ask for admission
  *   admission.c      batches of outcomes and admissions to the ledger's thread
  *   outcome.c        filters: receipt, capture or void
@@ -41,11 +42,19 @@ extern ngx_module_t ngx_http_x402_module;
 
 /* ------------------------------------------------------------------- configuration */
 
+extern ngx_command_t ngx_http_x402_commands[];
+
+#define NGX_HTTP_X402_WINDOW 300 /* seconds; defaults of x402_window */
+#define NGX_HTTP_X402_WINDOW_MIN 30
+#define NGX_HTTP_X402_WINDOW_MAX 86400
+
 typedef struct {
     ngx_str_t ledger;      /* path, zero-terminated */
     ngx_array_t *networks; /* struct x402_network; declared, in order */
     ngx_shm_zone_t *limits;
-    ngx_flag_t sells; /* some location has a price */
+    ngx_flag_t sells;       /* some location has a price */
+    ngx_flag_t shows_stats; /* some location has x402_stats */
+    ngx_int_t realip_index; /* of $realip_remote_addr */
 } ngx_http_x402_main_conf_t;
 
 typedef struct {
@@ -62,9 +71,12 @@ typedef struct {
 } ngx_http_x402_sale_t;
 
 typedef struct {
-    ngx_str_t price; /* as written; data NULL when unset */
-    ngx_str_t pay_to;
-    ngx_array_t *accept; /* ngx_str_t, names */
+    ngx_str_t price;          /* as written; data NULL when unset */
+    ngx_conf_file_t price_at; /* where it was written, for errors found when merging */
+    ngx_flag_t pay_to_set;
+    uint8_t pay_to20[20];
+    ngx_flag_t settle_set;
+    ngx_array_t *accept; /* struct x402_network; unset: what is declared */
     ngx_str_t description;
     ngx_str_t mime_type;
     ngx_str_t public_url;
@@ -77,6 +89,11 @@ typedef struct {
     ngx_uint_t window_max;
     ngx_http_x402_sale_t *sale; /* NULL: free */
 } ngx_http_x402_loc_conf_t;
+
+static ngx_inline struct x402_slice ngx_http_x402_slice(const ngx_str_t *text)
+{
+    return (struct x402_slice){(const char *)text->data, text->len};
+}
 
 /* ------------------------------------------------------------------ one paid request
  */
@@ -105,20 +122,18 @@ typedef struct {
     uint64_t value;
     uint64_t valid_before_seconds;
     enum x402_dialect dialect;
-    const char *reason;   /* REFUSED before the ledger was asked: the code */
-    off_t sent_before;    /* bytes the connection had sent before our header */
-    ngx_event_t deadline; /* of a stream: capture before the authorization expires */
-    unsigned served : 1;  /* the request has been made fit for the upstream */
+    const char *reason;       /* REFUSED before the ledger was asked: the code */
+    ngx_uint_t states_known;  /* upstream_states there were when last looked */
+    ngx_msec_t blocked_since; /* the client takes nothing since; 0: it does */
+    off_t sent_before;        /* bytes the connection had sent before our header */
+    ngx_event_t deadline;     /* capture or end before the authorization expires */
+    unsigned served : 1;      /* the request has been made fit for the upstream */
     unsigned header_seen : 1;
-    unsigned succeeded : 1;    /* the upstream answered with a status below 400 */
-    unsigned ended : 1;        /* its body was seen to the end */
-    unsigned error_served : 1; /* an earlier answer failed; this is an error page */
+    unsigned succeeded : 1;        /* the upstream answered with a status below 400 */
+    unsigned ended : 1;            /* its body was seen to the end */
+    unsigned error_page_known : 1; /* r->error_page was set, and was accounted for */
+    unsigned error_served : 1;     /* an earlier answer failed; this is an error page */
 } ngx_http_x402_ctx_t;
-
-/* --------------------------------------------------------------------- configuration.c
- */
-
-ngx_int_t ngx_http_x402_init_worker(ngx_cycle_t *cycle);
 
 /* -------------------------------------------------------------------------- access.c
  */
@@ -210,6 +225,9 @@ ngx_table_elt_t *ngx_http_x402_find_header(ngx_http_request_t *r, const char *na
  */
 
 char *ngx_http_x402_limit_zone(ngx_conf_t *cf, ngx_http_x402_main_conf_t *mcf);
+
+/* A worker's start: the table of its own configuration. */
+void ngx_http_x402_limit_use(ngx_shm_zone_t *zone);
 
 /* Key: who is counted. A payer's address or a client's; the two never meet. */
 typedef struct {

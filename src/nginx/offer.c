@@ -61,6 +61,15 @@ static ngx_int_t ngx_http_x402_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_buf_t *b;
     ngx_chain_t out;
 
+    /*
+     * No "100 Continue" for a body nobody wants. What the client then does with it is
+     * its own choice (RFC 9110 section 10.1.1), so the connection cannot be used again.
+     */
+    if (r->headers_in.expect != NULL && !r->expect_tested) {
+        r->expect_tested = 1;
+        r->keepalive = 0;
+    }
+
     rc = ngx_http_discard_request_body(r);
     if (rc != NGX_OK) {
         ngx_http_finalize_request(r, rc);

@@ -7,6 +7,9 @@
 
 #include "core/clock.h"
 
+#define NGX_HTTP_X402_COLLECT 6 /* s before validBefore that it takes to collect */
+#define NGX_HTTP_X402_STALL_MSEC 5000 /* a client that takes nothing for so long */
+
 static ngx_http_output_header_filter_pt ngx_http_x402_next_header_filter;
 static ngx_http_output_body_filter_pt ngx_http_x402_next_body_filter;
 
@@ -14,33 +17,50 @@ static ngx_http_output_body_filter_pt ngx_http_x402_next_body_filter;
  */
 
 /*
- * An internal redirect came back to the access phase. If the answer before it was a
- * failure, this is an error page by another name, whatever its status will be.
+ * Whether the answer before this one failed: what the last upstream asked since we
+ * looked said, or, where none was asked, whether nginx has turned to an error_page
+ * since. An error_page that led to the sale itself (error_page 404 = @app) was there
+ * before.
  */
-static void ngx_http_x402_note_redirect(ngx_http_x402_ctx_t *ctx)
+static ngx_uint_t ngx_http_x402_has_failed(const ngx_http_x402_ctx_t *ctx)
 {
-    ngx_array_t *states = ctx->request->upstream_states;
+    ngx_http_request_t *r = ctx->request;
     ngx_http_upstream_state_t *last;
 
-    if (states == NULL || states->nelts == 0) {
-        return;
+    if (r->upstream_states != NULL && r->upstream_states->nelts > ctx->states_known) {
+        last = r->upstream_states->elts;
+        last += r->upstream_states->nelts - 1;
+        return last->status == 0 || last->status >= NGX_HTTP_BAD_REQUEST;
     }
 
-    last = &((ngx_http_upstream_state_t *)states->elts)[states->nelts - 1];
-    if (last->status == 0 || last->status >= NGX_HTTP_BAD_REQUEST) {
-        ctx->error_served = 1;
-    }
+    return r->error_page && !ctx->error_page_known;
 }
+
+static void ngx_http_x402_look(ngx_http_x402_ctx_t *ctx)
+{
+    ngx_http_request_t *r = ctx->request;
+
+    ctx->error_page_known = r->error_page;
+    ctx->states_known = r->upstream_states == NULL ? 0 : r->upstream_states->nelts;
+}
+
+static void ngx_http_x402_arm_deadline(ngx_http_x402_ctx_t *ctx);
 
 ngx_int_t ngx_http_x402_serve(ngx_http_x402_ctx_t *ctx)
 {
     ngx_http_request_t *r = ctx->request;
 
-    if (ctx->served) {
-        ngx_http_x402_note_redirect(ctx);
+    if (ctx->served) { /* an internal redirect came back to the access phase */
+        if (ngx_http_x402_has_failed(ctx)) {
+            ctx->error_served = 1;
+        }
+        ngx_http_x402_look(ctx);
         return NGX_OK;
     }
     ctx->served = 1;
+
+    ngx_http_x402_look(ctx);
+    ngx_http_x402_arm_deadline(ctx);
 
     if (ngx_http_x402_remove_payment(r) != NGX_OK ||
         ngx_http_x402_add_payer(r, ctx->payer20) != NGX_OK) {
@@ -52,11 +72,11 @@ ngx_int_t ngx_http_x402_serve(ngx_http_x402_ctx_t *ctx)
 
 /* ------------------------------------------------------------------------- decision */
 
-static ngx_uint_t ngx_http_x402_status_succeeded(ngx_http_x402_ctx_t *ctx)
+static ngx_uint_t ngx_http_x402_status_succeeded(const ngx_http_x402_ctx_t *ctx)
 {
     ngx_http_request_t *r = ctx->request;
 
-    if (r->error_page || r->err_status || ctx->error_served) {
+    if (ctx->error_served || (r->error_page && ngx_http_x402_has_failed(ctx))) {
         return 0;
     }
     if (r->upstream != NULL &&
@@ -72,10 +92,26 @@ static ngx_uint_t ngx_http_x402_first_byte_sent(const ngx_http_x402_ctx_t *ctx)
     return ctx->request->connection->sent > ctx->sent_before;
 }
 
-/* The caller went away; not: we closed the connection because this worker must end. */
-static ngx_uint_t ngx_http_x402_client_gone(const ngx_connection_t *c)
+/*
+ * The caller went away; not: nginx closed because this worker must end, or because a
+ * filter failed (it marks the connection too).
+ */
+static ngx_uint_t ngx_http_x402_client_gone(const ngx_http_request_t *r)
 {
-    return (c->error || c->timedout) && !(c->close && ngx_exiting);
+    const ngx_connection_t *c = r->connection;
+
+    if (r->filter_finalize || (ngx_exiting && (c->close || r->stream))) {
+        return 0;
+    }
+
+    return c->error || c->timedout;
+}
+
+/* An upstream that broke off while its reader would not read: the reader's doing. */
+static ngx_uint_t ngx_http_x402_client_stalled(const ngx_http_x402_ctx_t *ctx)
+{
+    return ctx->blocked_since &&
+           ngx_current_msec - ctx->blocked_since >= NGX_HTTP_X402_STALL_MSEC;
 }
 
 enum x402_event ngx_http_x402_outcome(const ngx_http_x402_ctx_t *ctx)
@@ -84,7 +120,8 @@ enum x402_event ngx_http_x402_outcome(const ngx_http_x402_ctx_t *ctx)
         return X402_EVENT_VOID;
     }
 
-    return ctx->ended || ngx_http_x402_client_gone(ctx->request->connection)
+    return ctx->ended || ngx_http_x402_client_gone(ctx->request) ||
+                   ngx_http_x402_client_stalled(ctx)
                ? X402_EVENT_DELIVERED
                : X402_EVENT_VOID;
 }
@@ -131,7 +168,39 @@ static void ngx_http_x402_capture_if_ended(ngx_http_x402_ctx_t *ctx)
     }
 }
 
-/* A stream still runs, and its authorization is about to expire: now or never. */
+/* Seconds before validBefore after which nothing can be collected any more. */
+static int64_t ngx_http_x402_collect_seconds(const ngx_http_x402_ctx_t *ctx)
+{
+    return ngx_min(NGX_HTTP_X402_COLLECT,
+                   (int64_t)ctx->sale->offer.window_min_seconds / 2);
+}
+
+static int64_t ngx_http_x402_seconds_left(const ngx_http_x402_ctx_t *ctx)
+{
+    return (int64_t)ctx->valid_before_seconds - x402_clock_seconds();
+}
+
+/* Nobody has had anything, and soon nothing could be charged for it: no more of this.
+ */
+static void ngx_http_x402_end(ngx_http_x402_ctx_t *ctx)
+{
+    ngx_http_request_t *r = ctx->request;
+    ngx_connection_t *c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+    ngx_log_error(
+        NGX_LOG_WARN, c->log, 0,
+        "x402: no answer while the payment is valid; the call is ended and not "
+        "charged");
+
+    ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
+    ngx_http_run_posted_requests(c);
+}
+
+/*
+ * The authorization is about to expire. A stream that runs is captured; a call without
+ * an answer is ended while it still costs nobody anything.
+ */
 static void ngx_http_x402_deadline(ngx_event_t *ev)
 {
     ngx_http_x402_ctx_t *ctx = ev->data;
@@ -140,8 +209,10 @@ static void ngx_http_x402_deadline(ngx_event_t *ev)
         return;
     }
 
-    if (ngx_http_x402_first_byte_sent(ctx)) {
+    if (ctx->header_seen && ngx_http_x402_first_byte_sent(ctx)) {
         ngx_http_x402_tell(ctx, X402_EVENT_DELIVERED);
+    } else if (ngx_http_x402_seconds_left(ctx) <= ngx_http_x402_collect_seconds(ctx)) {
+        ngx_http_x402_end(ctx);
     } else {
         ngx_add_timer(&ctx->deadline, 1000);
     }
@@ -149,17 +220,15 @@ static void ngx_http_x402_deadline(ngx_event_t *ev)
 
 static void ngx_http_x402_arm_deadline(ngx_http_x402_ctx_t *ctx)
 {
-    int64_t left;
-
-    left = (int64_t)ctx->valid_before_seconds - x402_clock_seconds() -
-           (int64_t)ctx->sale->offer.window_min_seconds;
+    int64_t left =
+        ngx_http_x402_seconds_left(ctx) - (int64_t)ctx->sale->offer.window_min_seconds;
 
     ctx->deadline.handler = ngx_http_x402_deadline;
     ctx->deadline.data = ctx;
     ctx->deadline.log = ngx_cycle->log; /* outlives the request's connection */
     ctx->deadline.cancelable = 1;
 
-    ngx_add_timer(&ctx->deadline, left > 0 ? (ngx_msec_t)left * 1000 : 1);
+    ngx_add_timer(&ctx->deadline, left > 1 ? (ngx_msec_t)left * 1000 : 1000);
 }
 
 /* ------------------------------------------------------------------ response headers
@@ -207,7 +276,8 @@ static ngx_int_t ngx_http_x402_make_private(ngx_pool_t *pool, ngx_str_t *value)
 {
     u_char *out, *p, *end, *next, *stop;
 
-    out = ngx_pnalloc(pool, value->len + sizeof("private, "));
+    /* A separator of one byte may become two. */
+    out = ngx_pnalloc(pool, 2 * value->len + sizeof("private, "));
     if (out == NULL) {
         return NGX_ERROR;
     }
@@ -355,6 +425,22 @@ static ngx_int_t ngx_http_x402_prepare_header(ngx_http_x402_ctx_t *ctx)
     return ctx->succeeded ? ngx_http_x402_add_paid_headers(ctx, &seen) : NGX_OK;
 }
 
+/* A filter behind us failed (a range that is not there), and another answer comes. */
+static ngx_int_t ngx_http_x402_second_header(ngx_http_x402_ctx_t *ctx)
+{
+    ngx_http_x402_seen_t seen = {0, 0};
+
+    if (!ngx_http_x402_status_succeeded(ctx)) {
+        ctx->succeeded = 0;
+        ngx_http_x402_tell(ctx, X402_EVENT_VOID);
+        if (ngx_http_x402_clean_headers(ctx->request, &seen) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_x402_next_header_filter(ctx->request);
+}
+
 static ngx_int_t ngx_http_x402_header_filter(ngx_http_request_t *r)
 {
     ngx_int_t rc;
@@ -365,8 +451,11 @@ static ngx_int_t ngx_http_x402_header_filter(ngx_http_request_t *r)
     }
 
     ctx = ngx_http_x402_get_ctx(r);
-    if (ctx == NULL || ctx->stage != NGX_HTTP_X402_SERVING || ctx->header_seen) {
+    if (ctx == NULL || ctx->stage != NGX_HTTP_X402_SERVING) {
         return ngx_http_x402_next_header_filter(r);
+    }
+    if (ctx->header_seen) {
+        return ngx_http_x402_second_header(ctx);
     }
 
     ctx->succeeded = ngx_http_x402_status_succeeded(ctx) != 0;
@@ -387,6 +476,15 @@ static ngx_int_t ngx_http_x402_header_filter(ngx_http_request_t *r)
     ngx_http_x402_capture_if_ended(ctx);
 
     return rc;
+}
+
+static void ngx_http_x402_note_blocked(ngx_http_x402_ctx_t *ctx)
+{
+    if (!ctx->request->connection->buffered) {
+        ctx->blocked_since = 0;
+    } else if (ctx->blocked_since == 0) {
+        ctx->blocked_since = ngx_current_msec ? ngx_current_msec : 1;
+    }
 }
 
 static ngx_uint_t ngx_http_x402_has_last(ngx_chain_t *in)
@@ -420,11 +518,8 @@ static ngx_int_t ngx_http_x402_body_filter(ngx_http_request_t *r, ngx_chain_t *i
 
     rc = ngx_http_x402_next_body_filter(r, in);
 
+    ngx_http_x402_note_blocked(ctx);
     ngx_http_x402_capture_if_ended(ctx);
-    if (ctx->stage == NGX_HTTP_X402_SERVING && !ctx->ended &&
-        !ctx->deadline.timer_set) {
-        ngx_http_x402_arm_deadline(ctx);
-    }
 
     return rc;
 }

@@ -90,65 +90,61 @@ void ngx_http_x402_presented(ngx_http_request_t *r, ngx_http_x402_presented_t *o
     }
 }
 
-/*
- * Takes element i out of a list part without moving an element: others are pointed to
- * (headers_in.host and the like). The part is cut in two around it.
- */
-static ngx_int_t ngx_http_x402_list_cut(ngx_list_t *list, ngx_list_part_t *part,
-                                        ngx_uint_t i, ngx_pool_t *pool)
-{
-    ngx_table_elt_t *h = part->elts;
-    ngx_list_part_t *rest;
-
-    if (i + 1 == part->nelts) {
-        part->nelts--;
-        if (list->last == part) {
-            list->nalloc = part->nelts; /* the next push starts a new part */
-        }
-        return NGX_OK;
-    }
-
-    rest = ngx_palloc(pool, sizeof(*rest));
-    if (rest == NULL) {
-        return NGX_ERROR;
-    }
-
-    rest->elts = &h[i + 1];
-    rest->nelts = part->nelts - i - 1;
-    rest->next = part->next;
-    part->nelts = i;
-    part->next = rest;
-
-    if (list->last == part) {
-        list->last = rest;
-        list->nalloc = rest->nelts;
-    }
-
-    return NGX_OK;
-}
-
 typedef ngx_uint_t ngx_http_x402_chooser(const ngx_table_elt_t *h);
 
+static ngx_uint_t ngx_http_x402_count_headers(ngx_http_request_t *r,
+                                              ngx_http_x402_chooser *chosen,
+                                              ngx_uint_t *all)
+{
+    ngx_uint_t i, count = 0;
+    ngx_list_part_t *part;
+    ngx_table_elt_t *h;
+
+    *all = 0;
+    for (part = &r->headers_in.headers.part; part != NULL; part = part->next) {
+        h = part->elts;
+        *all += part->nelts;
+        for (i = 0; i < part->nelts; i++) {
+            count += chosen(&h[i]);
+        }
+    }
+
+    return count;
+}
+
+/*
+ * Removes headers by making a new list of the others. nginx's own loops read the first
+ * element of each part unseen, so a part must never become empty; and others point to
+ * elements (headers_in.host and the like), which stay where they are.
+ */
 static ngx_int_t ngx_http_x402_remove_headers(ngx_http_request_t *r,
                                               ngx_http_x402_chooser *chosen)
 {
-    ngx_uint_t i;
+    ngx_uint_t i, all;
+    ngx_list_t kept;
     ngx_list_part_t *part;
     ngx_table_elt_t *h;
+
+    if (ngx_http_x402_count_headers(r, chosen, &all) == 0) {
+        return NGX_OK;
+    }
+
+    /* Room for one more, X-402-Payer: the first part of a list may be empty. */
+    if (ngx_list_init(&kept, r->pool, all + 1, sizeof(ngx_table_elt_t)) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     for (part = &r->headers_in.headers.part; part != NULL; part = part->next) {
         h = part->elts;
         for (i = 0; i < part->nelts; i++) {
             if (!chosen(&h[i])) {
-                continue;
+                *(ngx_table_elt_t *)ngx_list_push(&kept) = h[i];
             }
-            if (ngx_http_x402_list_cut(&r->headers_in.headers, part, i, r->pool) !=
-                NGX_OK) {
-                return NGX_ERROR;
-            }
-            break; /* what follows is in the next part now, or there was nothing */
         }
     }
+
+    r->headers_in.headers = kept;
+    r->headers_in.headers.last = &r->headers_in.headers.part;
 
     return NGX_OK;
 }
@@ -195,23 +191,66 @@ ngx_int_t ngx_http_x402_add_payer(ngx_http_request_t *r, const uint8_t payer20[2
 
 /* ---------------------------------------------------------------------------- path */
 
-static ngx_uint_t ngx_http_x402_hex_pair_is(const u_char *p, const char *pair)
+static int ngx_http_x402_hex_digit(u_char ch)
 {
-    return p[0] == (u_char)pair[0] && ngx_tolower(p[1]) == (u_char)pair[1];
+    ch = ngx_tolower(ch);
+
+    return ch >= '0' && ch <= '9'   ? ch - '0'
+           : ch >= 'a' && ch <= 'f' ? ch - 'a' + 10
+                                    : -1;
 }
 
-/* %2f %5c %2e, and the same escaped once more. `p` stands behind a percent sign. */
+/* Two hex digits as a byte; -1 when they are none. */
+static int ngx_http_x402_hex_byte(int high, int low)
+{
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+/* One character, unescaped once; moves *p. -1 at the end. */
+static int ngx_http_x402_unescape(const u_char **p, const u_char *end)
+{
+    int byte = -1;
+
+    if (*p == end) {
+        return -1;
+    }
+    if (**p == '%' && end - *p >= 3) {
+        byte = ngx_http_x402_hex_byte(ngx_http_x402_hex_digit((*p)[1]),
+                                      ngx_http_x402_hex_digit((*p)[2]));
+    }
+    if (byte < 0) {
+        return *(*p)++;
+    }
+    *p += 3;
+
+    return byte;
+}
+
+/*
+ * `p` is a percent sign: does it stand for a slash, a backslash or a dot, escaped once,
+ * or for an escape of one of them (or of a percent sign again), escaped twice?
+ */
 static ngx_uint_t ngx_http_x402_escape_is_ambiguous(const u_char *p, const u_char *end)
 {
-    if (end - p >= 4 && ngx_http_x402_hex_pair_is(p, "25")) {
-        p += 2;
+    int ch, high, low;
+
+    ch = ngx_http_x402_unescape(&p, end);
+    if (ch == '/' || ch == '\\' || ch == '.') {
+        return 1;
     }
-    if (end - p < 2) {
+    if (ch != '%') {
         return 0;
     }
 
-    return ngx_http_x402_hex_pair_is(p, "2f") || ngx_http_x402_hex_pair_is(p, "5c") ||
-           ngx_http_x402_hex_pair_is(p, "2e");
+    high = ngx_http_x402_unescape(&p, end);
+    low = ngx_http_x402_unescape(&p, end);
+    if (high < 0 || low < 0) {
+        return 0;
+    }
+    ch = ngx_http_x402_hex_byte(ngx_http_x402_hex_digit((u_char)high),
+                                ngx_http_x402_hex_digit((u_char)low));
+
+    return ch == '/' || ch == '\\' || ch == '.' || ch == '%';
 }
 
 /*
@@ -243,18 +282,19 @@ static ngx_uint_t ngx_http_x402_path_is_ambiguous(const ngx_str_t *raw)
     const u_char *p = raw->data;
     const u_char *end = raw->data + raw->len;
 
-    for (; p < end && *p != '?' && *p != '#'; p++) {
+    for (; p < end && *p != '?'; p++) {
         switch (*p) {
         case '\\':
+        case '#':
             return 1;
         case '%':
-            if (ngx_http_x402_escape_is_ambiguous(p + 1, end)) {
+            if (ngx_http_x402_escape_is_ambiguous(p, end)) {
                 return 1;
             }
             break;
         case '/': {
             const u_char *stop = p + 1;
-            while (stop < end && *stop != '?' && *stop != '#' && stop - p < 4) {
+            while (stop < end && *stop != '?' && stop - p < 4) {
                 stop++;
             }
             if (ngx_http_x402_segment_is_ambiguous(p + 1, stop)) {
@@ -275,7 +315,7 @@ ngx_int_t ngx_http_x402_post_read_handler(ngx_http_request_t *r)
     ngx_http_x402_srv_conf_t *scf;
     struct x402_problem why = {
         X402_ERR_PATH, "path",
-        "a path without //, /./, /../, /;, backslash, %2f, %5c, %2e"};
+        "a path without //, /./, /../, /;, #, backslash, %2f, %5c, %2e"};
 
     scf = ngx_http_get_module_srv_conf(r, ngx_http_x402_module);
 
@@ -317,10 +357,26 @@ static ngx_uint_t ngx_http_x402_authority_is_plain(const ngx_str_t *text)
     return 1;
 }
 
-/* Forwarded headers count only where realip has believed the sender's address too. */
+/*
+ * Forwarded headers count only where realip has believed the sender's address too: it
+ * keeps a context then. An internal redirect clears it; the variable still finds it.
+ */
 static ngx_uint_t ngx_http_x402_sender_is_trusted(ngx_http_request_t *r)
 {
-    return ngx_http_get_module_ctx(r, ngx_http_realip_module) != NULL;
+    ngx_str_t *now = &r->connection->addr_text;
+    ngx_http_variable_value_t *first;
+    ngx_http_x402_main_conf_t *mcf;
+
+    if (ngx_http_get_module_ctx(r, ngx_http_realip_module) != NULL) {
+        return 1;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_x402_module);
+    first = ngx_http_get_indexed_variable(r, (ngx_uint_t)mcf->realip_index);
+
+    return first != NULL && !first->not_found &&
+           (first->len != now->len ||
+            ngx_memcmp(first->data, now->data, now->len) != 0);
 }
 
 static void ngx_http_x402_scheme(ngx_http_request_t *r, ngx_str_t *scheme)
