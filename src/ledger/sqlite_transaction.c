@@ -1,4 +1,4 @@
-#include "ledger/sqlite.h"
+#include "ledger/sqlite_keys.h"
 
 #include "core/clock.h"
 
@@ -136,7 +136,8 @@ static void abandon(struct x402_sqlite *sqlite)
         sqlite3_exec(sqlite->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK) {
         sqlite->doubtful = true;
     }
-    sqlite->tokens_count = 0;
+    x402_sqlite_keys_end(sqlite, false);
+    x402_sqlite_forget(sqlite);
     sqlite->flows_count = 0;
     sqlite->lease_taken = 0;
 }
@@ -164,6 +165,7 @@ static enum x402_error transact(struct x402_sqlite *sqlite,
         abandon(sqlite);
         return error;
     }
+    x402_sqlite_keys_end(sqlite, true);
     if (sqlite->lease_taken != 0) {
         sqlite->lease_id = sqlite->lease_taken;
         sqlite->lease_taken = 0;
