@@ -96,12 +96,15 @@ describe('a reload', () => {
     }
 
     const clients = Promise.all(Array.from({ length: 6 }, (_, number) => client(number)));
-    for (let reloads = 0; reloads <= 3; reloads++) {
-      if (reloads > 0) await gateway.reload();
-      const soFar = good.length;
-      await Promise.race([clients, waitFor(() => good.length >= soFar + 60, 'more calls', 20_000)]);
+    try {
+      for (let reloads = 0; reloads <= 3; reloads++) {
+        if (reloads > 0) await gateway.reload();
+        const soFar = good.length;
+        await Promise.race([clients, waitFor(() => good.length >= soFar + 60, 'more calls', 20_000)]);
+      }
+    } finally {
+      loading = false;
     }
-    loading = false;
     await clients;
 
     assert.ok(workers.size >= 6, `${workers.size} workers`);

@@ -15,7 +15,7 @@ import { sleep, temporaryFolder, waitFor } from './lib/process.mjs';
 import { RawConnection, openHttp2 } from './lib/raw.mjs';
 import { startUpstream } from './lib/upstream.mjs';
 import { nowSeconds } from './lib/wallet.mjs';
-import { checkBooks } from './lib/x402.mjs';
+import { checkBooks, payments } from './lib/x402.mjs';
 
 const WWW = temporaryFolder('www');
 const LARGE = 16 * 1024 * 1024;
@@ -411,5 +411,85 @@ describe('streams of one http2 connection', () => {
     await isDelivered(gateway, paid);
     upstream.release(id);
     session.destroy();
+  });
+});
+
+describe('a crowd of clients that come and go at random', () => {
+  const CALLS = 240;
+  const does = [
+    'do=ok', 'do=ok&delay=10', 'do=whole&size=200000', 'do=status&n=500', 'do=reset',
+    'do=half&framing=chunked', 'do=half&size=100000', 'do=half&framing=chunked&then=reset',
+  ];
+
+  /** All of a good answer is there. */
+  function isWhole({ status, body }, target) {
+    if (status !== 200 || target.includes('reset')) return false;
+    if (target.includes('whole')) return body.length === 200_000;
+    return target.includes('half') ? /x(?=y)/.test(body) && [200, 200_000].includes(body.length) : body === '{"served":true}';
+  }
+
+  /** Numbers from 0 to 1, the same for the same seed. */
+  function randomFrom(seed) {
+    let state = seed;
+    return () => {
+      state = (state * 48271) % 2147483647;
+      return state / 2147483647;
+    };
+  }
+
+  /** One call on a session or a connection of its own; what its client knows of it. */
+  async function one(random, session) {
+    const protocol = session ? 'http2' : 'http1';
+    const [id, paid] = [newId(), await newPayment()];
+    const options = does[Math.floor(random() * does.length)];
+    const place = random() < 0.5 ? 'buffered' : 'unbuffered';
+    const target = `/${place}/x?id=${id}&${options}`;
+    const [leaves, after, released] = [random() < 0.4, random() * 30, random() * 40];
+    setTimeout(() => upstream.release(id), released);
+    if (leaves) {
+      const call = await start[protocol](target, { paid }, session).catch(() => null);
+      await sleep(after);
+      call?.leave(Object.keys(ways[protocol])[0]);
+      return { id, paid, target };
+    }
+    const caller = new Caller(gateway, protocol);
+    caller.session = session;
+    return { id, paid, target, answer: await caller.call(target, { paid }).catch(() => undefined) };
+  }
+
+  test('leaves_no_payment_open_charges_what_arrived_and_nothing_else', async (t) => {
+    const seed = 1 + Math.floor(Math.random() * 1e9);
+    t.diagnostic(`seed ${seed}`);
+    const random = randomFrom(seed);
+    const sessions = await Promise.all(Array.from({ length: 6 }, () => openHttp2(gateway.http2Port)));
+    const doomed = sessions.slice(0, 3);
+    const calls = Array.from({ length: CALLS }, async (_, i) => {
+      await sleep(random() * 1500);
+      const session = sessions[i % 8]; // of the last two of eight: HTTP/1.1
+      return one(random, session?.destroyed ? undefined : session);
+    });
+    for (const session of doomed) setTimeout(() => session.destroy(), 400 + random() * 800);
+    const held = [200, 700].map((when) => sleep(when).then(() => holdLedger(gateway))
+      .then((hold) => sleep(100).then(() => hold.release())));
+    const made = await Promise.all(calls);
+    await Promise.all(held);
+    for (const session of sessions) session.destroy();
+
+    const rows = await waitFor(async () => {
+      const all = await payments(gateway, '--limit', '10000');
+      return all.every(({ delivery }) => delivery !== 'pending') && new Map(all.map((row) => [row.nonce, row]));
+    }, 'every outcome');
+    let arrived = 0;
+    for (const { id, paid, target, answer } of made) {
+      const { delivery, attempts } = rows.get(paid.message.nonce) ?? {};
+      const told = `${target}: ${delivery}, ${answer?.status}, ${answer?.body.length} bytes, ${upstream.count(id)} executions`;
+      assert.ok(upstream.count(id) <= 1 && (attempts ?? 1) === 1, told);
+      if (answer && isWhole(answer, target)) {
+        arrived++;
+        assert.equal(delivery, 'delivered', told);
+      }
+      if (answer?.status >= 400 || upstream.count(id) === 0) assert.notEqual(delivery, 'delivered', told);
+    }
+    assert.ok(arrived > CALLS / 10, `${arrived} arrived`);
   });
 });
