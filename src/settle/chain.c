@@ -144,8 +144,10 @@ bool x402_chain_hold(struct x402_chain *chain)
     chain->leased = error == X402_OK;
     chain->leased_at_milliseconds = now;
     if (error == X402_ERR_CONFLICT) {
-        x402_chain_trouble(chain, X402_TROUBLE_LEASE, "%s: waiting",
-                           x402_ledger_message(chain->ledger));
+        char signer[X402_ADDRESS_TEXT_SIZE];
+        x402_address_encode(signer, chain->signer20);
+        x402_chain_trouble(chain, X402_TROUBLE_LEASE,
+                           "another settler works with the key of %s: waiting", signer);
     } else if (error != X402_OK) {
         x402_chain_ledger_failed(chain);
     }
