@@ -457,14 +457,14 @@ static char *ngx_http_x402_check_public_url(ngx_conf_t *cf, void *post, void *da
     if (url->len > 8 && ngx_strncasecmp(url->data, (u_char *)"https://", 8) == 0) {
         skip = 8;
     }
-    if (skip == 0 || url->data[skip] == '/') {
+    if (skip == 0) {
         return "must start with http:// or https:// and a host";
     }
 
     if (url->data[url->len - 1] == '/') {
         url->len--;
     }
-    if (url->len > 512 ||
+    if (url->len > 512 || url->data[skip] == '/' ||
         !ngx_http_x402_is_url_text(url->data + skip, url->data + url->len)) {
         return "is scheme and authority, with a path prefix at most";
     }

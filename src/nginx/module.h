@@ -122,7 +122,8 @@ typedef struct {
     uint64_t value;
     uint64_t valid_before_seconds;
     enum x402_dialect dialect;
-    const char *reason;       /* REFUSED before the ledger was asked: the code */
+    const char *reason; /* REFUSED before the ledger was asked: the code */
+    const ngx_http_upstream_t *upstream_known; /* likewise; compared, never followed */
     ngx_uint_t states_known;  /* upstream_states there were when last looked */
     ngx_msec_t blocked_since; /* the client takes nothing since; 0: it does */
     off_t sent_before;        /* bytes the connection had sent before our header */
@@ -131,6 +132,7 @@ typedef struct {
     unsigned header_seen : 1;
     unsigned succeeded : 1;        /* the upstream answered with a status below 400 */
     unsigned ended : 1;            /* its body was seen to the end */
+    unsigned broken_off : 1;       /* the upstream failed amid its body */
     unsigned error_page_known : 1; /* r->error_page was set, and was accounted for */
     unsigned error_served : 1;     /* an earlier answer failed; this is an error page */
 } ngx_http_x402_ctx_t;

@@ -32,6 +32,9 @@ static ngx_uint_t ngx_http_x402_has_failed(const ngx_http_x402_ctx_t *ctx)
         last += r->upstream_states->nelts - 1;
         return last->status == 0 || last->status >= NGX_HTTP_BAD_REQUEST;
     }
+    if (r->upstream != NULL && r->upstream != ctx->upstream_known) {
+        return r->upstream->headers_in.status_n == 0; /* its name did not resolve */
+    }
 
     return r->error_page && !ctx->error_page_known;
 }
@@ -41,6 +44,7 @@ static void ngx_http_x402_look(ngx_http_x402_ctx_t *ctx)
     ngx_http_request_t *r = ctx->request;
 
     ctx->error_page_known = r->error_page;
+    ctx->upstream_known = r->upstream;
     ctx->states_known = r->upstream_states == NULL ? 0 : r->upstream_states->nelts;
 }
 
@@ -84,7 +88,10 @@ static ngx_uint_t ngx_http_x402_status_succeeded(const ngx_http_x402_ctx_t *ctx)
         return 0;
     }
 
-    return r->headers_out.status < NGX_HTTP_BAD_REQUEST;
+    /* nginx's own redirect (to a folder's slash) is not the goods; 0 is not HTTP. */
+    return r->err_status < NGX_HTTP_SPECIAL_RESPONSE &&
+           r->headers_out.status >= NGX_HTTP_SWITCHING_PROTOCOLS &&
+           r->headers_out.status < NGX_HTTP_BAD_REQUEST;
 }
 
 static ngx_uint_t ngx_http_x402_first_byte_sent(const ngx_http_x402_ctx_t *ctx)
@@ -107,21 +114,13 @@ static ngx_uint_t ngx_http_x402_client_gone(const ngx_http_request_t *r)
     return c->error || c->timedout;
 }
 
-/* An upstream that broke off while its reader would not read: the reader's doing. */
-static ngx_uint_t ngx_http_x402_client_stalled(const ngx_http_x402_ctx_t *ctx)
-{
-    return ctx->blocked_since &&
-           ngx_current_msec - ctx->blocked_since >= NGX_HTTP_X402_STALL_MSEC;
-}
-
 enum x402_event ngx_http_x402_outcome(const ngx_http_x402_ctx_t *ctx)
 {
     if (!ctx->header_seen || !ctx->succeeded || !ngx_http_x402_first_byte_sent(ctx)) {
         return X402_EVENT_VOID;
     }
 
-    return ctx->ended || ngx_http_x402_client_gone(ctx->request) ||
-                   ngx_http_x402_client_stalled(ctx)
+    return ctx->ended || (!ctx->broken_off && ngx_http_x402_client_gone(ctx->request))
                ? X402_EVENT_DELIVERED
                : X402_EVENT_VOID;
 }
@@ -487,6 +486,28 @@ static void ngx_http_x402_note_blocked(ngx_http_x402_ctx_t *ctx)
     }
 }
 
+/*
+ * nginx is done with the upstream and flushes what there is, without a last buffer: it
+ * broke off. If its reader had not read for a while that was the reader's doing, and
+ * the call counts as delivered; whoever leaves after it broke off is not charged.
+ */
+static void ngx_http_x402_note_break(ngx_http_x402_ctx_t *ctx, const ngx_chain_t *in)
+{
+    ngx_http_request_t *r = ctx->request;
+
+    if (ctx->ended || in == NULL || !in->buf->flush || r->upstream == NULL ||
+        r->upstream->cleanup != NULL || r->connection->error) {
+        return;
+    }
+
+    if (ctx->blocked_since &&
+        ngx_current_msec - ctx->blocked_since >= NGX_HTTP_X402_STALL_MSEC) {
+        ctx->ended = 1;
+    } else {
+        ctx->broken_off = 1;
+    }
+}
+
 static ngx_uint_t ngx_http_x402_has_last(ngx_chain_t *in)
 {
     for (; in != NULL; in = in->next) {
@@ -515,6 +536,7 @@ static ngx_int_t ngx_http_x402_body_filter(ngx_http_request_t *r, ngx_chain_t *i
     if (ngx_http_x402_has_last(in)) {
         ctx->ended = 1;
     }
+    ngx_http_x402_note_break(ctx, in);
 
     rc = ngx_http_x402_next_body_filter(r, in);
 
