@@ -43,6 +43,7 @@ const locations = () => {
     location /page/intercepted/ { ${main} proxy_intercept_errors on; error_page 404 500 503 = /fallback; }
     location /recursive/own/ { ${main} recursive_error_pages on; error_page 502 504 = /fallback; proxy_read_timeout 200ms; }
     location /recursive/named/ { ${main} recursive_error_pages on; error_page 502 = @fallback; }
+    location /recursive/elsewhere/ { ${main} recursive_error_pages on; error_page 502 http://elsewhere.example/; }
     location /recursive/refused/ { proxy_pass ${second.url}; recursive_error_pages on; error_page 502 = /fallback; }
     location /recursive/intercepted/ { ${main} recursive_error_pages on; proxy_intercept_errors on; error_page 404 503 = /fallback; }
     location /recursive/unresolved/ {
@@ -60,6 +61,7 @@ const locations = () => {
     location /try/redirected/ { root ${WWW}; try_files /nothing$uri /static/page.txt; }
     location /try/proxied/ { root ${WWW}; try_files /nothing$uri @api; }
     location @api { ${main} }
+    location /dispatch/ { x402_price off; root ${WWW}; error_page 404 = @api; }
     location /try/nothing/ { root ${WWW}; try_files /nothing$uri =404; }
     location /ssi/ { alias ${WWW}/; ssi on; ssi_types text/plain; }
     location /part/ { ${main} }
@@ -318,7 +320,7 @@ for (const protocol of PROTOCOLS) {
     describe('an error page', () => {
       for (const [place, status] of Object.entries({
         'page/same': 502, 'page/own': 200, 'page/200': 200, 'page/static': 200, 'page/named': 200,
-        'page/elsewhere': 302, 'recursive/own': 200, 'recursive/named': 200,
+        'page/elsewhere': 302, 'recursive/own': 200, 'recursive/named': 200, 'recursive/elsewhere': 302,
       })) {
         test(`of_${place}_is_not_charged`, () => voids(place, 'do=reset', { status }));
       }
@@ -465,6 +467,17 @@ for (const protocol of PROTOCOLS) {
       const { id } = await delivers('try/proxied', '');
       assert.equal(upstream.count(id), 1);
     });
+
+    test('an_upstream_behind_an_error_page_of_what_is_free_is_sold', async () => {
+      assert.equal((await caller.call('/dispatch/x')).status, 402);
+      const { id } = await delivers('dispatch', '');
+      assert.equal(upstream.count(id), 1);
+    });
+
+    for (const [options, status] of [['do=reset', 502], ['do=status&n=404', 404]]) {
+      test(`an_upstream_behind_an_error_page_of_what_is_free_is_not_charged_for_its_${status}`, () =>
+        voids('dispatch', options, { status }));
+    }
 
     test('a_failing_upstream_behind_try_files_is_not_charged', () =>
       voids('try/proxied', 'do=reset', { status: 502 }));

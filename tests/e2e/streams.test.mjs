@@ -245,6 +245,25 @@ for (const protocol of PROTOCOLS) {
       await buysAgain(protocol, call);
     });
 
+    for (const framing of ['length', 'chunked']) {
+      test(`that_is_whole_is_charged_when_its_client_is_behind_and_leaves_${framing}`, async () => {
+        const call = await begin(protocol, 'buffered', `do=whole&framing=${framing}&size=${LARGE}`);
+        (call.connection?.socket ?? call.stream).pause();
+        await waitFor(() => upstream.executions(call.id)[0]?.whole, 'nginx to have it all');
+        await sleep(100);
+        await isPending(gateway, call.paid);
+        call.leave(Object.keys(ways[protocol])[0]);
+        await isDelivered(gateway, call.paid);
+      });
+
+      test(`that_is_whole_is_charged_when_its_client_leaves_shortly_before_the_end_${framing}`, async () => {
+        const call = await begin(protocol, 'buffered', `do=whole&framing=${framing}&size=${LARGE}`);
+        await waitFor(() => call.received() > LARGE - 1_000_000, 'most of it', 10_000, 0);
+        call.leave(Object.keys(ways[protocol])[0]);
+        await isDelivered(gateway, call.paid);
+      });
+    }
+
     test('that_breaks_off_while_its_client_is_behind_is_not_charged_when_the_client_leaves', async () => {
       const options = `do=half&framing=length&size=${LARGE}&then=reset`;
       const call = await begin(protocol, 'buffered', options);
@@ -270,6 +289,20 @@ for (const protocol of PROTOCOLS) {
 // These wait for real seconds, so they wait together.
 describe('a stream that outlives its authorization', { concurrency: true }, () => {
   for (const protocol of PROTOCOLS) {
+    test(`is_ended_and_not_charged_when_nothing_came_by_then_over_${protocol}`, async () => {
+      const validBefore = nowSeconds() + 5;
+      const paid = await newPayment({ message: { validBefore: BigInt(validBefore) } });
+      const caller = new Caller(gateway, protocol);
+      const id = newId();
+      const { status, headers } = await caller.call(`/short/x?id=${id}&do=hold`, { paid });
+      assert.ok(Date.now() < validBefore * 1000, 'too late');
+      assert.equal(status, 408);
+      assert.equal(headers['payment-response'], undefined);
+      await isVoid(gateway, paid);
+      upstream.release(id);
+      caller.close();
+    });
+
     test(`is_captured_before_that_expires_and_goes_on_over_${protocol}`, async () => {
       const validBefore = nowSeconds() + 5;
       const paid = await newPayment({ message: { validBefore: BigInt(validBefore) } });

@@ -181,11 +181,12 @@ const framings = {
 
 Object.assign(behaviours, {
   /** A whole 200 of `size` bytes; `framing` length, chunked or close; `header` more lines. */
-  whole({ request, options }) {
+  whole({ request, execution, options }) {
     const size = Number(options.size ?? 100);
     const [line, frame, last] = framings[options.framing ?? 'length'](size);
     const head = header(line, ...[options.header ?? []].flat());
-    request.socket.write(head + (size ? frame('x'.repeat(size)) : '') + last);
+    const body = size ? frame('x'.repeat(size)) : '';
+    request.socket.write(head + body + last, () => { execution.whole = true; });
     if (options.framing === 'close') request.socket.end();
   },
 
