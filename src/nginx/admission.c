@@ -46,6 +46,7 @@ typedef struct {
     ngx_msec_t failed;      /* when a batch last failed */
     ngx_uint_t flying_now;  /* flying is with the ledger, or being completed */
     ngx_uint_t failing;     /* the last batch failed */
+    ngx_uint_t complained;  /* the log says so, and not yet that it is over */
     ngx_uint_t renew;       /* the task shall renew the lease */
     enum x402_error result; /* of the task */
     char message[X402_LEDGER_MESSAGE_MAX];
@@ -214,19 +215,36 @@ static void ngx_http_x402_complete_one(ngx_http_x402_worker_t *w, size_t i)
     ngx_http_x402_resume(ctx);
 }
 
+/* A payment was taken: a batch of nothing but old outcomes may need no room at all. */
+static ngx_uint_t ngx_http_x402_took_payment(const ngx_http_x402_batch_t *batch)
+{
+    size_t i;
+
+    for (i = 0; i < batch->admits_count; i++) {
+        if (batch->admits[i].admission == X402_ADMISSION_NEW) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+/* The log says when it begins and when it is over, not what happens between. */
 static void ngx_http_x402_note_result(ngx_http_x402_worker_t *w)
 {
     ngx_log_t *log = ngx_cycle->log;
 
     if (w->result == X402_OK) {
-        if (w->failing) {
+        w->failing = 0;
+        if (w->complained && ngx_http_x402_took_payment(w->flying)) {
+            w->complained = 0;
             ngx_log_error(NGX_LOG_NOTICE, log, 0, "x402: payments are recorded again");
         }
-        w->failing = 0;
         return;
     }
 
-    if (!w->failing) {
+    if (!w->complained) {
+        w->complained = 1;
         ngx_log_error(NGX_LOG_CRIT, log, 0,
                       "x402: payments cannot be recorded, answering 503: %s",
                       w->message);

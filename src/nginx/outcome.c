@@ -270,21 +270,10 @@ static ngx_uint_t ngx_http_x402_is_shared_directive(const u_char *p, size_t size
             ngx_strncasecmp((u_char *)(uintptr_t)p, (u_char *)"private", 7) == 0);
 }
 
-/* "public, max-age=60" becomes "private, max-age=60". */
-static ngx_int_t ngx_http_x402_make_private(ngx_pool_t *pool, ngx_str_t *value)
+/* Appends the directives of one Cache-Control that may stay in a private answer's. */
+static u_char *ngx_http_x402_append_directives(u_char *out, const ngx_str_t *value)
 {
-    u_char *out, *p, *end, *next, *stop;
-
-    /* A separator of one byte may become two. */
-    out = ngx_pnalloc(pool, 2 * value->len + sizeof("private, "));
-    if (out == NULL) {
-        return NGX_ERROR;
-    }
-
-    end = value->data + value->len;
-    p = value->data;
-    value->data = out;
-    out = ngx_cpymem(out, "private", 7);
+    u_char *p = value->data, *end = value->data + value->len, *next, *stop;
 
     while (p < end) {
         while (p < end && (*p == ' ' || *p == ',' || *p == '\t')) {
@@ -303,15 +292,38 @@ static ngx_int_t ngx_http_x402_make_private(ngx_pool_t *pool, ngx_str_t *value)
         p = next;
     }
 
-    value->len = (size_t)(out - value->data);
-
-    return NGX_OK;
+    return out;
 }
 
 typedef struct {
-    ngx_uint_t cache_control; /* one is there, and is private now */
-    ngx_uint_t allow_origin;
+    ngx_str_t cache_control; /* what a paid answer says instead of its upstream's */
+    ngx_uint_t allow_origin; /* the upstream allows an origin */
 } ngx_http_x402_seen_t;
+
+/*
+ * "public, max-age=60" makes "private, max-age=60", in a header of our own: nginx's
+ * `expires` would write over the upstream's.
+ */
+static ngx_int_t ngx_http_x402_take_cache_control(ngx_pool_t *pool, ngx_table_elt_t *h,
+                                                  ngx_http_x402_seen_t *seen)
+{
+    u_char *out;
+
+    /* A separator of one byte may become two. */
+    out = ngx_pnalloc(pool, seen->cache_control.len + 2 * h->value.len + 2);
+    if (out == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 0;
+    ngx_memcpy(out, seen->cache_control.data, seen->cache_control.len);
+    seen->cache_control.len = (size_t)(ngx_http_x402_append_directives(
+                                           out + seen->cache_control.len, &h->value) -
+                                       out);
+    seen->cache_control.data = out;
+
+    return NGX_OK;
+}
 
 static ngx_int_t ngx_http_x402_clean_header(ngx_http_request_t *r, ngx_table_elt_t *h,
                                             ngx_http_x402_seen_t *seen)
@@ -324,8 +336,7 @@ static ngx_int_t ngx_http_x402_clean_header(ngx_http_request_t *r, ngx_table_elt
         seen->allow_origin = 1;
     }
     if (ngx_http_x402_header_is(h, "Cache-Control")) {
-        seen->cache_control = 1;
-        return ngx_http_x402_make_private(r->pool, &h->value);
+        return ngx_http_x402_take_cache_control(r->pool, h, seen);
     }
 
     return NGX_OK;
@@ -380,15 +391,10 @@ static ngx_int_t ngx_http_x402_add_paid_headers(ngx_http_x402_ctx_t *ctx,
                                                 const ngx_http_x402_seen_t *seen)
 {
     ngx_http_request_t *r = ctx->request;
-    ngx_str_t private = ngx_string("private");
     ngx_str_t any = ngx_string("*");
     ngx_str_t exposed = ngx_string("PAYMENT-RESPONSE, X-PAYMENT-RESPONSE");
 
     if (ngx_http_x402_add_receipt(ctx) != NGX_OK) {
-        return NGX_ERROR;
-    }
-    if (!seen->cache_control &&
-        ngx_http_x402_add_header(r, "Cache-Control", &private) != NGX_OK) {
         return NGX_ERROR;
     }
     if (ngx_http_x402_find_header(r, "origin") == NULL) {
@@ -413,11 +419,26 @@ static ngx_uint_t ngx_http_x402_ends_with_header(ngx_http_request_t *r)
            r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS;
 }
 
+/* Also a failed answer, which may tell of the payer, is nobody else's. */
+static ngx_int_t ngx_http_x402_clean(ngx_http_x402_ctx_t *ctx,
+                                     ngx_http_x402_seen_t *seen)
+{
+    ngx_str_set(&seen->cache_control, "private");
+    seen->allow_origin = 0;
+
+    if (ngx_http_x402_clean_headers(ctx->request, seen) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_x402_add_header(ctx->request, "Cache-Control",
+                                    &seen->cache_control);
+}
+
 static ngx_int_t ngx_http_x402_prepare_header(ngx_http_x402_ctx_t *ctx)
 {
-    ngx_http_x402_seen_t seen = {0, 0};
+    ngx_http_x402_seen_t seen;
 
-    if (ngx_http_x402_clean_headers(ctx->request, &seen) != NGX_OK) {
+    if (ngx_http_x402_clean(ctx, &seen) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -427,12 +448,12 @@ static ngx_int_t ngx_http_x402_prepare_header(ngx_http_x402_ctx_t *ctx)
 /* A filter behind us failed (a range that is not there), and another answer comes. */
 static ngx_int_t ngx_http_x402_second_header(ngx_http_x402_ctx_t *ctx)
 {
-    ngx_http_x402_seen_t seen = {0, 0};
+    ngx_http_x402_seen_t seen;
 
     if (!ngx_http_x402_status_succeeded(ctx)) {
         ctx->succeeded = 0;
         ngx_http_x402_tell(ctx, X402_EVENT_VOID);
-        if (ngx_http_x402_clean_headers(ctx->request, &seen) != NGX_OK) {
+        if (ngx_http_x402_clean(ctx, &seen) != NGX_OK) {
             return NGX_ERROR;
         }
     }
