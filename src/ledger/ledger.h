@@ -252,14 +252,11 @@ struct x402_totals {
     struct x402_count admitted; /* payments ever admitted */
     struct x402_count deliveries[X402_DELIVERY_COUNT];
     struct x402_count monies[X402_MONEY_COUNT];
-    uint64_t payers;            /* distinct, ever */
+    uint64_t payers;            /* distinct */
     int64_t oldest_due_seconds; /* Unix time it became due; 0 when nothing is */
 };
 
 #define X402_TOTALS_MAX 32
-#define X402_TOTALS_DUE_MAX                                                            \
-    10000 /* the oldest due is looked for among so many, those                         \
-             that expire soonest */
 
 /* One row per (chain, asset) that ever sold. */
 X402_MUST_USE enum x402_error x402_ledger_totals(struct x402_ledger *ledger,

@@ -3,16 +3,7 @@
 -- Numbers of deliveries and monies are those of state.h: delivery 0 pending; money
 -- 1 due, 6 released. Amounts are token units. Times are Unix seconds, UTC.
 
--- One row: the secret under which keys are hashed, and into how many slices (a power of
--- two; sqlite_keys.h says what for).
-CREATE TABLE ledger (
-    id         INTEGER PRIMARY KEY CHECK (id = 1),
-    secret     BLOB NOT NULL CHECK (length(secret) = 16),
-    key_slices INTEGER NOT NULL
-);
-INSERT INTO ledger VALUES (1, randomblob(16), 4096);
-
--- A (chain, asset) that ever sold. payers: how many ever paid in it.
+-- A (chain, asset) that ever sold. payers: how many there are among its payments.
 CREATE TABLE token (
     id       INTEGER PRIMARY KEY,
     chain_id INTEGER NOT NULL,
@@ -21,16 +12,8 @@ CREATE TABLE token (
     UNIQUE (chain_id, asset)
 );
 
--- Who ever paid, by token.
-CREATE TABLE payer (
-    token_id INTEGER NOT NULL,
-    payer    BLOB NOT NULL CHECK (length(payer) = 20),
-    PRIMARY KEY (token_id, payer)
-) WITHOUT ROWID;
-
--- There is one row with a (token_id, payer, nonce), the key, at most; the signature is
--- not part of it. payment_key finds it, and lags behind: sqlite_keys.h. Ids only grow,
--- so that rows append. chain_id repeats the token's: the settler's queue is by chain.
+-- The key is who pays and the nonce, never the signature. Ids only grow, so that rows
+-- append. chain_id repeats the token's: the settler's queue is by chain.
 CREATE TABLE payment (
     id             INTEGER PRIMARY KEY,
     token_id       INTEGER NOT NULL,
@@ -52,17 +35,13 @@ CREATE TABLE payment (
     attempt        BLOB NOT NULL CHECK (length(attempt) = 16),
     attempts       INTEGER NOT NULL,
     lease_id       INTEGER NOT NULL,
-    transaction_id INTEGER -- the outbox row it is in now
+    transaction_id INTEGER, -- the outbox row it is in now
+    UNIQUE (token_id, payer, nonce)
 );
 CREATE INDEX payment_pending ON payment (lease_id) WHERE delivery = 0;
 CREATE INDEX payment_due ON payment (chain_id, valid_before) WHERE money = 1;
+CREATE INDEX payment_due_since ON payment (token_id, updated_at) WHERE money = 1;
 CREATE INDEX payment_released ON payment (valid_before) WHERE money = 6;
-
-CREATE TABLE payment_key (
-    hash       INTEGER NOT NULL,
-    payment_id INTEGER NOT NULL,
-    PRIMARY KEY (hash, payment_id)
-) WITHOUT ROWID;
 
 -- A worker that is alive. A payment pending under a lease that is not here, or that
 -- ran out, is abandoned. Ids are never used again; holder is the handle it belongs to.

@@ -21,10 +21,9 @@
     5000                               /* for the queue, then for SQLite's locks       \
                                         */
 #define X402_SQLITE_WAL_MAX (64 << 20) /* bytes; above it the log is reset */
-#define X402_SQLITE_BLOCK 4096         /* ids of one block of flows */
+#define X402_SQLITE_BLOCK 32768        /* ids of one block of flows */
 #define X402_SQLITE_FLOWS_MAX 32
-#define X402_SQLITE_TOKENS_MAX 8    /* remembered; there may be more */
-#define X402_SQLITE_PAYERS_MAX 4096 /* likewise */
+#define X402_SQLITE_TOKENS_MAX 8 /* remembered; there may be more */
 
 /* A payment about to change, as it stands inside the transaction. */
 struct x402_sqlite_subject {
@@ -50,13 +49,6 @@ struct x402_sqlite_token {
     int64_t id;
 };
 
-struct x402_sqlite_payer {
-    int64_t token_id; /* 0: nobody */
-    uint8_t payer20[20];
-};
-
-struct x402_sqlite_keys;
-
 struct x402_sqlite {
     struct x402_ledger base;
     char *path;
@@ -75,11 +67,9 @@ struct x402_sqlite {
     struct x402_sqlite_flow flows[X402_SQLITE_FLOWS_MAX];
     size_t flows_count;
 
-    struct x402_sqlite_keys *keys; /* sqlite_keys.h; NULL until needed */
     struct x402_sqlite_token tokens[X402_SQLITE_TOKENS_MAX];
     size_t tokens_count;
-    struct x402_sqlite_payer *payers; /* NULL, or each where its address says */
-    uint8_t *raw;                     /* what x402_ledger_outbox_next gave out last */
+    uint8_t *raw; /* what x402_ledger_outbox_next gave out last */
 };
 
 static inline struct x402_sqlite *x402_sqlite_of(struct x402_ledger *ledger)
@@ -93,8 +83,6 @@ static inline struct x402_sqlite *x402_sqlite_of(struct x402_ledger *ledger)
 /* Makes sure of a sound connection to the file that is at the path now. */
 X402_MUST_USE enum x402_error x402_sqlite_connect(struct x402_sqlite *sqlite);
 void x402_sqlite_disconnect(struct x402_sqlite *sqlite);
-/* Forgets tokens and payers seen: they may not be in the file after all. */
-void x402_sqlite_forget(struct x402_sqlite *sqlite);
 
 /* Settings of every connection; nothing is written. A result code of SQLite. */
 X402_MUST_USE int x402_sqlite_configure(sqlite3 *db);

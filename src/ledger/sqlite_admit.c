@@ -1,7 +1,6 @@
-#include "ledger/sqlite_keys.h"
+#include "ledger/sqlite.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* One call of x402_ledger_commit. */
@@ -116,53 +115,27 @@ static enum x402_error token_find(struct x402_sqlite *sqlite,
     return error;
 }
 
-/* Where a payer is remembered, or would be; NULL without memory for it. An address may
- * be chosen to collide: it costs its owner's payments a look-up. */
-static struct x402_sqlite_payer *payer_slot(struct x402_sqlite *sqlite,
-                                            const uint8_t payer20[20])
+/* Counts the payer of a payment about to be added, unless it has paid before. */
+static enum x402_error payer_count(struct x402_sqlite *sqlite, int64_t token_id,
+                                   const uint8_t payer20[20])
 {
-    if (sqlite->payers == NULL) {
-        sqlite->payers = calloc(X402_SQLITE_PAYERS_MAX, sizeof(sqlite->payers[0]));
-    }
-    return sqlite->payers != NULL ? &sqlite->payers[(payer20[18] << 8 | payer20[19]) %
-                                                    X402_SQLITE_PAYERS_MAX]
-                                  : NULL;
-}
-
-static enum x402_error payer_add(struct x402_sqlite *sqlite, int64_t token_id,
-                                 const uint8_t payer20[20])
-{
-    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYER_ADD);
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYER_FIND);
     enum x402_error error;
+    bool is_row;
 
     x402_sqlite_bind(statement, 1, token_id);
     x402_sqlite_bind_blob(statement, 2, payer20, 20);
-    error = x402_sqlite_run(sqlite, statement);
-    if (error != X402_OK || sqlite3_changes(sqlite->db) == 0) {
+    error = x402_sqlite_row(sqlite, statement, &is_row);
+    if (is_row) {
+        x402_sqlite_done(statement);
+    }
+    if (error != X402_OK || is_row) {
         return error;
     }
     statement = x402_sqlite_statement(sqlite, X402_SQL_PAYERS_ADD);
     x402_sqlite_bind(statement, 1, token_id);
+    x402_sqlite_bind(statement, 2, 1);
     return x402_sqlite_run(sqlite, statement);
-}
-
-/* Counts the payer of a payment about to be added, the first time. */
-static enum x402_error payer_count(struct x402_sqlite *sqlite, int64_t token_id,
-                                   const uint8_t payer20[20])
-{
-    struct x402_sqlite_payer *slot = payer_slot(sqlite, payer20);
-    enum x402_error error;
-
-    if (slot != NULL && slot->token_id == token_id &&
-        memcmp(slot->payer20, payer20, 20) == 0) {
-        return X402_OK;
-    }
-    error = payer_add(sqlite, token_id, payer20);
-    if (error == X402_OK && slot != NULL) {
-        slot->token_id = token_id;
-        memcpy(slot->payer20, payer20, 20);
-    }
-    return error;
 }
 
 /* ---------------------------------------------------------------------- admissions */
@@ -214,14 +187,6 @@ static enum x402_error payment_add(struct x402_sqlite *sqlite, struct x402_admit
     }
     nothing.id = sqlite3_last_insert_rowid(sqlite->db);
     admit->payment_id = nothing.id;
-    error =
-        x402_sqlite_keys_add(sqlite,
-                             &(struct x402_sqlite_key){
-                                 nothing.token_id, verified->from20, verified->nonce32},
-                             nothing.id);
-    if (error != X402_OK) {
-        return error;
-    }
     return x402_sqlite_count(sqlite, &nothing, X402_EVENT_PRESENT, verified->value);
 }
 
@@ -259,21 +224,19 @@ static enum x402_error known_find(struct x402_sqlite *sqlite,
                                   bool *is_known)
 {
     const struct x402_verified *verified = &admit->verified;
-    struct x402_sqlite_key key = {0, verified->from20, verified->nonce32};
     sqlite3_stmt *statement;
     enum x402_error error;
-    int64_t id = 0;
+    int64_t token_id;
 
     *is_known = false;
-    error = token_find(sqlite, verified, false, &key.token_id);
-    if (error == X402_OK && key.token_id != 0) {
-        error = x402_sqlite_keys_find(sqlite, &key, &id);
-    }
-    if (error != X402_OK || id == 0) {
+    error = token_find(sqlite, verified, false, &token_id);
+    if (error != X402_OK || token_id == 0) {
         return error;
     }
-    statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_KNOWN);
-    x402_sqlite_bind(statement, 1, id);
+    statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_FIND);
+    x402_sqlite_bind(statement, 1, token_id);
+    x402_sqlite_bind_blob(statement, 2, verified->from20, 20);
+    x402_sqlite_bind_blob(statement, 3, verified->nonce32, 32);
     error = x402_sqlite_row(sqlite, statement, is_known);
     if (*is_known) {
         x402_sqlite_column_subject(statement, &known->subject);
@@ -385,9 +348,6 @@ static enum x402_error commit_body(struct x402_sqlite *sqlite, void *data)
     if (batch->admits_count > 0) {
         error = x402_sqlite_lease_hold(sqlite, batch->owner, false);
     }
-    if (error == X402_OK && batch->admits_count > 0) {
-        error = x402_sqlite_keys_catch_up(sqlite);
-    }
     for (size_t i = 0; error == X402_OK && i < batch->outcomes_count; i++) {
         error = outcome_apply(sqlite, &batch->outcomes[i]);
     }
@@ -402,7 +362,6 @@ enum x402_error x402_sqlite_commit(struct x402_ledger *ledger, const char *owner
                                    struct x402_admit *admits, size_t admits_count,
                                    x402_gate *gate, void *gate_data)
 {
-    struct x402_sqlite *sqlite = x402_sqlite_of(ledger);
     struct batch batch = {owner,        outcomes, outcomes_count, admits,
                           admits_count, gate,     gate_data};
     enum x402_error error;
@@ -415,10 +374,7 @@ enum x402_error x402_sqlite_commit(struct x402_ledger *ledger, const char *owner
     for (size_t i = 0; i < admits_count; i++) {
         admits[i].payment_id = 0;
     }
-    error = admits_count > 0 ? x402_sqlite_keys_warm(sqlite) : X402_OK;
-    if (error == X402_OK) {
-        error = x402_sqlite_write(sqlite, commit_body, &batch);
-    }
+    error = x402_sqlite_write(x402_sqlite_of(ledger), commit_body, &batch);
     if (error != X402_OK) {
         for (size_t i = 0; i < admits_count; i++) {
             admits[i].admission = X402_ADMISSION_UNAVAILABLE;

@@ -1,4 +1,4 @@
-#include "ledger/sqlite_keys.h"
+#include "ledger/sqlite.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -189,30 +189,6 @@ static enum x402_error row_check(const struct proof *proof,
     return X402_OK;
 }
 
-/* The key leads to this payment: so it is found when it comes back, and it is the only
- * one with its key. */
-static enum x402_error key_check(struct x402_sqlite *sqlite, const struct proof *proof,
-                                 const struct x402_sqlite_subject *subject,
-                                 sqlite3_stmt *row)
-{
-    uint8_t payer20[20];
-    uint8_t nonce32[32];
-    const struct x402_sqlite_key key = {subject->token_id, payer20, nonce32};
-    enum x402_error error;
-    int64_t id;
-
-    x402_sqlite_column_blob(row, 5, payer20, sizeof(payer20));
-    x402_sqlite_column_blob(row, 6, nonce32, sizeof(nonce32));
-    error = x402_sqlite_keys_find(sqlite, &key, &id);
-    if (error != X402_OK || id == subject->id) {
-        return error;
-    }
-    return id == 0 ? disproved(proof, "payment %lld is not found by its key",
-                               (long long)subject->id)
-                   : disproved(proof, "payments %lld and %lld have the same key",
-                               (long long)id, (long long)subject->id);
-}
-
 static enum x402_error rows_read(struct x402_sqlite *sqlite, struct proof *proof)
 {
     sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_BOOKS_ROWS);
@@ -229,12 +205,9 @@ static enum x402_error rows_read(struct x402_sqlite *sqlite, struct proof *proof
             return error;
         }
         x402_sqlite_column_subject(statement, &subject);
-        error = row_check(proof, &subject, sqlite3_column_int(statement, 7) != 0,
-                          sqlite3_column_int(statement, 8) != 0,
-                          sqlite3_column_int(statement, 9) != 0);
-        if (error == X402_OK) {
-            error = key_check(sqlite, proof, &subject, statement);
-        }
+        error = row_check(proof, &subject, sqlite3_column_int(statement, 5) != 0,
+                          sqlite3_column_int(statement, 6) != 0,
+                          sqlite3_column_int(statement, 7) != 0);
         tally = tally_of(proof, subject.token_id);
         if (error == X402_OK && tally == NULL) {
             error = disproved(proof, "more than %d tokens", TOKENS_MAX);
@@ -309,12 +282,9 @@ static enum x402_error last_block_read(struct x402_sqlite *sqlite, struct proof 
 static enum x402_error block_body(struct x402_sqlite *sqlite, void *data)
 {
     struct proof *proof = data;
-    enum x402_error error = x402_sqlite_keys_catch_up(sqlite);
+    enum x402_error error = last_block_read(sqlite, proof);
 
     proof->tallies_count = 0;
-    if (error == X402_OK) {
-        error = last_block_read(sqlite, proof);
-    }
     if (error == X402_OK) {
         error = flows_read(sqlite, proof);
     }
@@ -334,11 +304,10 @@ enum x402_error x402_sqlite_books(struct x402_ledger *ledger,
                                   char message[X402_LEDGER_MESSAGE_MAX])
 {
     struct proof proof = {.message = message};
-    enum x402_error error;
+    enum x402_error error = X402_OK;
 
     message[0] = '\0';
     reach(proof.reachable);
-    error = x402_sqlite_keys_warm(x402_sqlite_of(ledger));
     for (; error == X402_OK && proof.block <= proof.last_block; proof.block++) {
         error = x402_sqlite_read(x402_sqlite_of(ledger), block_body, &proof);
     }

@@ -1,9 +1,8 @@
-#include "ledger/sqlite_keys.h"
+#include "ledger/sqlite.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -195,13 +194,6 @@ int x402_sqlite_configure(sqlite3 *db)
     return (code & 0xff) == SQLITE_NOTADB ? SQLITE_OK : code; /* identify says so */
 }
 
-void x402_sqlite_forget(struct x402_sqlite *sqlite)
-{
-    sqlite->tokens_count = 0;
-    free(sqlite->payers);
-    sqlite->payers = NULL;
-}
-
 void x402_sqlite_disconnect(struct x402_sqlite *sqlite)
 {
     for (int i = 0; i < X402_SQL_COUNT; i++) {
@@ -210,8 +202,7 @@ void x402_sqlite_disconnect(struct x402_sqlite *sqlite)
     }
     (void)sqlite3_close(sqlite->db);
     sqlite->db = NULL;
-    x402_sqlite_keys_release(sqlite);
-    x402_sqlite_forget(sqlite);
+    sqlite->tokens_count = 0;
     sqlite->doubtful = false;
     if (sqlite->queue_fd >= 0) {
         (void)close(sqlite->queue_fd);

@@ -71,7 +71,6 @@ static enum x402_error flows_add(struct x402_sqlite *sqlite, int64_t token_id,
     }
 }
 
-/* Among those that expire soonest, so that a long queue costs no more than a short. */
 static enum x402_error due_since(struct x402_sqlite *sqlite, int64_t token_id,
                                  struct x402_totals *out)
 {
@@ -79,9 +78,7 @@ static enum x402_error due_since(struct x402_sqlite *sqlite, int64_t token_id,
     enum x402_error error;
     bool is_row;
 
-    x402_sqlite_bind(statement, 1, (int64_t)out->chain_id);
-    x402_sqlite_bind(statement, 2, token_id);
-    x402_sqlite_bind(statement, 3, X402_TOTALS_DUE_MAX);
+    x402_sqlite_bind(statement, 1, token_id);
     error = x402_sqlite_row(sqlite, statement, &is_row);
     if (is_row) {
         out->oldest_due_seconds = sqlite3_column_int64(statement, 0);

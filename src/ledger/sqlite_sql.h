@@ -47,10 +47,11 @@
     /* admission */                                                                    \
     X(TOKEN_FIND, "SELECT id FROM token WHERE chain_id = ?1 AND asset = ?2")           \
     X(TOKEN_ADD, "INSERT INTO token (chain_id, asset) VALUES (?1, ?2)")                \
-    X(PAYER_ADD, "INSERT OR IGNORE INTO payer VALUES (?1, ?2)")                        \
-    X(PAYERS_ADD, "UPDATE token SET payers = payers + 1 WHERE id = ?1")                \
-    X(PAYMENT_KNOWN, "SELECT id, token_id, delivery, money, value, attempt, "          \
-                     "lease_id, payee FROM payment WHERE id = ?1")                     \
+    X(PAYER_FIND, "SELECT 1 FROM payment WHERE token_id = ?1 AND payer = ?2 LIMIT 1")  \
+    X(PAYERS_ADD, "UPDATE token SET payers = payers + ?2 WHERE id = ?1")               \
+    X(PAYMENT_FIND,                                                                    \
+      "SELECT id, token_id, delivery, money, value, attempt, lease_id, payee FROM "    \
+      "payment WHERE token_id = ?1 AND payer = ?2 AND nonce = ?3")                     \
     X(PAYMENT_READ, "SELECT id, token_id, delivery, money, value, attempt, "           \
                     "transaction_id FROM payment WHERE id = ?1")                       \
     X(PAYMENT_ADD,                                                                     \
@@ -66,17 +67,6 @@
       "AND money = ?20")                                                               \
     X(PAYMENT_MOVE, "UPDATE payment SET delivery = ?2, money = ?3, updated_at = ?4 "   \
                     "WHERE id = ?1 AND delivery = ?5 AND money = ?6")                  \
-    /* keys */                                                                         \
-    X(KEY_SECRET, "SELECT secret, key_slices FROM ledger")                             \
-    X(KEY_ROWS, "SELECT id, token_id, payer, nonce FROM payment WHERE id > ?1 ORDER "  \
-                "BY id LIMIT ?2")                                                      \
-    X(KEY_CHECK, "SELECT 1 FROM payment WHERE id = ?1 AND token_id = ?2 AND payer = "  \
-                 "?3 AND nonce = ?4")                                                  \
-    X(KEY_FIND,                                                                        \
-      "SELECT p.id FROM payment_key k JOIN payment p ON p.id = k.payment_id WHERE "    \
-      "k.hash = ?1 AND p.token_id = ?2 AND p.payer = ?3 AND p.nonce = ?4")             \
-    X(KEY_ADD, "INSERT OR IGNORE INTO payment_key VALUES (?1, ?2)")                    \
-    X(KEY_REMOVE, "DELETE FROM payment_key WHERE hash = ?1 AND payment_id = ?2")       \
     /* settling */                                                                     \
     X(SIGNER_READ, "SELECT holder, expires_at, owner FROM signer WHERE chain_id = ?1 " \
                    "AND signer = ?2")                                                  \
@@ -125,8 +115,7 @@
       "s.payment_id LIMIT ?3")                                                         \
     /* housekeeping */                                                                 \
     X(PRUNE_FIND,                                                                      \
-      "SELECT id, token_id, delivery, money, value, payer, nonce FROM payment WHERE "  \
-      "money = "                                                                       \
+      "SELECT id, token_id, delivery, money, value, payer FROM payment WHERE money = " \
       "6 AND valid_before < ?1 AND updated_at < ?2 AND id < (SELECT max(id) FROM "     \
       "payment) ORDER BY valid_before LIMIT ?3")                                       \
     X(PRUNE, "DELETE FROM payment WHERE id = ?1")                                      \
@@ -134,19 +123,18 @@
     X(TOKENS, "SELECT id, chain_id, asset, payers FROM token ORDER BY id")             \
     X(FLOW_SUMS, "SELECT delivery, money, event, count, value_before, value_after "    \
                  "FROM flow WHERE token_id = ?1")                                      \
-    X(DUE_SINCE,                                                                       \
-      "SELECT min(updated_at) FROM (SELECT updated_at FROM payment WHERE money = 1 "   \
-      "AND chain_id = ?1 AND token_id = ?2 ORDER BY valid_before LIMIT ?3)")           \
+    X(DUE_SINCE, "SELECT min(updated_at) FROM payment WHERE money = 1 AND "            \
+                 "token_id = ?1")                                                      \
     X(ROWS_UP, X402_ROWS_QUERY)                                                        \
     X(ROWS_DOWN, X402_ROWS_QUERY "DESC")                                               \
     X(PAYMENT_LAST, "SELECT ifnull(max(id), 0) FROM payment")                          \
     X(BLOCK_LAST, "SELECT max(ifnull((SELECT max(block) FROM flow), 0), ifnull(("      \
-                  "SELECT max(id) FROM payment), 0) / 4096)")                          \
+                  "SELECT max(id) FROM payment), 0) / 32768)")                         \
     X(BOOKS_FLOWS,                                                                     \
       "SELECT token_id, delivery, money, event, count, value_before, value_after "     \
       "FROM flow WHERE block = ?1")                                                    \
     X(BOOKS_ROWS,                                                                      \
-      "SELECT p.id, p.token_id, p.delivery, p.money, p.value, p.payer, p.nonce, "      \
+      "SELECT p.id, p.token_id, p.delivery, p.money, p.value, "                        \
       "p.money = 2 AND EXISTS (SELECT 1 FROM outbox_payment o JOIN outbox x ON x.id "  \
       "= o.transaction_id WHERE o.transaction_id = p.transaction_id AND "              \
       "o.payment_id = p.id), EXISTS (SELECT 1 FROM settled s WHERE s.payment_id = "    \

@@ -1,4 +1,4 @@
-#include "ledger/sqlite_keys.h"
+#include "ledger/sqlite.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -12,7 +12,6 @@
 struct prey {
     struct x402_sqlite_subject subject;
     uint8_t payer20[20];
-    uint8_t nonce32[32];
 };
 
 static enum x402_error sweep_body(struct x402_sqlite *sqlite, void *data)
@@ -40,27 +39,43 @@ static enum x402_error prey_find(struct x402_sqlite *sqlite, struct prey *prey,
         assert(*count < PRUNE_MAX);
         x402_sqlite_column_subject(statement, &prey[*count].subject);
         x402_sqlite_column_blob(statement, 5, prey[*count].payer20, 20);
-        x402_sqlite_column_blob(statement, 6, prey[*count].nonce32, 32);
     }
+}
+
+/* A payer whose last payment went is no longer counted. */
+static enum x402_error payer_forget(struct x402_sqlite *sqlite, const struct prey *prey)
+{
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYER_FIND);
+    enum x402_error error;
+    bool is_row;
+
+    x402_sqlite_bind(statement, 1, prey->subject.token_id);
+    x402_sqlite_bind_blob(statement, 2, prey->payer20, 20);
+    error = x402_sqlite_row(sqlite, statement, &is_row);
+    if (is_row) {
+        x402_sqlite_done(statement);
+    }
+    if (error != X402_OK || is_row) {
+        return error;
+    }
+    statement = x402_sqlite_statement(sqlite, X402_SQL_PAYERS_ADD);
+    x402_sqlite_bind(statement, 1, prey->subject.token_id);
+    x402_sqlite_bind(statement, 2, -1);
+    return x402_sqlite_run(sqlite, statement);
 }
 
 static enum x402_error remove_one(struct x402_sqlite *sqlite, const struct prey *prey)
 {
-    const struct x402_sqlite_key key = {prey->subject.token_id, prey->payer20,
-                                        prey->nonce32};
     sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PRUNE);
     enum x402_error error;
 
     x402_sqlite_bind(statement, 1, prey->subject.id);
     error = x402_sqlite_run(sqlite, statement);
     if (error == X402_OK) {
-        error = x402_sqlite_keys_remove(sqlite, &key, prey->subject.id);
-    }
-    if (error == X402_OK) {
         error = x402_sqlite_count(sqlite, &prey->subject, X402_FLOW_REMOVED,
                                   prey->subject.value);
     }
-    return error;
+    return error == X402_OK ? payer_forget(sqlite, prey) : error;
 }
 
 static enum x402_error prune_body(struct x402_sqlite *sqlite, void *data)

@@ -1,4 +1,4 @@
-#include "ledger/sqlite_keys.h"
+#include "ledger/sqlite.h"
 
 #include "core/clock.h"
 
@@ -136,8 +136,7 @@ static void abandon(struct x402_sqlite *sqlite)
         sqlite3_exec(sqlite->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK) {
         sqlite->doubtful = true;
     }
-    x402_sqlite_keys_end(sqlite, false);
-    x402_sqlite_forget(sqlite);
+    sqlite->tokens_count = 0;
     sqlite->flows_count = 0;
     sqlite->lease_taken = 0;
 }
@@ -165,7 +164,6 @@ static enum x402_error transact(struct x402_sqlite *sqlite,
         abandon(sqlite);
         return error;
     }
-    x402_sqlite_keys_end(sqlite, true);
     if (sqlite->lease_taken != 0) {
         sqlite->lease_id = sqlite->lease_taken;
         sqlite->lease_taken = 0;

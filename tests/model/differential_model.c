@@ -13,13 +13,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define PAYMENTS 1000
+#define PAYMENTS 300
 #define HANDLES 3
 #define LEASES_MAX 4096
 #define BATCH_MAX 12
@@ -490,18 +489,6 @@ static void compare(void)
 
 /* -------------------------------------------------------------------------- the run */
 
-/* Few slices: the index of keys is written all the time (sqlite_keys.h). */
-static void slices_set(unsigned slices)
-{
-    char sql[64];
-    sqlite3 *db = NULL;
-
-    snprintf(sql, sizeof(sql), "UPDATE ledger SET key_slices = %u", slices);
-    CHECK(sqlite3_open(run.path, &db) == SQLITE_OK);
-    CHECK(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK);
-    CHECK(sqlite3_close(db) == SQLITE_OK);
-}
-
 static void setup(unsigned seed)
 {
     memset(&model, 0, sizeof(model));
@@ -513,7 +500,6 @@ static void setup(unsigned seed)
     CHECK(mkdtemp(run.directory) != NULL);
     snprintf(run.path, sizeof(run.path), "%s/ledger.db", run.directory);
     CHECK(x402_ledger_create(run.path, NOBODY, NOBODY, run.message) == X402_OK);
-    slices_set(1u << (seed % 4 * 2)); /* and from 256 on the index stays empty here */
     for (unsigned i = 0; i < HANDLES; i++) {
         CHECK(x402_ledger_open(&run.handles[i], run.path, X402_LEDGER_WRITE,
                                run.message) == X402_OK);

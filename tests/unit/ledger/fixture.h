@@ -76,20 +76,6 @@ __attribute__((unused)) static void reopen(struct fixture *fixture)
     fixture->ledger = handle_open(fixture);
 }
 
-/* Writes to the file behind the ledger's back. */
-__attribute__((unused)) static void tamper(struct fixture *fixture, const char *sql)
-{
-    sqlite3 *db = NULL;
-    char *why = NULL;
-
-    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
-    (void)sqlite3_exec(db, sql, NULL, NULL, &why);
-    if (why != NULL) {
-        fail_msg("%s: %s", sql, why);
-    }
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
-}
-
 static int directory_make(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
@@ -122,19 +108,6 @@ __attribute__((unused)) static int ledger_make(void **state)
         x402_ledger_create(fixture->path, NOBODY, NOBODY, fixture->message), X402_OK);
     fixture->ledger = handle_open(fixture);
     return 0;
-}
-
-/* A ledger of few slices: its index of keys is written all the time (sqlite_keys.h). */
-__attribute__((unused)) static int ledger_make_small(void **state)
-{
-    int result = ledger_make(state);
-    struct fixture *fixture = *state;
-
-    if (result == 0) {
-        tamper(fixture, "UPDATE ledger SET key_slices = 1");
-        reopen(fixture);
-    }
-    return result;
 }
 
 __attribute__((unused)) static int fixture_release(void **state)
@@ -272,6 +245,20 @@ __attribute__((unused)) static struct x402_totals totals_of(struct x402_ledger *
                      X402_OK);
     assert_int_equal(count, 1);
     return totals[0];
+}
+
+/* Writes to the file behind the ledger's back. */
+__attribute__((unused)) static void tamper(struct fixture *fixture, const char *sql)
+{
+    sqlite3 *db = NULL;
+    char *why = NULL;
+
+    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    (void)sqlite3_exec(db, sql, NULL, NULL, &why);
+    if (why != NULL) {
+        fail_msg("%s: %s", sql, why);
+    }
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
 #endif
