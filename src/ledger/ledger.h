@@ -78,8 +78,7 @@ struct x402_outcome {
     int64_t payment_id;
     uint8_t attempt16[16];
     enum x402_event event;
-    bool
-        applied; /* out: false when the attempt was no longer pending (late, or told) */
+    bool applied; /* out: false when it was told before, or is another attempt's */
 };
 
 /* One presentation. */

@@ -22,6 +22,9 @@ struct known {
     uint8_t payee20[20];
 };
 
+/* Nobody's: of a payment whose attempt was forgotten. */
+static const uint8_t no_attempt16[16];
+
 /* ------------------------------------------------------------------------ outcomes */
 
 static enum x402_error outcome_apply(struct x402_sqlite *sqlite,
@@ -42,12 +45,13 @@ static enum x402_error outcome_apply(struct x402_sqlite *sqlite,
     x402_sqlite_column_subject(statement, &subject);
     x402_sqlite_column_blob(statement, 5, attempt16, sizeof(attempt16));
     x402_sqlite_done(statement);
-    if (memcmp(attempt16, outcome->attempt16, sizeof(attempt16)) != 0) {
-        return X402_OK; /* a newer attempt's payment, or another payment's id */
+    if (memcmp(attempt16, outcome->attempt16, sizeof(attempt16)) != 0 ||
+        memcmp(attempt16, no_attempt16, sizeof(attempt16)) == 0) {
+        return X402_OK; /* a newer attempt's payment, or another's id, or forgotten */
     }
     error = x402_sqlite_move(sqlite, &subject, outcome->event);
     if (error == X402_ERR_CONFLICT) {
-        return X402_OK; /* told before, or abandoned meanwhile */
+        return X402_OK; /* told before */
     }
     outcome->applied = error == X402_OK;
     return error;
@@ -315,6 +319,16 @@ static bool fits(const struct x402_verified *verified)
            verified->valid_before_seconds <= INT64_MAX;
 }
 
+/* The caller is told that it will not be charged, so nobody may tell otherwise now. */
+static enum x402_error attempt_forget(struct x402_sqlite *sqlite, int64_t id)
+{
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_ATTEMPT_FORGET);
+
+    x402_sqlite_bind(statement, 1, id);
+    x402_sqlite_bind(statement, 2, sqlite->now_seconds);
+    return x402_sqlite_run(sqlite, statement);
+}
+
 static enum x402_error admit_decide(struct x402_sqlite *sqlite,
                                     const struct batch *batch, struct x402_admit *admit)
 {
@@ -329,6 +343,9 @@ static enum x402_error admit_decide(struct x402_sqlite *sqlite,
         return X402_OK;
     }
     error = weigh(sqlite, admit, &known, &is_known, &is_told);
+    if (error == X402_OK && admit->admission == X402_ADMISSION_ABANDONED) {
+        return attempt_forget(sqlite, known.subject.id);
+    }
     if (error != X402_OK || is_told || admit->admission != X402_ADMISSION_NEW) {
         return error;
     }

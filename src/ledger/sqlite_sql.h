@@ -59,6 +59,8 @@
       "value, payee, valid_after, valid_before, signature, dialect, scheme, route, "   \
       "created_at, updated_at, attempt, attempts, lease_id) VALUES (?1, ?2, ?3, ?4, "  \
       "?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?16, 1, ?17)")           \
+    X(ATTEMPT_FORGET, "UPDATE payment SET attempt = zeroblob(16), updated_at = ?2"     \
+                      " WHERE id = ?1 AND attempt <> zeroblob(16)")                    \
     X(PAYMENT_PRESENT,                                                                 \
       "UPDATE payment SET delivery = ?5, money = ?6, value = ?7, payee = ?8, "         \
       "valid_after = ?9, valid_before = ?10, signature = ?11, dialect = ?12, "         \

@@ -25,6 +25,10 @@ static const struct step steps[] = {
     STEP(PENDING, HELD, DELIVERED, DELIVERED, DUE),
     STEP(PENDING, HELD, VOID, VOID, RELEASED),
     STEP(PENDING, HELD, LEASE_LOST, ABANDONED, RELEASED),
+    /* The worker was not gone, only cut off from the ledger, and tells what became of
+     * its attempt. Its caller was not told otherwise: that takes the attempt away. */
+    STEP(ABANDONED, RELEASED, DELIVERED, DELIVERED, DUE),
+    STEP(ABANDONED, RELEASED, VOID, VOID, RELEASED),
     /* A void payment was not charged: the same authorization buys again. */
     STEP(VOID, RELEASED, PRESENT, PENDING, HELD),
 

@@ -89,6 +89,9 @@ bool x402_state_next(struct x402_state *out, struct x402_state state,
  * What presenting a payment in this state comes to: NEW exactly when x402_state_next
  * allows PRESENT; otherwise REPEATED, IN_PROGRESS or ABANDONED. A pending payment whose
  * lease is lost must have gone through LEASE_LOST first.
+ *
+ * A caller who is told ABANDONED is promised that nothing will be charged: the ledger
+ * then forgets the row's attempt, so that an outcome that still comes finds none.
  */
 enum x402_admission x402_state_admission(struct x402_state state);
 

@@ -6,7 +6,8 @@
  *   a payment is delivered at most once;
  *   it is charged at most once, and only when it was delivered (or settled first);
  *   money the ledger calls final did move, and what it released did not;
- *   what it calls delivered was.
+ *   what it calls delivered was;
+ *   a caller who was told that its payment is abandoned is not charged for it.
  *
  * A payment settled first is the exception to the first: when its worker stalls past
  * its lease the call is owed, and may be served by another; should the stalled worker
@@ -64,6 +65,7 @@ struct world {
     uint8_t mined;              /* the transaction that moved the money is in a block */
     uint8_t expired;            /* the authorization: not presented, not mined */
     uint8_t settled_first;
+    uint8_t promised;     /* a caller was told that it will not be charged */
     uint8_t owed_by_loss; /* leases lost while it was settled and being served */
 };
 
@@ -152,6 +154,9 @@ static const char *violation_of(const struct world *world)
     }
     if (world->transfers > 1) {
         return "charged twice";
+    }
+    if (world->transfers > 0 && world->promised) {
+        return "charged whom it promised not to";
     }
     if (world->transfers > world->deliveries && !world->settled_first) {
         return "charged and not delivered";
@@ -260,6 +265,7 @@ static void present(struct explorer *explorer, const struct world *before,
                                       lease_alive(before, before->row.lease));
         }
         if (learnt == 0) {
+            after.promised |= admission == X402_ADMISSION_ABANDONED;
             attempt->progress = admission == X402_ADMISSION_NEW ? SERVING : OVER;
         } else {
             attempt->progress = DENIED;
@@ -561,13 +567,14 @@ static const struct {
     struct model_rules rules;
     bool settled_first;
 } broken[] = {
-    {"broken: serves the abandoned", {serves_the_abandoned, true}, false},
-    {"broken: serves the delivered", {serves_the_delivered, true}, false},
-    {"broken: charges the abandoned", {charges_the_abandoned, true}, false},
-    {"broken: charges the pending", {charges_the_pending, true}, false},
-    {"broken: a lost lease is a void", {voids_the_delivered, true}, false},
-    {"broken: releases what settled", {releases_what_settled, true}, true},
-    {"broken: outcomes of any attempt count", {x402_state_next, false}, false},
+    {"broken: serves the abandoned", {serves_the_abandoned, true, true}, false},
+    {"broken: serves the delivered", {serves_the_delivered, true, true}, false},
+    {"broken: charges the abandoned", {charges_the_abandoned, true, true}, false},
+    {"broken: charges the pending", {charges_the_pending, true, true}, false},
+    {"broken: a lost lease is a void", {voids_the_delivered, true, true}, false},
+    {"broken: releases what settled", {releases_what_settled, true, true}, true},
+    {"broken: outcomes of any attempt count", {x402_state_next, false, true}, false},
+    {"broken: charges whom it promised not to", {x402_state_next, true, false}, false},
 };
 
 int main(void)

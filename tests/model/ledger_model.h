@@ -15,9 +15,12 @@ struct model_rules {
     bool (*next)(struct x402_state *out, struct x402_state state,
                  enum x402_event event);
     bool attempts_checked;
+    bool attempts_forgotten; /* once their caller was told that they are abandoned */
 };
 
-static const struct model_rules model_rules_true = {x402_state_next, true};
+static const struct model_rules model_rules_true = {x402_state_next, true, true};
+
+#define MODEL_NO_ATTEMPT UINT16_MAX /* nobody's */
 
 struct model_row {
     struct x402_state state;
@@ -65,6 +68,10 @@ static inline enum x402_admission model_present(const struct model_rules *rules,
     }
     (void)model_lease_lost(rules, row, lease_alive);
     if (!rules->next(&next, row->state, X402_EVENT_PRESENT)) {
+        if (x402_state_admission(row->state) == X402_ADMISSION_ABANDONED &&
+            rules->attempts_forgotten) {
+            row->attempt = MODEL_NO_ATTEMPT;
+        }
         return x402_state_admission(row->state);
     }
     row->state = next;

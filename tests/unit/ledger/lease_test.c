@@ -137,6 +137,56 @@ static void an_abandoned_payment_is_never_served_again(void **state)
     }
 }
 
+/* As after an outage of the ledger: the first worker back clears the other's lease. */
+static void a_call_delivered_under_a_cleared_lease_is_still_charged(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_ledger *other = another_handle(fixture);
+    struct x402_admit admit = presentation(1, 0);
+    struct x402_admit again = presentation(1, 1);
+
+    assert_int_equal(admit_on(fixture->ledger, &admit), X402_ADMISSION_NEW);
+    clock_forward(fixture, X402_LEASE_SECONDS);
+    renew(other);
+    assert_state(other, admit.payment_id, X402_DELIVERY_ABANDONED, X402_MONEY_RELEASED);
+    assert_true(outcome_on(fixture->ledger, &admit, X402_EVENT_DELIVERED));
+    assert_state(other, admit.payment_id, X402_DELIVERY_DELIVERED, X402_MONEY_DUE);
+    assert_int_equal(admit_on(other, &again), X402_ADMISSION_REPEATED);
+    assert_books(other);
+}
+
+static void a_call_that_failed_under_a_cleared_lease_may_be_bought_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_ledger *other = another_handle(fixture);
+    struct x402_admit admit = presentation(1, 0);
+    struct x402_admit again = presentation(1, 1);
+
+    assert_int_equal(admit_on(fixture->ledger, &admit), X402_ADMISSION_NEW);
+    clock_forward(fixture, X402_LEASE_SECONDS);
+    renew(other);
+    assert_true(outcome_on(fixture->ledger, &admit, X402_EVENT_VOID));
+    assert_int_equal(admit_on(other, &again), X402_ADMISSION_NEW);
+    assert_books(other);
+}
+
+static void a_caller_told_that_it_is_abandoned_is_never_charged(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_ledger *other = another_handle(fixture);
+    struct x402_admit admit = presentation(1, 0);
+    struct x402_admit again = presentation(1, 1);
+
+    assert_int_equal(admit_on(fixture->ledger, &admit), X402_ADMISSION_NEW);
+    clock_forward(fixture, X402_LEASE_SECONDS);
+    renew(other);
+    assert_int_equal(admit_on(other, &again), X402_ADMISSION_ABANDONED);
+    assert_false(outcome_on(fixture->ledger, &admit, X402_EVENT_DELIVERED));
+    assert_false(outcome_on(fixture->ledger, &again, X402_EVENT_DELIVERED));
+    assert_state(other, admit.payment_id, X402_DELIVERY_ABANDONED, X402_MONEY_RELEASED);
+    assert_books(other);
+}
+
 static void a_lost_lease_of_a_settled_payment_makes_it_owed(void **state)
 {
     struct fixture *fixture = *state;
@@ -180,6 +230,9 @@ int main(void)
         TEST(a_cleared_lease_is_followed_by_a_new_one),
         TEST(a_released_lease_leaves_its_pending_payments_abandoned),
         TEST(an_abandoned_payment_is_never_served_again),
+        TEST(a_call_delivered_under_a_cleared_lease_is_still_charged),
+        TEST(a_call_that_failed_under_a_cleared_lease_may_be_bought_again),
+        TEST(a_caller_told_that_it_is_abandoned_is_never_charged),
         TEST(a_lost_lease_of_a_settled_payment_makes_it_owed),
         TEST(a_row_that_cannot_be_stops_nobody),
     };

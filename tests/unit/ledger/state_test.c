@@ -62,6 +62,13 @@ static void what_the_chain_forgot_is_due_again(void **state)
     LEADS(DELIVERED, SETTLED, UNSETTLED, DELIVERED, DUE);
 }
 
+static void a_worker_that_was_only_cut_off_tells_what_became_of_its_call(void **state)
+{
+    (void)state;
+    LEADS(ABANDONED, RELEASED, DELIVERED, DELIVERED, DUE);
+    LEADS(ABANDONED, RELEASED, VOID, VOID, RELEASED);
+}
+
 /* Walks the whole table: what holds for every step. */
 static void every_step_keeps_the_rules(void **state)
 {
@@ -76,14 +83,17 @@ static void every_step_keeps_the_rules(void **state)
         if (!x402_state_next(&to, from, (enum x402_event)(i % X402_EVENT_COUNT))) {
             continue;
         }
-        /* Abandoned, failed, and delivered with final money are for ever. */
-        assert_int_not_equal(from.delivery, X402_DELIVERY_ABANDONED);
+        /* Failed, and delivered with final money, are for ever. */
         assert_int_not_equal(from.money, X402_MONEY_FAILED);
         assert_false(from.delivery == X402_DELIVERY_DELIVERED &&
                      from.money == X402_MONEY_FINAL);
         /* Nothing takes back a delivery. */
         assert_true(from.delivery != X402_DELIVERY_DELIVERED ||
                     to.delivery == X402_DELIVERY_DELIVERED);
+        /* Abandoned is never served again: only its own attempt's outcome ends it. */
+        assert_true(from.delivery != X402_DELIVERY_ABANDONED ||
+                    i % X402_EVENT_COUNT == X402_EVENT_DELIVERED ||
+                    i % X402_EVENT_COUNT == X402_EVENT_VOID);
         /* Only what was delivered is collected afterwards. */
         if (to.money == X402_MONEY_DUE || to.money == X402_MONEY_SUBMITTED) {
             assert_int_equal(to.delivery, X402_DELIVERY_DELIVERED);
@@ -165,6 +175,7 @@ int main(void)
         cmocka_unit_test(what_is_settled_first_and_not_delivered_is_owed),
         cmocka_unit_test(settlement_goes_through_submitted_to_final),
         cmocka_unit_test(what_the_chain_forgot_is_due_again),
+        cmocka_unit_test(a_worker_that_was_only_cut_off_tells_what_became_of_its_call),
         cmocka_unit_test(every_step_keeps_the_rules),
         cmocka_unit_test(a_step_the_table_has_not_leaves_out_alone),
         cmocka_unit_test(presenting_comes_to_what_the_state_says),
