@@ -1,5 +1,6 @@
 #include "ledger/sqlite_keys.h"
 
+#include "core/clock.h"
 #include "ledger/siphash.h"
 
 #include <assert.h>
@@ -8,6 +9,7 @@
 
 #define RING_MIN 8192
 #define SLICE_BITS_MAX 16
+#define WARM_SECONDS 2
 #define WARM_ROWS 4096 /* behind by more than this: not under the write lock */
 
 /* Payments of one bucket are linked, the newest first. */
@@ -21,10 +23,11 @@ struct x402_sqlite_keys {
     uint8_t secret16[16];
     unsigned slice_bits;
     unsigned ring_bits;
-    int64_t window;     /* ids that may be in the ring only */
-    int64_t known_id;   /* every payment up to here was looked at, in committed state */
-    int64_t top_id;     /* and in this transaction's */
-    struct entry *ring; /* by id modulo its size */
+    int64_t window;   /* ids that may be in the ring only */
+    int64_t known_id; /* every payment up to here was looked at, in committed state */
+    int64_t looked_at_seconds;
+    int64_t top_id;      /* and in this transaction's */
+    struct entry *ring;  /* by id modulo its size */
     int64_t *newest_ids; /* of each bucket; as many as the ring has entries */
 };
 
@@ -256,11 +259,24 @@ static enum x402_error warm_body(struct x402_sqlite *sqlite, void *data)
     return advance(sqlite, WARM_ROWS, data);
 }
 
+/* Who looked a moment ago is not far behind. */
+static bool is_warm(const struct x402_sqlite *sqlite)
+{
+    const int64_t age = sqlite->keys != NULL
+                            ? x402_clock_seconds() - sqlite->keys->looked_at_seconds
+                            : -1;
+
+    return age >= 0 && age < WARM_SECONDS;
+}
+
 enum x402_error x402_sqlite_keys_warm(struct x402_sqlite *sqlite)
 {
     enum x402_error error;
     int64_t last_id;
 
+    if (is_warm(sqlite)) {
+        return X402_OK;
+    }
     do {
         error = x402_sqlite_read(sqlite, warm_body, &last_id);
     } while (error == X402_OK && last_id - sqlite->keys->known_id > WARM_ROWS);
@@ -275,6 +291,7 @@ enum x402_error x402_sqlite_keys_catch_up(struct x402_sqlite *sqlite)
     if (error == X402_OK) {
         assert(sqlite->keys->top_id == last_id);
         sqlite->keys->known_id = last_id;
+        sqlite->keys->looked_at_seconds = sqlite->now_seconds;
     }
     return error;
 }

@@ -10,10 +10,12 @@
 
 static const uint8_t signer20[20] = {0x51};
 
+#define OFFERED 40 /* enough to write into the index of keys on the way */
+
 struct scene {
-    struct x402_admit served;  /* admitted before; the call delivers it */
-    struct x402_admit offered; /* the call admits it */
-    int64_t due_id;            /* the call submits, or settles it */
+    struct x402_admit served;           /* admitted before; the call delivers it */
+    struct x402_admit offered[OFFERED]; /* the call admits them */
+    int64_t due_id;                     /* the call submits, or settles it */
     struct x402_outcome outcome;
 };
 
@@ -32,10 +34,18 @@ static const struct kind {
 };
 #define KINDS_COUNT (sizeof(kinds) / sizeof(kinds[0]))
 
+static void offer(struct x402_admit offered[OFFERED], unsigned attempt)
+{
+    for (unsigned i = 0; i < OFFERED; i++) {
+        offered[i] = presentation(100 + i, attempt);
+    }
+}
+
 static struct scene scene_make(struct x402_ledger *ledger)
 {
-    struct scene scene = {.served = presentation(1, 0), .offered = presentation(2, 0)};
+    struct scene scene = {.served = presentation(1, 0)};
 
+    offer(scene.offered, 0);
     assert_int_equal(admit_on(ledger, &scene.served), X402_ADMISSION_NEW);
     scene.due_id = sell(ledger, 3);
     scene.outcome.payment_id = scene.served.payment_id;
@@ -46,8 +56,33 @@ static struct scene scene_make(struct x402_ledger *ledger)
 
 static enum x402_error commit(struct x402_ledger *ledger, struct scene *scene)
 {
-    return x402_ledger_commit(ledger, "test", &scene->outcome, 1, &scene->offered, 1,
-                              NULL, NULL);
+    return x402_ledger_commit(ledger, "test", &scene->outcome, 1, scene->offered,
+                              OFFERED, NULL, NULL);
+}
+
+static void assert_all(const struct x402_admit admits[OFFERED],
+                       enum x402_admission admission)
+{
+    for (unsigned i = 0; i < OFFERED; i++) {
+        assert_int_equal(admits[i].admission, admission);
+    }
+}
+
+/* The outcome once more, and a void for each admission that has an id. */
+static void tell_again(struct x402_ledger *ledger, const struct scene *scene,
+                       struct x402_admit again[OFFERED])
+{
+    struct x402_outcome told[1 + OFFERED] = {scene->outcome};
+
+    for (unsigned i = 0; i < OFFERED; i++) {
+        told[1 + i].event = X402_EVENT_VOID;
+        told[1 + i].payment_id = scene->offered[i].payment_id;
+        memcpy(told[1 + i].attempt16, scene->offered[i].attempt16, 16);
+    }
+    offer(again, 1);
+    assert_int_equal(x402_ledger_commit(ledger, "test", told, 1 + OFFERED, again,
+                                        OFFERED, NULL, NULL),
+                     X402_OK);
 }
 
 static void assert_said(struct fixture *fixture, const struct kind *kind)
@@ -61,44 +96,53 @@ static void assert_said(struct fixture *fixture, const struct kind *kind)
     }
 }
 
+/* Files are opened anew after a failure: so there is one first. */
+static void arm(struct x402_ledger *ledger, const struct kind *kind, int nth,
+                bool lasting)
+{
+    struct x402_admit unlucky = presentation(999, 0);
+
+    if (kind->fault == FAULT_OPEN) {
+        faults_arm(FAULT_WRITE, SQLITE_IOERR_WRITE, 1, false);
+        assert_int_equal(
+            x402_ledger_commit(ledger, "test", NULL, 0, &unlucky, 1, NULL, NULL),
+            X402_ERR_LEDGER);
+    }
+    faults_arm(kind->fault, kind->code, nth, lasting);
+}
+
 /* What x402_ledger_commit tells its callers to do makes everything good. */
 static void commit_recovers(struct fixture *fixture, const struct kind *kind, int nth,
                             bool lasting, bool *over)
 {
     struct scene scene = scene_make(fixture->ledger);
-    struct x402_outcome told[2] = {scene.outcome, {.event = X402_EVENT_VOID}};
-    struct x402_admit again = presentation(2, 1);
+    struct x402_admit again[OFFERED];
     enum x402_error error;
 
-    if (kind->fault == FAULT_OPEN) { /* as after a doubtful moment */
-        reopen(fixture);
-    }
-    faults_arm(kind->fault, kind->code, nth, lasting);
+    arm(fixture->ledger, kind, nth, lasting);
     error = commit(fixture->ledger, &scene);
     *over = faults.hits == 0;
+    faults_arm(kind->fault, kind->code, 0, false);
     if (error == X402_OK) { /* as when only a checkpoint failed */
-        faults_arm(kind->fault, kind->code, 0, false);
-        assert_int_equal(scene.offered.admission, X402_ADMISSION_NEW);
+        assert_all(scene.offered, X402_ADMISSION_NEW);
         assert_true(scene.outcome.applied);
     } else {
         assert_int_equal(error, X402_ERR_LEDGER);
         assert_said(fixture, kind);
-        assert_int_equal(scene.offered.admission, X402_ADMISSION_UNAVAILABLE);
+        assert_all(scene.offered, X402_ADMISSION_UNAVAILABLE);
         assert_false(scene.outcome.applied);
-        faults_arm(kind->fault, kind->code, 0, false);
-        told[1].payment_id = scene.offered.payment_id;
-        memcpy(told[1].attempt16, scene.offered.attempt16, 16);
-        assert_int_equal(
-            x402_ledger_commit(fixture->ledger, "test", told, 2, &again, 1, NULL, NULL),
-            X402_OK);
-        assert_int_equal(again.admission, X402_ADMISSION_NEW);
-        assert_state(fixture->ledger, again.payment_id, X402_DELIVERY_PENDING,
-                     X402_MONEY_HELD);
+        tell_again(fixture->ledger, &scene, again);
+        assert_all(again, X402_ADMISSION_NEW);
     }
     assert_state(fixture->ledger, scene.served.payment_id, X402_DELIVERY_DELIVERED,
                  X402_MONEY_DUE);
     assert_books(fixture->ledger);
-    assert_int_equal(totals_of(fixture->ledger).admitted.count, 3);
+    assert_int_equal(totals_of(fixture->ledger).admitted.count, 2 + OFFERED);
+    offer(again, 2);
+    assert_int_equal(x402_ledger_commit(another_handle(fixture), "test", NULL, 0, again,
+                                        OFFERED, NULL, NULL),
+                     X402_OK);
+    assert_all(again, X402_ADMISSION_IN_PROGRESS);
 }
 
 static void submit_recovers(struct fixture *fixture, const struct kind *kind, int nth,
@@ -111,7 +155,7 @@ static void submit_recovers(struct fixture *fixture, const struct kind *kind, in
     enum x402_error error;
 
     memcpy(outbox.signer20, signer20, 20);
-    faults_arm(kind->fault, kind->code, nth, lasting);
+    arm(fixture->ledger, kind, nth, lasting);
     error = x402_ledger_submit(fixture->ledger, &outbox, &scene.due_id, 1);
     *over = faults.hits == 0;
     faults_arm(kind->fault, kind->code, 0, false);
@@ -136,7 +180,7 @@ static void advance_recovers(struct fixture *fixture, const struct kind *kind, i
                                    .event = X402_EVENT_SETTLED};
     enum x402_error error;
 
-    faults_arm(kind->fault, kind->code, nth, lasting);
+    arm(fixture->ledger, kind, nth, lasting);
     error = x402_ledger_advance(fixture->ledger, &verdict, 1);
     *over = faults.hits == 0;
     faults_arm(kind->fault, kind->code, 0, false);
@@ -157,7 +201,7 @@ static void tidy_recovers(struct fixture *fixture, const struct kind *kind, int 
     enum x402_error error;
 
     clock_forward(fixture, X402_LEASE_SECONDS);
-    faults_arm(kind->fault, kind->code, nth, lasting);
+    arm(fixture->ledger, kind, nth, lasting);
     error = x402_ledger_tidy(fixture->ledger);
     if (error == X402_OK) {
         error = x402_ledger_lease_renew(fixture->ledger, "test");
@@ -186,7 +230,7 @@ static void every_operation(recovery *recovers)
         bool over = false;
         for (int nth = 1; !over && nth < 200; nth++) {
             void *state = NULL;
-            assert_int_equal(ledger_make(&state), 0);
+            assert_int_equal(ledger_make_small(&state), 0);
             recovers(state, kind, nth, i % 2 == 1, &over);
             assert_int_equal(fixture_release(&state), 0);
         }
