@@ -85,7 +85,7 @@ struct x402_outcome {
 struct x402_admit {
     struct x402_verified verified;
     char route[X402_ROUTE_MAX]; /* what was bought, for people: the location's name */
-    uint8_t attempt16[16];      /* random, the caller's */
+    uint8_t attempt16[16];      /* random, the caller's; a new one each time */
     void *data;                 /* the caller's; untouched */
     enum x402_admission admission;     /* out */
     int64_t payment_id;                /* out, when NEW */
@@ -103,6 +103,8 @@ typedef bool x402_gate(struct x402_admit *admit, void *data);
  * One transaction: applies the outcomes, in order, then decides the admissions, in
  * order; durable before it returns. Idempotent by attempt id: an outcome told twice is
  * not applied twice.
+ *
+ * An admission whose numbers pass 63 bits is X402_ADMISSION_UNAVAILABLE by itself.
  *
  * On error every admission is X402_ADMISSION_UNAVAILABLE. The commit may nevertheless
  * have happened: the caller keeps its outcomes and tells them again, and adds an
@@ -171,8 +173,10 @@ X402_MUST_USE enum x402_error x402_ledger_due(struct x402_ledger *ledger,
 /*
  * Stores a signed transaction and marks its payments submitted, all in one transaction,
  * before anything is sent. Every payment must be due (or, for a replacement, in the row
- * it replaces): otherwise ERR_CONFLICT and nothing is stored. Writes
- * outbox->transaction_id.
+ * it replaces): otherwise ERR_CONFLICT and nothing is stored. ERR_CONFLICT also when
+ * another process holds the signer, when the nonce is stored already and this does not
+ * replace it, and when what it replaces has another signer, chain or nonce. Writes
+ * outbox->transaction_id and submitted_at_seconds.
  */
 X402_MUST_USE enum x402_error x402_ledger_submit(struct x402_ledger *ledger,
                                                  struct x402_outbox *outbox,
@@ -298,8 +302,10 @@ X402_MUST_USE enum x402_error x402_ledger_payments(
  *   admitted = delivered + void + abandoned + owed + pending
  *   delivered value = settled + final + failed + due + submitted
  *   every row's state is one the table can reach; every submitted row has its outbox
- * row. X402_OK when all hold. ERR_CONFLICT when one does not: `message` says which.
- * Other errors: could not be read.
+ *   row, every settled one its block, every failed one its reason
+ * Block by block of ids, each in a snapshot of its own. X402_OK when all hold.
+ * ERR_CONFLICT when one does not: `message` says which. Other errors: could not be
+ * read; `message` says why.
  */
 X402_MUST_USE enum x402_error x402_ledger_books(struct x402_ledger *ledger,
                                                 char message[X402_LEDGER_MESSAGE_MAX]);

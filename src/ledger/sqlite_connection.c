@@ -175,6 +175,10 @@ void x402_sqlite_refuse(char message[X402_LEDGER_MESSAGE_MAX], const char *path,
     }
 }
 
+/*
+ * The page cache is small because SQLite (3.40) walks all of it at every commit that
+ * balanced a tree of a file below 1 GB; the system's own cache is behind it.
+ */
 int x402_sqlite_configure(sqlite3 *db)
 {
     int persist = 1;
@@ -189,7 +193,7 @@ int x402_sqlite_configure(sqlite3 *db)
     code = sqlite3_exec(db,
                         "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; "
                         "PRAGMA secure_delete = OFF; PRAGMA cell_size_check = ON; "
-                        "PRAGMA cache_size = -16384",
+                        "PRAGMA cache_size = -4000",
                         NULL, NULL, NULL);
     return (code & 0xff) == SQLITE_NOTADB ? SQLITE_OK : code; /* identify says so */
 }

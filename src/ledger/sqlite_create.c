@@ -50,15 +50,33 @@ static void directory_sync(const char *path)
     free(copy);
 }
 
+/* The log and its index of a ledger that was deleted, and perhaps is open somewhere,
+ * must not become the new one's. */
+static void leftovers_remove(const char *path)
+{
+    static const char *const suffixes[] = {"-wal", "-shm"};
+    struct stat status;
+    char name[4096];
+
+    if (lstat(path, &status) == 0 || errno != ENOENT) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        snprintf(name, sizeof(name), "%s%s", path, suffixes[i]);
+        (void)unlink(name);
+    }
+}
+
 /*
  * Makes the file, empty, when it is not there. One that is there is not opened here:
  * close() would drop the locks SQLite holds on it in this process.
  */
 static enum x402_error file_make(const struct creation *creation)
 {
-    int fd =
-        open(creation->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd;
 
+    leftovers_remove(creation->path);
+    fd = open(creation->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd >= 0) {
         (void)close(fd);
         directory_sync(creation->path);

@@ -49,7 +49,7 @@ static enum x402_error lease_take(struct x402_sqlite *sqlite, const char *owner)
     sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_LEASE_TAKE);
     enum x402_error error;
 
-    x402_sqlite_bind_text(statement, 1, owner);
+    x402_sqlite_bind_text(statement, 1, owner != NULL ? owner : "");
     x402_sqlite_bind(statement, 2, sqlite->now_seconds + X402_LEASE_SECONDS);
     x402_sqlite_bind_blob(statement, 3, sqlite->holder16, sizeof(sqlite->holder16));
     error = x402_sqlite_run(sqlite, statement);
@@ -65,7 +65,7 @@ static enum x402_error lease_extend(struct x402_sqlite *sqlite, const char *owne
 
     x402_sqlite_bind(statement, 1, sqlite->lease_id);
     x402_sqlite_bind(statement, 2, sqlite->now_seconds + X402_LEASE_SECONDS);
-    x402_sqlite_bind_text(statement, 3, owner);
+    x402_sqlite_bind_text(statement, 3, owner != NULL ? owner : "");
     return x402_sqlite_run(sqlite, statement);
 }
 
