@@ -61,6 +61,7 @@ static void put_main(FILE *out, const struct x402_serve *serve,
 #ifdef X402_TEST_CLOCK
     fputs("env X402_TEST_CLOCK_FILE; # a test build: its clock can be moved\n", out);
 #endif
+    fputs("thread_pool x402 threads=1; # of each worker, for the ledger\n", out);
     fputs("\nevents {\n    worker_connections 4096;\n}\n\n", out);
 }
 
@@ -291,13 +292,7 @@ static void put_server(FILE *out, const struct x402_serve *serve,
     x402_endpoint_encode(listen, &serve->listen, false);
     fprintf(out, "    server {\n        listen %s;\n\n", listen);
     put_proxy(out, serve, place);
-    fputs("\n        # Java servers read \"/..;/\" as \"/../\": it would lead out\n"
-          "        # of a free path.\n"
-          "        if ($uri ~ \"/\\.\\.?;\") {\n"
-          "            return 400;\n"
-          "        }\n"
-          "\n        location /",
-          out);
+    fputs("\n        location /", out);
     put_price(out, serve, serve->micro_usd);
     if (serve->rules_count > 0)
         fputs(

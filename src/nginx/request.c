@@ -259,18 +259,16 @@ static ngx_uint_t ngx_http_x402_escape_is_ambiguous(const u_char *p, const u_cha
  */
 static ngx_uint_t ngx_http_x402_segment_is_ambiguous(const u_char *p, const u_char *end)
 {
-    if (p < end && (*p == '/' || *p == ';')) {
-        return 1;
-    }
-    if (p < end && *p == '.') {
+    int ch;
+    ngx_uint_t dots;
+
+    for (dots = 0; dots < 2 && p < end && *p == '.'; dots++) {
         p++;
-        if (p < end && *p == '.') {
-            p++;
-        }
-        return p == end || *p == '/' || *p == ';';
     }
 
-    return 0;
+    ch = ngx_http_x402_unescape(&p, end);
+
+    return ch == '/' || ch == ';' || (dots && ch < 0);
 }
 
 /*
@@ -294,7 +292,7 @@ static ngx_uint_t ngx_http_x402_path_is_ambiguous(const ngx_str_t *raw)
             break;
         case '/': {
             const u_char *stop = p + 1;
-            while (stop < end && *stop != '?' && stop - p < 4) {
+            while (stop < end && *stop != '?' && stop - p < 8) {
                 stop++;
             }
             if (ngx_http_x402_segment_is_ambiguous(p + 1, stop)) {
