@@ -370,7 +370,7 @@ describe('with patience', { concurrency: true }, () => {
     const gateway = await open(t, { workers: 2, listen: 'reuseport' });
     const call = await underWay(t, gateway);
     gateway.setClock(25);
-    await sleep(5_500); // it renews its lease in this time
+    await sleep(10_500); // it renews its lease in this time
     gateway.setClock(50);
     for (let i = 0; i < 8; i++) { // of both workers
       assert.equal((await buy(gateway, call.target, call.paid)).status, 409);
