@@ -52,4 +52,8 @@ for build in ${E2E_BUILDS:-build/test build/asan}; do
         run_file "$build" "$file" || failures=1
     done
 done
+# The programs exactly as released, by the stock clients.
+if [ $# = 0 ] && [ -z "${E2E_BUILDS:-}" ]; then
+    run_file build tests/e2e/clients.test.mjs || failures=1
+fi
 exit $failures
