@@ -61,6 +61,21 @@ static void assert_said(struct fixture *fixture, const struct kind *kind)
     }
 }
 
+/* Files are opened anew after a failure: so there is one first. */
+static void arm(struct x402_ledger *ledger, const struct kind *kind, int nth,
+                bool lasting)
+{
+    struct x402_admit unlucky = presentation(999, 0);
+
+    if (kind->fault == FAULT_OPEN) {
+        faults_arm(FAULT_WRITE, SQLITE_IOERR_WRITE, 1, false);
+        assert_int_equal(
+            x402_ledger_commit(ledger, "test", NULL, 0, &unlucky, 1, NULL, NULL),
+            X402_ERR_LEDGER);
+    }
+    faults_arm(kind->fault, kind->code, nth, lasting);
+}
+
 /* What x402_ledger_commit tells its callers to do makes everything good. */
 static void commit_recovers(struct fixture *fixture, const struct kind *kind, int nth,
                             bool lasting, bool *over)
@@ -70,10 +85,7 @@ static void commit_recovers(struct fixture *fixture, const struct kind *kind, in
     struct x402_admit again = presentation(2, 1);
     enum x402_error error;
 
-    if (kind->fault == FAULT_OPEN) { /* as after a doubtful moment */
-        reopen(fixture);
-    }
-    faults_arm(kind->fault, kind->code, nth, lasting);
+    arm(fixture->ledger, kind, nth, lasting);
     error = commit(fixture->ledger, &scene);
     *over = faults.hits == 0;
     if (error == X402_OK) { /* as when only a checkpoint failed */
@@ -111,7 +123,7 @@ static void submit_recovers(struct fixture *fixture, const struct kind *kind, in
     enum x402_error error;
 
     memcpy(outbox.signer20, signer20, 20);
-    faults_arm(kind->fault, kind->code, nth, lasting);
+    arm(fixture->ledger, kind, nth, lasting);
     error = x402_ledger_submit(fixture->ledger, &outbox, &scene.due_id, 1);
     *over = faults.hits == 0;
     faults_arm(kind->fault, kind->code, 0, false);
@@ -136,7 +148,7 @@ static void advance_recovers(struct fixture *fixture, const struct kind *kind, i
                                    .event = X402_EVENT_SETTLED};
     enum x402_error error;
 
-    faults_arm(kind->fault, kind->code, nth, lasting);
+    arm(fixture->ledger, kind, nth, lasting);
     error = x402_ledger_advance(fixture->ledger, &verdict, 1);
     *over = faults.hits == 0;
     faults_arm(kind->fault, kind->code, 0, false);
@@ -157,7 +169,7 @@ static void tidy_recovers(struct fixture *fixture, const struct kind *kind, int 
     enum x402_error error;
 
     clock_forward(fixture, X402_LEASE_SECONDS);
-    faults_arm(kind->fault, kind->code, nth, lasting);
+    arm(fixture->ledger, kind, nth, lasting);
     error = x402_ledger_tidy(fixture->ledger);
     if (error == X402_OK) {
         error = x402_ledger_lease_renew(fixture->ledger, "test");
