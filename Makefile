@@ -87,7 +87,7 @@ $(B)/gen/schema.c: src/ledger/schema.sql src/ledger/embed.sh
 	@mkdir -p $(@D)
 	sh src/ledger/embed.sh x402_ledger_schema_sql < $< > $@
 
-$(B)/obj/src/nginx/%.o: CPPFLAGS += -isystem src -isystem $(NGINX_OBJS)/src/core \
+$(B)/obj/src/nginx/%.o: CPPFLAGS += -isystem $(NGINX_OBJS)/src/core \
 	-isystem $(NGINX_OBJS)/src/event -isystem $(NGINX_OBJS)/src/event/modules \
 	-isystem $(NGINX_OBJS)/src/os/unix -isystem $(NGINX_OBJS)/objs \
 	-isystem $(NGINX_OBJS)/src/http -isystem $(NGINX_OBJS)/src/http/modules \

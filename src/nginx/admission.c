@@ -13,6 +13,7 @@
 #include <assert.h>
 
 #define NGX_HTTP_X402_RENEW_MSEC (X402_LEASE_RENEW_SECONDS * 1000)
+#define NGX_HTTP_X402_RENEW_SLACK 500 /* ms: the timer must not come just too early */
 
 /* What an admission needs beside its row. Parallel to the batch's admits. */
 typedef struct {
@@ -322,7 +323,8 @@ static void ngx_http_x402_swap(ngx_http_x402_worker_t *w)
     w->flying_now = 1;
     w->result = X402_ERR_LEDGER;
     w->renew =
-        w->renewed == 0 || ngx_current_msec - w->renewed >= NGX_HTTP_X402_RENEW_MSEC;
+        w->renewed == 0 || ngx_current_msec - w->renewed >=
+                               NGX_HTTP_X402_RENEW_MSEC - NGX_HTTP_X402_RENEW_SLACK;
 }
 
 /* Sends what is there to the ledger, if nothing is with it. */

@@ -130,9 +130,9 @@ typedef struct {
     ngx_event_t deadline;     /* capture or end before the authorization expires */
     unsigned served : 1;      /* the request has been made fit for the upstream */
     unsigned header_seen : 1;
-    unsigned succeeded : 1;        /* the upstream answered with a status below 400 */
-    unsigned ended : 1;            /* its body was seen to the end */
-    unsigned broken_off : 1;       /* the upstream failed amid its body */
+    unsigned succeeded : 1; /* the upstream answered with a status below 400 */
+    unsigned ended : 1;     /* its body was seen to the end */
+    unsigned stalled : 1;   /* its reader did not read, and the upstream gave up */
     unsigned error_page_known : 1; /* r->error_page was set, and was accounted for */
     unsigned error_served : 1;     /* an earlier answer failed; this is an error page */
 } ngx_http_x402_ctx_t;

@@ -114,13 +114,27 @@ static ngx_uint_t ngx_http_x402_client_gone(const ngx_http_request_t *r)
     return c->error || c->timedout;
 }
 
+/* The upstream failed amid its body, before whoever left did. */
+static ngx_uint_t ngx_http_x402_broke_off(const ngx_http_request_t *r)
+{
+    const ngx_event_pipe_t *p = r->upstream == NULL ? NULL : r->upstream->pipe;
+
+    return p != NULL && !p->upstream_done &&
+           (p->upstream_error || (p->upstream_eof && p->length != -1));
+}
+
 enum x402_event ngx_http_x402_outcome(const ngx_http_x402_ctx_t *ctx)
 {
     if (!ctx->header_seen || !ctx->succeeded || !ngx_http_x402_first_byte_sent(ctx)) {
         return X402_EVENT_VOID;
     }
 
-    return ctx->ended || (!ctx->broken_off && ngx_http_x402_client_gone(ctx->request))
+    if (ctx->ended || ctx->stalled) {
+        return X402_EVENT_DELIVERED;
+    }
+
+    return !ngx_http_x402_broke_off(ctx->request) &&
+                   ngx_http_x402_client_gone(ctx->request)
                ? X402_EVENT_DELIVERED
                : X402_EVENT_VOID;
 }
@@ -508,24 +522,18 @@ static void ngx_http_x402_note_blocked(ngx_http_x402_ctx_t *ctx)
 }
 
 /*
- * nginx is done with the upstream and flushes what there is, without a last buffer: it
- * broke off. If its reader had not read for a while that was the reader's doing, and
- * the call counts as delivered; whoever leaves after it broke off is not charged.
+ * nginx is done with an upstream that broke off, and flushes what there is. If its
+ * reader had not read for a while, that was the reader's doing, and the call is
+ * delivered.
  */
-static void ngx_http_x402_note_break(ngx_http_x402_ctx_t *ctx, const ngx_chain_t *in)
+static void ngx_http_x402_note_stall(ngx_http_x402_ctx_t *ctx, const ngx_chain_t *in)
 {
     ngx_http_request_t *r = ctx->request;
 
-    if (ctx->ended || in == NULL || !in->buf->flush || r->upstream == NULL ||
-        r->upstream->cleanup != NULL || r->connection->error) {
-        return;
-    }
-
-    if (ctx->blocked_since &&
+    if (in != NULL && in->buf->flush && r->upstream != NULL &&
+        r->upstream->cleanup == NULL && ctx->blocked_since &&
         ngx_current_msec - ctx->blocked_since >= NGX_HTTP_X402_STALL_MSEC) {
-        ctx->ended = 1;
-    } else {
-        ctx->broken_off = 1;
+        ctx->stalled = 1;
     }
 }
 
@@ -557,7 +565,7 @@ static ngx_int_t ngx_http_x402_body_filter(ngx_http_request_t *r, ngx_chain_t *i
     if (ngx_http_x402_has_last(in)) {
         ctx->ended = 1;
     }
-    ngx_http_x402_note_break(ctx, in);
+    ngx_http_x402_note_stall(ctx, in);
 
     rc = ngx_http_x402_next_body_filter(r, in);
 
