@@ -163,7 +163,9 @@ describe('a settler that was off for the whole sale', () => {
   });
 
   test('lets_check_fail_when_a_settled_payment_is_not_on_the_chain', async () => {
-    await shop.chain.rpc('anvil_reorg', SAFE_DEPTH + 3, []);
+    const settled = Math.min(...(await payments(shop.gateway)).map((row) => Number(row.block)));
+    const latest = Number(await shop.chain.rpc('eth_blockNumber'));
+    await shop.chain.rpc('anvil_reorg', latest - settled + 1, []);
     const rpc = `base-sepolia=${shop.chain.url}`;
     const { code, stdout } = await x402(
       ['check', '--data', shop.gateway.data, '--books', '--rpc', rpc], { gateway: shop.gateway });
