@@ -1,5 +1,8 @@
 #include "evm/typed_data.h"
 
+#include "evm/keccak.h"
+#include "evm/signature.h"
+
 #include "unit/core/support.h"
 
 #include <stdlib.h>
@@ -44,6 +47,34 @@ static void domain_separator_is_the_reference_one(void **state)
     separator_of(separator, json_at(vector, "domain"));
     assert_hex(separator, 32, string_at(vector, "domainSeparator"));
     json_decref(vectors);
+}
+
+/* "Ether Mail", the example of EIP-712: domain, digest, and the signature of
+ * keccak("cow"). */
+static void the_example_of_eip_712_comes_out_as_it_says(void **state)
+{
+    uint8_t contract20[20], key32[32], digest32[32], signature65[65], signer20[20];
+    uint8_t message[66] = {0x19, 0x01};
+
+    (void)state;
+    memset(contract20, 0xcc, sizeof(contract20));
+    x402_domain_separator(message + 2, "Ether Mail", "1", 1, contract20);
+    assert_hex(message + 2, 32,
+               "0xf2cee375fa42b42143804025fc449deafd50cc031ca257e0b194a650a912090f");
+
+    hex_to(message + 34, 32,
+           "0xc52c0ee5d84264471806290a3f2c4cecfc5490626bf912d01f240d7a274b371e");
+    x402_keccak256(digest32, message, sizeof(message));
+    assert_hex(digest32, 32,
+               "0xbe609aee343fb3c4b28e1df9e632fca64fcfaede20f02e86244efddf30957bd2");
+
+    x402_keccak256(key32, "cow", 3);
+    assert_int_equal(x402_signature_sign(signature65, digest32, key32), X402_OK);
+    assert_hex(signature65, 65,
+               "0x4355c47d63924e8a72e509b65029052eb6c299d53a04e167c5775fd466751c9d"
+               "07299936d304c153f6443dfa05f40ff007d72911b6f72307f996231605b915621c");
+    assert_int_equal(x402_signature_recover(signer20, digest32, signature65), X402_OK);
+    assert_hex(signer20, 20, "0xcd2a3d9f938e13cd947ec05abc7fe734df8dd826");
 }
 
 static void domains_of_the_two_usdc_names_are_the_reference_ones(void **state)
@@ -128,6 +159,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(domain_separator_is_the_reference_one),
+        cmocka_unit_test(the_example_of_eip_712_comes_out_as_it_says),
         cmocka_unit_test(domains_of_the_two_usdc_names_are_the_reference_ones),
         cmocka_unit_test(authorization_digest_is_the_reference_one),
         cmocka_unit_test(one_authorization_has_another_digest_on_each_network),
