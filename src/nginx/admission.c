@@ -102,7 +102,7 @@ static enum x402_error ngx_http_x402_commit(ngx_http_x402_worker_t *w)
 /* The one function that runs outside the event loop. */
 static void ngx_http_x402_task(void *data, ngx_log_t *log)
 {
-    ngx_http_x402_worker_t *w = *(ngx_http_x402_worker_t **)data;
+    ngx_http_x402_worker_t *w = data;
 
     (void)log;
 
@@ -277,8 +277,8 @@ static void ngx_http_x402_complete_outcomes(ngx_http_x402_worker_t *w)
             batch->outcomes[i].event == X402_EVENT_DELIVERED) {
             ngx_log_error(
                 NGX_LOG_WARN, ngx_cycle->log, 0,
-                "x402: the outcome of payment %L came after its lease ran out; "
-                "it will not be charged",
+                "x402: payment %L was delivered, and was decided before: recorded by a "
+                "commit that seemed to fail, or abandoned and its caller told so",
                 batch->outcomes[i].payment_id);
         }
     }
@@ -464,23 +464,16 @@ static ngx_int_t ngx_http_x402_worker_create(ngx_http_x402_worker_t **out,
 ngx_int_t ngx_http_x402_admission_init(ngx_cycle_t *cycle, ngx_str_t *ledger)
 {
     ngx_http_x402_worker_t *w;
-    ngx_http_x402_worker_t **self;
 
     if (ngx_http_x402_worker_create(&w, cycle) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    self = ngx_palloc(cycle->pool, sizeof(*self));
-    if (self == NULL) {
-        return NGX_ERROR;
-    }
-    *self = w;
-
     w->path = *ledger;
     (void)ngx_snprintf((u_char *)w->owner, sizeof(w->owner), "nginx worker %P%Z",
                        ngx_pid);
 
-    w->task.ctx = self;
+    w->task.ctx = w;
     w->task.handler = ngx_http_x402_task;
     w->task.event.handler = ngx_http_x402_complete;
     w->task.event.data = w;

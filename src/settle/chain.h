@@ -14,6 +14,7 @@
 #ifndef X402_SETTLE_CHAIN_H
 #define X402_SETTLE_CHAIN_H
 
+#include "evm/abi.h"
 #include "settle/ask.h"
 #include "settle/fee.h"
 #include "settle/plan.h"
@@ -255,6 +256,10 @@ struct x402_candidate {
     struct x402_settlement payment;
     struct x402_finding finding;
 };
+
+/* The call that moves a payment's money, as it is simulated and as it is sent. */
+void x402_transfer_data(uint8_t out[X402_ABI_TRANSFER_SIZE],
+                        const struct x402_settlement *payment);
 
 /* Simulates transfers; at a block's number, or before the next block when tag says so.
  */

@@ -51,17 +51,9 @@ static enum x402_error sign(const struct x402_chain *chain, uint8_t *raw,
                             size_t raw_max, struct x402_row *row,
                             const struct x402_settlement *payment)
 {
-    struct x402_authorization authorization = {
-        .value = payment->value,
-        .valid_after_seconds = payment->valid_after_seconds,
-        .valid_before_seconds = payment->valid_before_seconds,
-    };
     uint8_t data[X402_ABI_TRANSFER_SIZE];
 
-    memcpy(authorization.from20, payment->from20, 20);
-    memcpy(authorization.to20, payment->to20, 20);
-    memcpy(authorization.nonce32, payment->nonce32, 32);
-    x402_abi_transfer_with_authorization(data, &authorization, payment->signature65);
+    x402_transfer_data(data, payment);
     struct x402_transaction transaction = {
         .chain_id = chain->network.chain_id,
         .nonce = row->nonce,

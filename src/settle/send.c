@@ -8,21 +8,28 @@
 
 /* ----------------------------------------------------------------------- simulation */
 
-struct x402_rpc_call x402_ask_transfer(const struct x402_chain *chain,
-                                       const struct x402_settlement *payment,
-                                       const char *tag, uint64_t block_number)
+void x402_transfer_data(uint8_t out[X402_ABI_TRANSFER_SIZE],
+                        const struct x402_settlement *payment)
 {
     struct x402_authorization authorization = {
         .value = payment->value,
         .valid_after_seconds = payment->valid_after_seconds,
         .valid_before_seconds = payment->valid_before_seconds,
     };
-    uint8_t data[X402_ABI_TRANSFER_SIZE];
 
     memcpy(authorization.from20, payment->from20, 20);
     memcpy(authorization.to20, payment->to20, 20);
     memcpy(authorization.nonce32, payment->nonce32, 32);
-    x402_abi_transfer_with_authorization(data, &authorization, payment->signature65);
+    x402_abi_transfer_with_authorization(out, &authorization, payment->signature65);
+}
+
+struct x402_rpc_call x402_ask_transfer(const struct x402_chain *chain,
+                                       const struct x402_settlement *payment,
+                                       const char *tag, uint64_t block_number)
+{
+    uint8_t data[X402_ABI_TRANSFER_SIZE];
+
+    x402_transfer_data(data, payment);
     return x402_ask_call(chain->signer20, payment->asset20, data, sizeof data, tag,
                          block_number);
 }
