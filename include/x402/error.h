@@ -73,6 +73,8 @@
     X(ERR_RATE, "rate_limited", "rate_limited", 429, "Too many paid calls")            \
     X(ERR_LEDGER, "ledger_unavailable", "ledger_unavailable", 503,                     \
       "Payments cannot be recorded right now")                                         \
+    X(ERR_SETTLEMENT_PENDING, "settlement_pending", "settlement_pending", 503,         \
+      "The payment is being settled; present it again")                                \
     /* Never sent to a caller. */                                                      \
     X(ERR_SPACE, "buffer_too_small", "", 0, "The buffer is too small")                 \
     X(ERR_PRICE, "invalid_price", "", 0, "Not a price")                                \

@@ -21,8 +21,11 @@
 #define X402_LEASE_SECONDS 30
 #define X402_RETENTION_SECONDS 86400
 #define X402_LEDGER_MESSAGE_MAX 512
-#define X402_ROUTE_MAX 128  /* bytes of a route's name, with the zero */
-#define X402_REASON_MAX 160 /* bytes of a failure reason, with the zero */
+#define X402_ROUTE_MAX 128      /* bytes of a route's name, with the zero */
+#define X402_REASON_MAX 160     /* bytes of a failure reason, with the zero */
+#define X402_OWED_SECONDS 86400 /* what is owed is served so long after validBefore */
+#define X402_BALANCE_SECONDS 10 /* a balance older than this is asked for again */
+#define X402_DISTRUST_SECONDS 86400 /* settle-first after a payment failed */
 
 struct x402_ledger;
 
@@ -81,15 +84,35 @@ struct x402_outcome {
     bool applied; /* out: false when it was told before, or is another attempt's */
 };
 
+/*
+ * How much may be served before it is settled, in units of the token; UINT64_MAX for no
+ * bound. Unsettled is what is held, due or submitted.
+ *
+ * A payment that would pass a bound is not refused: it is settled first. So is one of a
+ * payer with code at its address (its token asks the code, not the key), and of one
+ * that had a payment fail within X402_DISTRUST_SECONDS. A bound on what is paid already
+ * makes no sense: what is owed and settled is served whatever they are.
+ */
+struct x402_credit {
+    bool settle_first;      /* always: x402_settle before */
+    uint64_t payer_max;     /* unsettled of one payer; and never above its balance at
+                               the block last seen, less what that block does not hold */
+    uint64_t new_payer_max; /* of one whose balance was never seen */
+    uint64_t total_max;     /* of all payers together */
+};
+
 /* One presentation. */
 struct x402_admit {
     struct x402_verified verified;
+    struct x402_credit credit;
+    bool late; /* its authorization has expired: only what is owed may be served */
     char route[X402_ROUTE_MAX]; /* what was bought, for people: the location's name */
     uint8_t attempt16[16];      /* random, the caller's; a new one each time */
     void *data;                 /* the caller's; untouched */
     enum x402_admission admission;     /* out */
-    int64_t payment_id;                /* out, when NEW */
+    int64_t payment_id;                /* out, when NEW or SETTLING */
     uint64_t retry_after_milliseconds; /* out, when LIMITED; the gate's */
+    bool urgent; /* out, when SETTLING: the settler has new work */
 };
 
 /*
@@ -106,6 +129,12 @@ typedef bool x402_gate(struct x402_admit *admit, void *data);
  *
  * An admission whose numbers pass 63 bits is X402_ADMISSION_UNAVAILABLE by itself.
  *
+ * SETTLING: the payment is (now, or since an earlier presentation) due before anything
+ * else, and nobody serves it. It belongs to no lease and has no attempt: whoever is
+ * interested looks (x402_ledger_look) and presents it again once it is settled; one of
+ * them gets NEW. When it came to be due by this very commit, `urgent` is set: nudge the
+ * settler (nudge.h).
+ *
  * On error every admission is X402_ADMISSION_UNAVAILABLE. The commit may nevertheless
  * have happened: the caller keeps its outcomes and tells them again, and adds an
  * X402_EVENT_VOID for each admission that has a payment_id (0 where it has none).
@@ -114,6 +143,28 @@ X402_MUST_USE enum x402_error x402_ledger_commit(
     struct x402_ledger *ledger, const char *owner, struct x402_outcome *outcomes,
     size_t outcomes_count, struct x402_admit *admits, size_t admits_count,
     x402_gate *gate, void *gate_data);
+
+/* What became of a payment that is being settled first. */
+struct x402_look {
+    int64_t payment_id;
+    bool found;              /* out */
+    struct x402_state state; /* out, when found */
+    bool has_transaction;    /* out: it is settled, or submitted last, in this one */
+    uint8_t transaction32[32];
+    char reason[X402_REASON_MAX]; /* out, when its money is FAILED */
+};
+
+/* Looks at up to X402_LOOKS_MAX payments in one snapshot. Writes nothing. */
+#define X402_LOOKS_MAX 4096
+X402_MUST_USE enum x402_error x402_ledger_look(struct x402_ledger *ledger,
+                                               struct x402_look *looks, size_t count);
+
+/*
+ * The key under which receipts are named (receipt_id.h): random, made with the ledger,
+ * never changed. Wipe it when done.
+ */
+X402_MUST_USE enum x402_error x402_ledger_receipt_key(struct x402_ledger *ledger,
+                                                      uint8_t key32[32]);
 
 /* ------------------------------------------------------------ settling: the settler */
 
@@ -131,6 +182,17 @@ struct x402_settlement {
     uint8_t nonce32[32];
     uint8_t signature65[65];
     int64_t transaction_id; /* of the outbox row it is in; 0 when in none */
+    int64_t due_at_seconds; /* when it last changed; of a due one, when it became so */
+    enum x402_dialect dialect;
+    char route[X402_ROUTE_MAX];
+};
+
+/* One that is settled, and where. */
+struct x402_settled {
+    struct x402_settlement settlement;
+    uint8_t hash32[32];
+    uint64_t block_number;
+    uint8_t block_hash32[32];
 };
 
 #define X402_TRANSACTION_RAW_MAX 65536
@@ -164,7 +226,25 @@ X402_MUST_USE enum x402_error x402_ledger_signer_release(struct x402_ledger *led
                                                          uint64_t chain_id,
                                                          const uint8_t signer20[20]);
 
-/* Up to `max` payments that are due on a chain, soonest validBefore first. */
+/* Who holds the key, by the `owner` it gave. ERR_NOT_FOUND when nobody does. */
+X402_MUST_USE enum x402_error x402_ledger_signer_owner(struct x402_ledger *ledger,
+                                                       char owner[X402_ROUTE_MAX],
+                                                       uint64_t chain_id,
+                                                       const uint8_t signer20[20]);
+
+/*
+ * Takes the key away from an `owner` that is known to be dead, so that the next acquire
+ * need not wait for its lease. Nothing happens when another holds it by now.
+ */
+X402_MUST_USE enum x402_error x402_ledger_signer_evict(struct x402_ledger *ledger,
+                                                       uint64_t chain_id,
+                                                       const uint8_t signer20[20],
+                                                       const char *owner);
+
+/*
+ * Up to `max` payments that are due on a chain: first those somebody waits for (owed),
+ * then the rest; in each, soonest validBefore first.
+ */
 X402_MUST_USE enum x402_error x402_ledger_due(struct x402_ledger *ledger,
                                               uint64_t chain_id,
                                               struct x402_settlement *out, size_t max,
@@ -213,26 +293,64 @@ struct x402_verdict {
     uint8_t hash32[32];     /* SETTLED: the transaction that moved the money */
     uint64_t block_number;  /* SETTLED */
     uint8_t block_hash32[32];
-    uint64_t gas_used;            /* SETTLED: this payment's share */
-    uint64_t fee_wei;             /* likewise */
+    uint64_t gas_used; /* any: this payment's share of what its transaction cost us */
+    uint64_t fee_wei;  /* likewise; UNSETTLED from settled gives back what was noted */
     char reason[X402_REASON_MAX]; /* FAILED */
+    bool applied;                 /* out */
 };
 
-/* Applies verdicts in one transaction; each must be a step of the table: ERR_CONFLICT.
+/*
+ * Applies verdicts, in order, in one transaction. One that is no step of the table (or
+ * of a payment that is not there) is left out, `applied` false, and stops nobody
+ * else's: somebody moved the payment first, and the next look sees where to. A payment
+ * may have several in a row (UNSETTLED, then SETTLED in another block).
  */
 X402_MUST_USE enum x402_error x402_ledger_advance(struct x402_ledger *ledger,
-                                                  const struct x402_verdict *verdicts,
+                                                  struct x402_verdict *verdicts,
                                                   size_t count);
 
 /*
  * Up to `max` payments that are settled and not final on a chain, in blocks at or below
- * block_number, oldest block first.
+ * block_number, by block, then payment: those that follow `after` in this order (NULL:
+ * from the first).
  */
 X402_MUST_USE enum x402_error x402_ledger_settled(struct x402_ledger *ledger,
                                                   uint64_t chain_id,
                                                   uint64_t block_number,
-                                                  struct x402_settlement *out,
-                                                  size_t max, size_t *count);
+                                                  const struct x402_settled *after,
+                                                  struct x402_settled *out, size_t max,
+                                                  size_t *count);
+
+/* A payer whose balance is wanted. */
+struct x402_payer {
+    uint8_t asset20[20];
+    uint8_t payer20[20];
+};
+
+/*
+ * Up to `max` payers of a chain that have bought and whose balance is older than
+ * X402_BALANCE_SECONDS, or was older when they last bought: never seen ones first.
+ */
+X402_MUST_USE enum x402_error x402_ledger_payers_wanted(struct x402_ledger *ledger,
+                                                        uint64_t chain_id,
+                                                        struct x402_payer *out,
+                                                        size_t max, size_t *count);
+
+/* What the chain says of a payer. */
+struct x402_sighting {
+    struct x402_payer payer;
+    bool looked;           /* the next three were read */
+    uint64_t balance;      /* token units, at the end of the block; saturated */
+    uint64_t block_number; /* never lower than the one before, but after a reorg */
+    bool has_code;
+    bool refused; /* a payment of it was refused: settle-first from here on, for
+                     X402_DISTRUST_SECONDS, as after a failure */
+};
+
+/* Notes sightings, in one transaction. */
+X402_MUST_USE enum x402_error x402_ledger_payers_seen(
+    struct x402_ledger *ledger, uint64_t chain_id,
+    const struct x402_sighting *sightings, size_t count);
 
 /*
  * Housekeeping, by whoever has time: abandons what is pending under lost leases,
@@ -297,10 +415,39 @@ X402_MUST_USE enum x402_error x402_ledger_payments(
     struct x402_ledger *ledger, const struct x402_payment_filter *filter,
     bool (*each)(const struct x402_payment_row *row, void *data), void *data);
 
+/* One payment. ERR_NOT_FOUND. */
+X402_MUST_USE enum x402_error x402_ledger_payment(struct x402_ledger *ledger,
+                                                  struct x402_payment_row *out,
+                                                  int64_t payment_id);
+
+/*
+ * What a route earned and cost on one day (UTC, days since 1970; the day a payment was
+ * first admitted), by token. Kept by every x402_ledger_advance; a reorganization takes
+ * back what it undid.
+ */
+struct x402_earning {
+    int64_t day;
+    uint64_t chain_id;
+    uint8_t asset20[20];
+    char route[X402_ROUTE_MAX];
+    struct x402_count settled; /* settled or final */
+    struct x402_count failed;
+    uint64_t gas_used; /* of all our transactions with its payments, also vain ones */
+    uint64_t fee_wei;  /* saturated */
+};
+
+/* Calls `each` for the days first to last, newest first, until it returns false. */
+X402_MUST_USE enum x402_error x402_ledger_earnings(
+    struct x402_ledger *ledger, int64_t first_day, int64_t last_day,
+    bool (*each)(const struct x402_earning *earning, void *data), void *data);
+
 /*
  * Proves the sums, from rows and from the running totals that every transaction keeps:
  *   admitted = delivered + void + abandoned + owed + pending
- *   delivered value = settled + final + failed + due + submitted
+ *   delivered or owed value = settled + final + failed + due + submitted (less what
+ *   failed before it was served)
+ *   what each payer has unsettled = the sum of its rows that are held, due, submitted
+ *   what each route settled = the sum of its rows
  *   every row's state is one the table can reach; every submitted row has its outbox
  *   row, every settled one its block, every failed one its reason
  * Block by block of ids, each in a snapshot of its own. X402_OK when all hold.

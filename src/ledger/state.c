@@ -1,5 +1,6 @@
 #include "ledger/state.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define NUMBERED(symbol, number, name) [number] = (name),
@@ -31,19 +32,46 @@ static const struct step steps[] = {
     STEP(ABANDONED, RELEASED, VOID, VOID, RELEASED),
     /* A void payment was not charged: the same authorization buys again. */
     STEP(VOID, RELEASED, PRESENT, PENDING, HELD),
+    STEP(VOID, RELEASED, PRESENT_FIRST, OWED, DUE),
 
-    /* Settled first. What is then not delivered is owed, and may be asked for again;
-     * the money goes its way meanwhile. */
+    /* Settled first: collected while nobody serves it. What could not be collected was
+     * not served either, and may be tried again. */
+    STEP(OWED, DUE, SUBMIT, OWED, SUBMITTED), STEP(OWED, DUE, SETTLED, OWED, SETTLED),
+    STEP(OWED, DUE, FAILED, VOID, FAILED),
+    STEP(OWED, SUBMITTED, SUBMIT, OWED, SUBMITTED),
+    STEP(OWED, SUBMITTED, SETTLED, OWED, SETTLED),
+    STEP(OWED, SUBMITTED, FAILED, VOID, FAILED),
+    STEP(OWED, SUBMITTED, UNSETTLED, OWED, DUE),
+    STEP(OWED, SETTLED, FINAL, OWED, FINAL), STEP(OWED, SETTLED, UNSETTLED, OWED, DUE),
+    STEP(VOID, FAILED, PRESENT_FIRST, OWED, DUE),
+
+    /* Then served. What is not delivered is owed again; the money goes its way
+     * meanwhile, and a reorganization may even take it back. */
+    STEP(OWED, SETTLED, PRESENT, PENDING, SETTLED),
+    STEP(OWED, FINAL, PRESENT, PENDING, FINAL),
     STEP(PENDING, SETTLED, DELIVERED, DELIVERED, SETTLED),
     STEP(PENDING, SETTLED, VOID, OWED, SETTLED),
     STEP(PENDING, SETTLED, LEASE_LOST, OWED, SETTLED),
     STEP(PENDING, SETTLED, FINAL, PENDING, FINAL),
-    STEP(OWED, SETTLED, PRESENT, PENDING, SETTLED),
-    STEP(OWED, SETTLED, FINAL, OWED, FINAL),
+    STEP(PENDING, SETTLED, UNSETTLED, PENDING, DUE),
     STEP(PENDING, FINAL, DELIVERED, DELIVERED, FINAL),
     STEP(PENDING, FINAL, VOID, OWED, FINAL),
     STEP(PENDING, FINAL, LEASE_LOST, OWED, FINAL),
-    STEP(OWED, FINAL, PRESENT, PENDING, FINAL),
+    STEP(PENDING, DUE, DELIVERED, DELIVERED, DUE), STEP(PENDING, DUE, VOID, OWED, DUE),
+    STEP(PENDING, DUE, LEASE_LOST, OWED, DUE),
+    STEP(PENDING, DUE, SUBMIT, PENDING, SUBMITTED),
+    STEP(PENDING, DUE, SETTLED, PENDING, SETTLED),
+    STEP(PENDING, DUE, FAILED, PENDING, FAILED),
+    STEP(PENDING, SUBMITTED, DELIVERED, DELIVERED, SUBMITTED),
+    STEP(PENDING, SUBMITTED, VOID, OWED, SUBMITTED),
+    STEP(PENDING, SUBMITTED, LEASE_LOST, OWED, SUBMITTED),
+    STEP(PENDING, SUBMITTED, SUBMIT, PENDING, SUBMITTED),
+    STEP(PENDING, SUBMITTED, SETTLED, PENDING, SETTLED),
+    STEP(PENDING, SUBMITTED, FAILED, PENDING, FAILED),
+    STEP(PENDING, SUBMITTED, UNSETTLED, PENDING, DUE),
+    STEP(PENDING, FAILED, DELIVERED, DELIVERED, FAILED),
+    STEP(PENDING, FAILED, VOID, VOID, FAILED),
+    STEP(PENDING, FAILED, LEASE_LOST, VOID, FAILED),
 
     /* Collecting what was earned. */
     STEP(DELIVERED, DUE, SUBMIT, DELIVERED, SUBMITTED),
@@ -92,9 +120,12 @@ bool x402_money_named(enum x402_money *out, const char *name)
     return false;
 }
 
-struct x402_state x402_state_first(void)
+struct x402_state x402_state_first(enum x402_event event)
 {
-    return (struct x402_state){X402_DELIVERY_PENDING, X402_MONEY_HELD};
+    assert(event == X402_EVENT_PRESENT || event == X402_EVENT_PRESENT_FIRST);
+    return event == X402_EVENT_PRESENT_FIRST
+               ? (struct x402_state){X402_DELIVERY_OWED, X402_MONEY_DUE}
+               : (struct x402_state){X402_DELIVERY_PENDING, X402_MONEY_HELD};
 }
 
 bool x402_state_next(struct x402_state *out, struct x402_state state,
@@ -115,8 +146,12 @@ enum x402_admission x402_state_admission(struct x402_state state)
 {
     struct x402_state next;
 
-    if (x402_state_next(&next, state, X402_EVENT_PRESENT)) {
+    if (x402_state_next(&next, state, X402_EVENT_PRESENT) ||
+        x402_state_next(&next, state, X402_EVENT_PRESENT_FIRST)) {
         return X402_ADMISSION_NEW;
+    }
+    if (state.delivery == X402_DELIVERY_OWED) {
+        return X402_ADMISSION_SETTLING;
     }
     if (state.delivery == X402_DELIVERY_PENDING) {
         return X402_ADMISSION_IN_PROGRESS;

@@ -1,0 +1,59 @@
+/*
+ * Which due payments go together in one transaction, and when. Pure: no clock, no node,
+ * no ledger; any thread.
+ *
+ * A batch shares chain, token and payee. It goes when it is large enough, old enough,
+ * or when an authorization in it nears its end; what somebody waits for (owed) goes at
+ * once, and takes along what is there. While gas is unusually dear only what cannot
+ * wait goes.
+ */
+#ifndef X402_SETTLE_BATCH_H
+#define X402_SETTLE_BATCH_H
+
+#include "ledger/ledger.h"
+
+#define X402_BATCH_MAX 200 /* payments in one transaction */
+
+struct x402_batch_policy {
+    size_t max;               /* most in one; 1 where the contract is not */
+    size_t target;            /* large enough */
+    int64_t age_seconds;      /* old enough: since the oldest became due */
+    int64_t deadline_seconds; /* so near its validBefore a payment goes, whatever it
+                                 costs */
+};
+
+/* target 100, age 10 s, deadline 60 s; max 1 and age 0 without the contract. */
+struct x402_batch_policy x402_batch_policy_default(bool has_contract);
+
+/* What matters of the chain now. */
+struct x402_batch_view {
+    uint64_t now_seconds; /* the later of our clock and the latest block's time */
+    bool gas_is_dear;
+};
+
+enum x402_batch_why {
+    X402_BATCH_NONE, /* nothing has to go now */
+    X402_BATCH_OLD,
+    X402_BATCH_FULL,
+    X402_BATCH_DEADLINE,
+    X402_BATCH_WAITED_FOR,
+};
+const char *x402_batch_why_name(enum x402_batch_why why);
+
+struct x402_batch {
+    enum x402_batch_why why;
+    size_t indexes[X402_BATCH_MAX]; /* into the payments given */
+    size_t count;
+};
+
+/*
+ * Chooses the batch that has the strongest claim among the payments whose `taken` is
+ * false, all due on one chain, and marks its payments taken. False when nothing goes
+ * now. Within a batch: those waited for first, then soonest validBefore.
+ */
+bool x402_batch_choose(struct x402_batch *out, const struct x402_settlement *payments,
+                       bool *taken, size_t count,
+                       const struct x402_batch_policy *policy,
+                       const struct x402_batch_view *view);
+
+#endif
