@@ -38,7 +38,14 @@ static const char help[] =
     "Settling\n"
     "  --rpc URL             an Ethereum node of that network\n"
     "  --settler-key FILE    the key that pays for gas: x402 wallet new FILE\n"
-    "  --settle after        when calls settle; after is the only way yet\n"
+    "  --settle after|before when calls settle: after they are served (the default),\n"
+    "                        within the bounds below, or before\n"
+    "  --max-unsettled USD   what one payer may have been served and not settled yet,\n"
+    "                        and never above its balance; default 1; off for no bound\n"
+    "  --max-unsettled-new USD    the same for one whose balance is not known yet;\n"
+    "                        default 0.01\n"
+    "  --max-unsettled-total USD  the same for all payers together; default 10\n"
+    "                        Beyond a bound a call is settled before it is served.\n"
     "\n"
     "Running\n"
     "  --listen ADDRESS      default 127.0.0.1:4020; *:4020 is open to the world\n"
@@ -108,8 +115,8 @@ static void print_settling(const struct x402_serve *serve)
     if (serve->settler_key == NULL) {
         printf(
             "%sno chain to settle on%s: what is sold waits in the ledger, and is lost "
-            "when\n            it has not settled within %u s: give --rpc and "
-            "--settler-key, or run x402 settle\n",
+            "when\n            it has not settled within %u s, and nothing bounds "
+            "that: give --rpc and\n            --settler-key, or run x402 settle\n",
             x402_cli_style(stdout, X402_STYLE_WARN),
             x402_cli_style(stdout, X402_STYLE_PLAIN), serve->window_seconds);
         return;
@@ -117,6 +124,21 @@ static void print_settling(const struct x402_serve *serve)
     fputs("through ", stdout);
     print_origin(serve->rpc_url);
     printf(", gas paid by the key in %s\n", serve->settler_key);
+}
+
+static void print_credit(const struct x402_serve *serve)
+{
+    const struct x402_serve_credit *credit = &serve->credit;
+    if (serve->settle_first || credit->off)
+        return;
+    char payer[X402_AMOUNT_TEXT_SIZE], new_payer[X402_AMOUNT_TEXT_SIZE];
+    char total[X402_AMOUNT_TEXT_SIZE];
+    x402_amount_encode(payer, credit->payer_micro_usd, 6);
+    x402_amount_encode(new_payer, credit->new_payer_micro_usd, 6);
+    x402_amount_encode(total, credit->total_micro_usd, 6);
+    print_label("credit");
+    printf("up to $%s a payer, $%s a new one, $%s in all; beyond, calls settle first\n",
+           payer, new_payer, total);
 }
 
 static void announce(const struct x402_serve *serve,
@@ -139,6 +161,7 @@ static void announce(const struct x402_serve *serve,
            serve->network.name[0] ? ", " : "", caip2,
            serve->network.testnet ? " (play money)" : "");
     print_settling(serve);
+    print_credit(serve);
     print_label("ledger");
     printf("%s\n", place->ledger);
     print_label("stats");
@@ -262,6 +285,9 @@ int x402_cli_serve(int argc, char **argv)
         {"rpc", 0, X402_OPTION_TEXT, &flags.rpc},
         {"settler-key", 0, X402_OPTION_TEXT, &flags.settler_key},
         {"settle", 0, X402_OPTION_TEXT, &flags.settle},
+        {"max-unsettled", 0, X402_OPTION_TEXT, &flags.max_unsettled},
+        {"max-unsettled-new", 0, X402_OPTION_TEXT, &flags.max_unsettled_new},
+        {"max-unsettled-total", 0, X402_OPTION_TEXT, &flags.max_unsettled_total},
         {"workers", 0, X402_OPTION_TEXT, &flags.workers},
         {"facilitator", 0, X402_OPTION_TEXT, &flags.facilitator},
         {"print-config", 0, X402_OPTION_FLAG, &flags.print_config},

@@ -16,6 +16,7 @@
 struct x402_serve_flags {
     const char *upstream, *price, *pay_to, *network, *listen, *data, *rate, *window;
     const char *rpc, *settler_key, *settle, *workers, *facilitator;
+    const char *max_unsettled, *max_unsettled_new, *max_unsettled_total;
     struct x402_option_list routes, frees;
     bool print_config;
 };
@@ -37,6 +38,12 @@ struct x402_serve_rule {
 
 #define X402_SERVE_RULES_MAX 256
 
+/* How much may be served before it is settled, in millionths of a dollar. */
+struct x402_serve_credit {
+    bool off; /* no bound at all */
+    uint64_t payer_micro_usd, new_payer_micro_usd, total_micro_usd;
+};
+
 /* Everything that was said, checked. Borrows from the flags. */
 struct x402_serve {
     struct x402_endpoint upstream;
@@ -48,6 +55,8 @@ struct x402_serve {
     struct x402_network network;
     struct x402_rate rate; /* of one payer */
     unsigned window_seconds;
+    bool settle_first; /* --settle before */
+    struct x402_serve_credit credit;
     unsigned workers;                  /* 0: as many as processors */
     const char *rpc_url, *settler_key; /* both or neither */
 };

@@ -111,6 +111,34 @@ static void put_sale(FILE *out, const struct x402_serve *serve,
             serve->rate.period_milliseconds == 1000 ? "s" : "m", serve->window_seconds);
 }
 
+static void put_bound(FILE *out, const char *name, uint64_t micro_usd, const char *what)
+{
+    char amount[X402_AMOUNT_TEXT_SIZE];
+    x402_amount_encode(amount, micro_usd, 6);
+    fprintf(out, "    %s %s; # %s\n", name, amount, what);
+}
+
+static void put_credit(FILE *out, const struct x402_serve *serve)
+{
+    const struct x402_serve_credit *credit = &serve->credit;
+    if (serve->settle_first)
+        fputs("    x402_settle before; # nothing is served before it has settled\n",
+              out);
+    else
+        fputs(
+            "    x402_settle after; # served first, within these bounds in dollars:\n",
+            out);
+    if (credit->off) {
+        fputs("    x402_max_unsettled off;\n\n", out);
+        return;
+    }
+    put_bound(out, "x402_max_unsettled", credit->payer_micro_usd, "of one payer");
+    put_bound(out, "x402_max_unsettled_new", credit->new_payer_micro_usd,
+              "of one whose balance is not known yet");
+    put_bound(out, "x402_max_unsettled_total", credit->total_micro_usd, "of all");
+    fputc('\n', out);
+}
+
 static void put_upstream(FILE *out, const struct x402_serve *serve)
 {
     char server[X402_ENDPOINT_TEXT_SIZE];
@@ -278,6 +306,10 @@ static void put_own_pages(FILE *out)
         "            x402_price off;\n"
         "            x402_stats; # sums for all; for few: allow 127.0.0.1; deny all;\n"
         "        }\n"
+        "        location ^~ /x402/receipts/ {\n"
+        "            x402_price off;\n"
+        "            x402_receipts; # whoever knows the receipt's name may read it\n"
+        "        }\n"
         "        location ^~ /x402/ {\n"
         "            x402_price off;\n"
         "            return 404;\n"
@@ -314,6 +346,7 @@ void x402_serve_config_write(FILE *out, const struct x402_serve *serve,
     put_main(out, serve, place);
     fputs("http {\n", out);
     put_sale(out, serve, place);
+    put_credit(out, serve);
     put_http(out);
     put_files(out, place);
     put_upstream(out, serve);

@@ -13,6 +13,11 @@
 #define WORKERS_MAX 512
 #define PATH_SIZE_MAX 255
 
+/* The directives' own defaults. */
+#define PAYER_MICRO_USD 1000000
+#define NEW_PAYER_MICRO_USD 10000
+#define TOTAL_MICRO_USD 10000000
+
 /* --------------------------------------------------------------------- endpoints */
 
 static bool is_name(const char *host)
@@ -406,14 +411,16 @@ static bool decode_settling(struct x402_serve *out,
                             const struct x402_serve_flags *flags)
 {
     const char *problem = NULL;
+    out->settle_first = flags->settle != NULL && strcmp(flags->settle, "before") == 0;
     if (flags->facilitator != NULL)
         problem = "--facilitator is not there yet: settle with --rpc URL and "
                   "--settler-key FILE";
-    else if (flags->settle != NULL && strcmp(flags->settle, "before") == 0)
-        problem = "--settle before is not there yet: leave it out, and calls settle "
-                  "after they are served";
-    else if (flags->settle != NULL && strcmp(flags->settle, "after") != 0)
+    else if (flags->settle != NULL && strcmp(flags->settle, "after") != 0 &&
+             !out->settle_first)
         problem = "--settle: write after or before";
+    else if (out->settle_first && flags->rpc == NULL)
+        problem = "--settle before needs --rpc URL and --settler-key FILE: nothing is "
+                  "served before it has settled";
     else if (flags->rpc != NULL && flags->settler_key == NULL)
         problem = "--rpc needs --settler-key FILE, the key that pays for gas: make one "
                   "with x402 wallet new FILE";
@@ -428,6 +435,39 @@ static bool decode_settling(struct x402_serve *out,
     out->rpc_url = flags->rpc;
     out->settler_key = flags->settler_key;
     return true;
+}
+
+static bool decode_usd(uint64_t *out, const char *flag, const char *text)
+{
+    const char *why = NULL;
+    if (text == NULL || x402_usd_decode(out, &why, x402_slice_of(text)) == X402_OK)
+        return true;
+    x402_cli_usage_error(COMMAND, "%s: '%s': %s: write dollars, like 1 or 0.01", flag,
+                         text, why ? why : "not a number");
+    return false;
+}
+
+/*
+ * Where nothing settles, credit has no end: a bound would only stop the sale after the
+ * first cent, so there is none unless it was asked for.
+ */
+static bool decode_credit(struct x402_serve *out, const struct x402_serve_flags *flags)
+{
+    struct x402_serve_credit *credit = &out->credit;
+    const char *most = flags->max_unsettled;
+    bool asked = most != NULL || flags->max_unsettled_new != NULL ||
+                 flags->max_unsettled_total != NULL;
+    *credit = (struct x402_serve_credit){.payer_micro_usd = PAYER_MICRO_USD,
+                                         .new_payer_micro_usd = NEW_PAYER_MICRO_USD,
+                                         .total_micro_usd = TOTAL_MICRO_USD};
+    credit->off =
+        most != NULL ? strcmp(most, "off") == 0 : !asked && out->settler_key == NULL;
+    return (credit->off ||
+            decode_usd(&credit->payer_micro_usd, "--max-unsettled", most)) &&
+           decode_usd(&credit->new_payer_micro_usd, "--max-unsettled-new",
+                      flags->max_unsettled_new) &&
+           decode_usd(&credit->total_micro_usd, "--max-unsettled-total",
+                      flags->max_unsettled_total);
 }
 
 static bool refuse_loop(const struct x402_serve *serve)
@@ -472,5 +512,6 @@ bool x402_serve_decode(struct x402_serve *out, const struct x402_serve_flags *fl
            decode_prices(out, flags) && decode_pay_to(out->pay_to20, flags->pay_to) &&
            decode_listen(&out->listen,
                          flags->listen ? flags->listen : "127.0.0.1:4020") &&
-           decode_limits(out, flags) && decode_settling(out, flags) && refuse_loop(out);
+           decode_limits(out, flags) && decode_settling(out, flags) &&
+           decode_credit(out, flags) && refuse_loop(out);
 }
