@@ -49,10 +49,10 @@ struct x402_ledger_backend {
                                        struct x402_settlement *out, size_t max,
                                        size_t *count);
     enum x402_error (*advance)(struct x402_ledger *ledger,
-                               const struct x402_verdict *verdicts, size_t count);
+                               struct x402_verdict *verdicts, size_t count);
     enum x402_error (*settled)(struct x402_ledger *ledger, uint64_t chain_id,
-                               uint64_t block_number, struct x402_settlement *out,
-                               size_t max, size_t *count);
+                               uint64_t block_number, const struct x402_settled *after,
+                               struct x402_settled *out, size_t max, size_t *count);
     enum x402_error (*tidy)(struct x402_ledger *ledger);
 
     enum x402_error (*totals)(struct x402_ledger *ledger, struct x402_totals *out,

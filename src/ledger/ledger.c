@@ -133,16 +133,18 @@ enum x402_error x402_ledger_outbox_payments(struct x402_ledger *ledger,
 }
 
 enum x402_error x402_ledger_advance(struct x402_ledger *ledger,
-                                    const struct x402_verdict *verdicts, size_t count)
+                                    struct x402_verdict *verdicts, size_t count)
 {
     return entered(ledger)->advance(ledger, verdicts, count);
 }
 
 enum x402_error x402_ledger_settled(struct x402_ledger *ledger, uint64_t chain_id,
-                                    uint64_t block_number, struct x402_settlement *out,
-                                    size_t max, size_t *count)
+                                    uint64_t block_number,
+                                    const struct x402_settled *after,
+                                    struct x402_settled *out, size_t max, size_t *count)
 {
-    return entered(ledger)->settled(ledger, chain_id, block_number, out, max, count);
+    return entered(ledger)->settled(ledger, chain_id, block_number, after, out, max,
+                                    count);
 }
 
 enum x402_error x402_ledger_tidy(struct x402_ledger *ledger)

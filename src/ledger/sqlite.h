@@ -185,6 +185,8 @@ X402_MUST_USE enum x402_error x402_sqlite_count(
     uint64_t value_after);
 /* Writes the flows counted so far: x402_sqlite_write does it before it commits. */
 X402_MUST_USE enum x402_error x402_sqlite_flows_write(struct x402_sqlite *sqlite);
+/* Whether it counts payments that were not there before. */
+bool x402_sqlite_flow_is_first(const struct x402_sqlite_flow *flow);
 
 /* ---------------------------------------------------------------- sqlite_lease.c */
 
@@ -218,10 +220,12 @@ enum x402_error x402_sqlite_signer_release(struct x402_ledger *ledger,
 enum x402_error x402_sqlite_due(struct x402_ledger *ledger, uint64_t chain_id,
                                 struct x402_settlement *out, size_t max, size_t *count);
 enum x402_error x402_sqlite_settled(struct x402_ledger *ledger, uint64_t chain_id,
-                                    uint64_t block_number, struct x402_settlement *out,
-                                    size_t max, size_t *count);
+                                    uint64_t block_number,
+                                    const struct x402_settled *after,
+                                    struct x402_settled *out, size_t max,
+                                    size_t *count);
 enum x402_error x402_sqlite_advance(struct x402_ledger *ledger,
-                                    const struct x402_verdict *verdicts, size_t count);
+                                    struct x402_verdict *verdicts, size_t count);
 /* Reads X402_SETTLEMENT_COLUMNS. */
 void x402_sqlite_column_settlement(sqlite3_stmt *statement,
                                    struct x402_settlement *out);

@@ -184,7 +184,7 @@ static enum x402_error payment_add(struct x402_sqlite *sqlite, struct x402_admit
     x402_sqlite_bind(statement, 2, (int64_t)verified->chain_id);
     x402_sqlite_bind_blob(statement, 3, verified->from20, 20);
     x402_sqlite_bind_blob(statement, 4, verified->nonce32, 32);
-    attempt_bind(sqlite, statement, x402_state_first(), admit);
+    attempt_bind(sqlite, statement, x402_state_first(X402_EVENT_PRESENT), admit);
     error = x402_sqlite_run(sqlite, statement);
     if (error != X402_OK) {
         return error;

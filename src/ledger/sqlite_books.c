@@ -39,16 +39,14 @@ static struct x402_state state_at(size_t index)
                                (enum x402_money)(index % X402_MONEY_COUNT)};
 }
 
-/* Every state some sequence of events leads to, from the first one or from that of a
- * payment settled before it is served. */
+/* Every state some sequence of events leads to. */
 static void reach(bool reachable[STATES])
 {
-    const struct x402_state settled_first = {X402_DELIVERY_PENDING, X402_MONEY_SETTLED};
     bool grew = true;
 
     memset(reachable, 0, STATES * sizeof(reachable[0]));
-    reachable[index_of(x402_state_first())] = true;
-    reachable[index_of(settled_first)] = true;
+    reachable[index_of(x402_state_first(X402_EVENT_PRESENT))] = true;
+    reachable[index_of(x402_state_first(X402_EVENT_PRESENT_FIRST))] = true;
     while (grew) {
         grew = false;
         for (size_t i = 0; i < STATES * X402_EVENT_COUNT; i++) {
@@ -106,12 +104,13 @@ static enum x402_error flow_add(struct proof *proof,
     const struct x402_state from = {(enum x402_delivery)flow->delivery,
                                     (enum x402_money)flow->money};
     struct tally *tally = tally_of(proof, flow->token_id);
-    struct x402_state to = x402_state_first();
+    struct x402_state to = from;
 
     if (tally == NULL) {
         return disproved(proof, "more than %d tokens", TOKENS_MAX);
     }
-    if (flow->delivery == X402_FLOW_NONE) {
+    if (x402_sqlite_flow_is_first(flow)) {
+        to = x402_state_first((enum x402_event)flow->event);
         count_add(&tally->admitted, flow->count, flow->value_after);
     } else if (from.delivery >= X402_DELIVERY_COUNT || from.money >= X402_MONEY_COUNT ||
                (flow->event != X402_FLOW_REMOVED &&

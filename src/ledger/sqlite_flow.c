@@ -119,3 +119,10 @@ enum x402_error x402_sqlite_flows_write(struct x402_sqlite *sqlite)
     sqlite->flows_count = 0;
     return X402_OK;
 }
+
+bool x402_sqlite_flow_is_first(const struct x402_sqlite_flow *flow)
+{
+    return flow->delivery == X402_FLOW_NONE && flow->money == X402_FLOW_NONE &&
+           (flow->event == X402_EVENT_PRESENT ||
+            flow->event == X402_EVENT_PRESENT_FIRST);
+}

@@ -28,13 +28,15 @@ static void flow_add(struct x402_totals *totals, const struct x402_sqlite_flow *
 {
     const struct x402_state from = {(enum x402_delivery)flow->delivery,
                                     (enum x402_money)flow->money};
-    const bool first = flow->delivery == X402_FLOW_NONE;
-    struct x402_state to = x402_state_first();
+    const bool first = x402_sqlite_flow_is_first(flow);
+    struct x402_state to = from;
 
     if (flow->event == X402_FLOW_REMOVED) {
         return;
     }
-    if (!first && !x402_state_next(&to, from, (enum x402_event)flow->event)) {
+    if (first) {
+        to = x402_state_first((enum x402_event)flow->event);
+    } else if (!x402_state_next(&to, from, (enum x402_event)flow->event)) {
         return; /* x402_ledger_books says so */
     }
     if (!first) {
@@ -155,10 +157,10 @@ static void row_read(sqlite3_stmt *statement, struct x402_payment_row *row)
 {
     memset(row, 0, sizeof(*row));
     x402_sqlite_column_settlement(statement, &row->settlement);
-    row->dialect = (enum x402_dialect)sqlite3_column_int(statement, 13);
-    x402_sqlite_column_text(statement, 14, row->route, sizeof(row->route));
-    row->created_at_seconds = sqlite3_column_int64(statement, 15);
-    row->updated_at_seconds = sqlite3_column_int64(statement, 16);
+    row->dialect = row->settlement.dialect;
+    memcpy(row->route, row->settlement.route, sizeof(row->route));
+    row->updated_at_seconds = row->settlement.due_at_seconds;
+    row->created_at_seconds = sqlite3_column_int64(statement, 16);
     row->attempts = (uint32_t)sqlite3_column_int64(statement, 17);
     if (sqlite3_column_type(statement, 18) != SQLITE_NULL) {
         row->has_transaction = true;

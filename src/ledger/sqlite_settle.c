@@ -19,6 +19,9 @@ void x402_sqlite_column_settlement(sqlite3_stmt *statement, struct x402_settleme
     x402_sqlite_column_blob(statement, 10, out->nonce32, 32);
     x402_sqlite_column_blob(statement, 11, out->signature65, 65);
     out->transaction_id = sqlite3_column_int64(statement, 12);
+    out->due_at_seconds = sqlite3_column_int64(statement, 13);
+    out->dialect = (enum x402_dialect)sqlite3_column_int(statement, 14);
+    x402_sqlite_column_text(statement, 15, out->route, sizeof(out->route));
 }
 
 enum x402_error x402_sqlite_settlements(struct x402_sqlite *sqlite,
@@ -41,9 +44,7 @@ enum x402_error x402_sqlite_settlements(struct x402_sqlite *sqlite,
 /* ------------------------------------------------------------------------ the queue */
 
 struct listing {
-    enum x402_sqlite_statement which;
     uint64_t chain_id;
-    uint64_t block_number;
     struct x402_settlement *out;
     size_t max;
     size_t count;
@@ -57,15 +58,10 @@ static int64_t bounded(uint64_t number)
 static enum x402_error listing_body(struct x402_sqlite *sqlite, void *data)
 {
     struct listing *listing = data;
-    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, listing->which);
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_DUE);
 
     x402_sqlite_bind(statement, 1, bounded(listing->chain_id));
-    if (listing->which == X402_SQL_SETTLED_OPEN) {
-        x402_sqlite_bind(statement, 2, bounded(listing->block_number));
-        x402_sqlite_bind(statement, 3, bounded(listing->max));
-    } else {
-        x402_sqlite_bind(statement, 2, bounded(listing->max));
-    }
+    x402_sqlite_bind(statement, 2, bounded(listing->max));
     return x402_sqlite_settlements(sqlite, statement, listing->out, listing->max,
                                    &listing->count);
 }
@@ -73,7 +69,7 @@ static enum x402_error listing_body(struct x402_sqlite *sqlite, void *data)
 enum x402_error x402_sqlite_due(struct x402_ledger *ledger, uint64_t chain_id,
                                 struct x402_settlement *out, size_t max, size_t *count)
 {
-    struct listing listing = {X402_SQL_DUE, chain_id, 0, out, max, 0};
+    struct listing listing = {chain_id, out, max, 0};
     enum x402_error error =
         x402_sqlite_read(x402_sqlite_of(ledger), listing_body, &listing);
 
@@ -83,14 +79,60 @@ enum x402_error x402_sqlite_due(struct x402_ledger *ledger, uint64_t chain_id,
     return error;
 }
 
-enum x402_error x402_sqlite_settled(struct x402_ledger *ledger, uint64_t chain_id,
-                                    uint64_t block_number, struct x402_settlement *out,
-                                    size_t max, size_t *count)
+struct settled_listing {
+    uint64_t chain_id;
+    uint64_t block_number;
+    const struct x402_settled *after; /* or NULL */
+    struct x402_settled *out;
+    size_t max;
+    size_t count;
+};
+
+static void settled_bind(sqlite3_stmt *statement, const struct settled_listing *listing)
 {
-    struct listing listing = {
-        X402_SQL_SETTLED_OPEN, chain_id, block_number, out, max, 0};
+    const struct x402_settled *after = listing->after;
+
+    x402_sqlite_bind(statement, 1, bounded(listing->chain_id));
+    x402_sqlite_bind(statement, 2, bounded(listing->block_number));
+    x402_sqlite_bind(statement, 3, bounded(listing->max));
+    x402_sqlite_bind(statement, 4, after != NULL ? bounded(after->block_number) : -1);
+    x402_sqlite_bind(statement, 5,
+                     after != NULL ? after->settlement.payment_id : INT64_MAX);
+}
+
+static enum x402_error settled_body(struct x402_sqlite *sqlite, void *data)
+{
+    struct settled_listing *listing = data;
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_SETTLED_OPEN);
+
+    settled_bind(statement, listing);
+    for (;;) {
+        struct x402_settled *out = &listing->out[listing->count];
+        bool is_row;
+        enum x402_error error = x402_sqlite_row(sqlite, statement, &is_row);
+        if (error != X402_OK || !is_row) {
+            return error;
+        }
+        assert(listing->count < listing->max);
+        x402_sqlite_column_settlement(statement, &out->settlement);
+        x402_sqlite_column_blob(statement, X402_SETTLEMENT_COLUMNS_COUNT, out->hash32,
+                                32);
+        out->block_number = (uint64_t)sqlite3_column_int64(
+            statement, X402_SETTLEMENT_COLUMNS_COUNT + 1);
+        x402_sqlite_column_blob(statement, X402_SETTLEMENT_COLUMNS_COUNT + 2,
+                                out->block_hash32, 32);
+        listing->count++;
+    }
+}
+
+enum x402_error x402_sqlite_settled(struct x402_ledger *ledger, uint64_t chain_id,
+                                    uint64_t block_number,
+                                    const struct x402_settled *after,
+                                    struct x402_settled *out, size_t max, size_t *count)
+{
+    struct settled_listing listing = {chain_id, block_number, after, out, max, 0};
     enum x402_error error =
-        x402_sqlite_read(x402_sqlite_of(ledger), listing_body, &listing);
+        x402_sqlite_read(x402_sqlite_of(ledger), settled_body, &listing);
 
     if (error == X402_OK) {
         *count = listing.count;
@@ -101,7 +143,7 @@ enum x402_error x402_sqlite_settled(struct x402_ledger *ledger, uint64_t chain_i
 /* ------------------------------------------------------------------------- verdicts */
 
 struct verdicts {
-    const struct x402_verdict *verdicts;
+    struct x402_verdict *verdicts;
     size_t count;
 };
 
@@ -218,13 +260,21 @@ static enum x402_error verdict_record(struct x402_sqlite *sqlite,
     case X402_EVENT_VOID:
     case X402_EVENT_LEASE_LOST:
     case X402_EVENT_SUBMIT:
+    case X402_EVENT_PRESENT_FIRST:
         break;
     }
     return X402_ERR_CONFLICT;
 }
 
+/* Only the chain's events are the settler's to tell. */
+static bool is_the_chains(enum x402_event event)
+{
+    return event == X402_EVENT_SETTLED || event == X402_EVENT_UNSETTLED ||
+           event == X402_EVENT_FAILED || event == X402_EVENT_FINAL;
+}
+
 static enum x402_error verdict_apply(struct x402_sqlite *sqlite,
-                                     const struct x402_verdict *verdict)
+                                     struct x402_verdict *verdict)
 {
     sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_READ);
     struct x402_sqlite_subject subject;
@@ -233,23 +283,22 @@ static enum x402_error verdict_apply(struct x402_sqlite *sqlite,
 
     x402_sqlite_bind(statement, 1, verdict->payment_id);
     error = x402_sqlite_row(sqlite, statement, &is_row);
-    if (error != X402_OK) {
-        return error;
-    }
     if (!is_row) {
-        return x402_sqlite_say(sqlite, X402_ERR_CONFLICT, "there is no payment %lld",
-                               (long long)verdict->payment_id);
+        return error;
     }
     x402_sqlite_column_subject(statement, &subject);
     x402_sqlite_done(statement);
-    error = x402_sqlite_move(sqlite, &subject, verdict->event);
+    error = is_the_chains(verdict->event)
+                ? x402_sqlite_move(sqlite, &subject, verdict->event)
+                : X402_ERR_CONFLICT;
     if (error == X402_ERR_CONFLICT) {
-        return x402_sqlite_say(sqlite, error, "payment %lld is %s and %s",
-                               (long long)subject.id,
-                               x402_delivery_name(subject.state.delivery),
-                               x402_money_name(subject.state.money));
+        return X402_OK;
     }
-    return error == X402_OK ? verdict_record(sqlite, verdict) : error;
+    if (error == X402_OK) {
+        error = verdict_record(sqlite, verdict);
+    }
+    verdict->applied = error == X402_OK;
+    return error;
 }
 
 static enum x402_error advance_body(struct x402_sqlite *sqlite, void *data)
@@ -257,6 +306,9 @@ static enum x402_error advance_body(struct x402_sqlite *sqlite, void *data)
     const struct verdicts *verdicts = data;
     enum x402_error error = X402_OK;
 
+    for (size_t i = 0; i < verdicts->count; i++) {
+        verdicts->verdicts[i].applied = false;
+    }
     for (size_t i = 0; error == X402_OK && i < verdicts->count; i++) {
         error = verdict_apply(sqlite, &verdicts->verdicts[i]);
     }
@@ -264,9 +316,14 @@ static enum x402_error advance_body(struct x402_sqlite *sqlite, void *data)
 }
 
 enum x402_error x402_sqlite_advance(struct x402_ledger *ledger,
-                                    const struct x402_verdict *verdicts, size_t count)
+                                    struct x402_verdict *verdicts, size_t count)
 {
     struct verdicts all = {verdicts, count};
+    enum x402_error error =
+        x402_sqlite_write(x402_sqlite_of(ledger), advance_body, &all);
 
-    return x402_sqlite_write(x402_sqlite_of(ledger), advance_body, &all);
+    for (size_t i = 0; error != X402_OK && i < count; i++) {
+        verdicts[i].applied = false;
+    }
+    return error;
 }

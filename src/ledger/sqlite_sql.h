@@ -8,15 +8,16 @@
 #define X402_SETTLEMENT_COLUMNS                                                        \
     "p.id, p.delivery, p.money, p.chain_id, t.asset, p.payer, p.payee, p.value, "      \
     "p.valid_after, p.valid_before, p.nonce, p.signature, "                            \
-    "ifnull(p.transaction_id, 0)"
+    "ifnull(p.transaction_id, 0), p.updated_at, p.dialect, p.route"
+#define X402_SETTLEMENT_COLUMNS_COUNT 16
 
 #define X402_OUTBOX_COLUMNS                                                            \
     "id, chain_id, signer, nonce, hash, max_fee, max_priority_fee, gas_limit, "        \
     "submitted_at, replaces_id, block_number, raw"
 
 #define X402_ROWS_QUERY                                                                \
-    "SELECT " X402_SETTLEMENT_COLUMNS ", p.dialect, p.route, p.created_at, "           \
-    "p.updated_at, p.attempts, s.hash, s.block_number, s.gas_used, s.fee, f.reason, "  \
+    "SELECT " X402_SETTLEMENT_COLUMNS ", p.created_at, p.attempts, "                   \
+    "s.hash, s.block_number, s.gas_used, s.fee, f.reason, "                            \
     "o.hash FROM payment p JOIN token t ON t.id = p.token_id "                         \
     "LEFT JOIN settled s ON s.payment_id = p.id "                                      \
     "LEFT JOIN failed f ON f.payment_id = p.id "                                       \
@@ -111,9 +112,10 @@
     X(SETTLED_FINAL, "UPDATE settled SET final = 1 WHERE payment_id = ?1")             \
     X(FAILED_ADD, "INSERT INTO failed (payment_id, reason) VALUES (?1, ?2)")           \
     X(SETTLED_OPEN,                                                                    \
-      "SELECT " X402_SETTLEMENT_COLUMNS " FROM settled s JOIN payment p ON p.id = "    \
-      "s.payment_id JOIN token t ON t.id = p.token_id WHERE s.final = 0 AND "          \
-      "s.chain_id = ?1 AND s.block_number <= ?2 ORDER BY s.block_number, "             \
+      "SELECT " X402_SETTLEMENT_COLUMNS ", s.hash, s.block_number, s.block_hash FROM " \
+      "settled s JOIN payment p ON p.id = s.payment_id JOIN token t ON t.id = "        \
+      "p.token_id WHERE s.final = 0 AND s.chain_id = ?1 AND s.block_number <= ?2 AND " \
+      "(s.block_number, s.payment_id) > (?4, ?5) ORDER BY s.block_number, "            \
       "s.payment_id LIMIT ?3")                                                         \
     /* housekeeping */                                                                 \
     X(PRUNE_FIND,                                                                      \

@@ -306,7 +306,8 @@ static ngx_int_t ngx_http_x402_refuse(ngx_http_x402_ctx_t *ctx)
         why.error = X402_ERR_RATE;
         return ngx_http_x402_problem(r, &why, ctx->retry_after_milliseconds);
     case X402_ADMISSION_NEW:
-    case X402_ADMISSION_EXPOSED:
+    case X402_ADMISSION_SETTLING:
+    case X402_ADMISSION_NOT_OWED:
     case X402_ADMISSION_UNAVAILABLE:
         break;
     }

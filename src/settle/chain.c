@@ -259,12 +259,13 @@ static void tell_strays(struct x402_chain *chain)
 static bool has_work(struct x402_chain *chain)
 {
     struct x402_settlement one;
+    struct x402_settled old;
     size_t due = 0, settled = 0;
     bool check_now = x402_finality_is_due(chain);
 
     if (x402_ledger_due(chain->ledger, chain->network.chain_id, &one, 1, &due) ||
         (check_now && x402_ledger_settled(chain->ledger, chain->network.chain_id,
-                                          X402_VALUE_MAX, &one, 1, &settled))) {
+                                          X402_VALUE_MAX, NULL, &old, 1, &settled))) {
         x402_chain_ledger_failed(chain);
         return false;
     }

@@ -142,7 +142,7 @@ static bool check_item(struct x402_chain *chain, const struct item *item,
     return final;
 }
 
-static bool make_final(struct x402_chain *chain, const struct x402_verdict *verdicts,
+static bool make_final(struct x402_chain *chain, struct x402_verdict *verdicts,
                        size_t count, uint64_t safe_number)
 {
     if (count == 0)
@@ -191,17 +191,17 @@ static bool check_items(struct x402_chain *chain, const struct item *items,
 static bool check_round(struct x402_chain *chain, uint64_t horizon, size_t max,
                         uint64_t safe_number)
 {
-    struct x402_settlement *payments = calloc(max, sizeof *payments);
+    struct x402_settled *payments = calloc(max, sizeof *payments);
     struct item *items = calloc(max, sizeof *items);
     size_t count = 0, known = 0;
     bool moved = false;
 
     if (payments == NULL || items == NULL ||
-        x402_ledger_settled(chain->ledger, chain->network.chain_id, horizon, payments,
-                            max, &count))
+        x402_ledger_settled(chain->ledger, chain->network.chain_id, horizon, NULL,
+                            payments, max, &count))
         x402_chain_ledger_failed(chain);
     for (size_t i = 0; i < count && !chain->failed; i++)
-        known += read_item(chain, &items[known], &payments[i]);
+        known += read_item(chain, &items[known], &payments[i].settlement);
     if (known > 0 && !chain->failed)
         moved = check_items(chain, items, known, safe_number);
     free(payments);

@@ -70,22 +70,23 @@ void x402_payment_text(char out[X402_PAYMENT_TEXT_SIZE], const struct x402_chain
 /* --------------------------------------------------------------------------- ledger */
 
 /*
- * ERR_CONFLICT: somebody else moved the payment first, or the step is none (a settled
- * payment whose delivery is still open cannot be unsettled). The ledger is right; the
- * next pass sees what it says.
+ * Not applied: somebody else moved the payment first. The ledger is right; the next
+ * pass sees what it says.
  */
-static bool advance(struct x402_chain *chain, const struct x402_verdict *verdicts,
+static bool advance(struct x402_chain *chain, struct x402_verdict *verdicts,
                     size_t count)
 {
     enum x402_error error = x402_ledger_advance(chain->ledger, verdicts, count);
+    bool applied = error == X402_OK && verdicts[count - 1].applied;
 
-    if (error == X402_ERR_CONFLICT)
-        x402_chain_trouble(chain, X402_TROUBLE_STEP, "the ledger refuses a step: %s",
-                           x402_ledger_message(chain->ledger));
-    else if (error != X402_OK)
+    if (error != X402_OK)
         x402_chain_ledger_failed(chain);
-    chain->moved += error == X402_OK;
-    return error == X402_OK;
+    else if (!applied)
+        x402_chain_trouble(chain, X402_TROUBLE_STEP,
+                           "the ledger refuses a step of payment %" PRId64,
+                           verdicts[count - 1].payment_id);
+    chain->moved += applied;
+    return applied;
 }
 
 static struct x402_verdict verdict_of(const struct x402_settlement *payment,

@@ -60,7 +60,8 @@ static inline enum x402_admission model_present(const struct model_rules *rules,
     struct x402_state next;
 
     if (!row->exists) {
-        *row = (struct model_row){x402_state_first(), attempt, lease, true};
+        *row = (struct model_row){x402_state_first(X402_EVENT_PRESENT), attempt, lease,
+                                  true};
         return X402_ADMISSION_NEW;
     }
     if (row->state.delivery == X402_DELIVERY_PENDING && row->attempt == attempt) {

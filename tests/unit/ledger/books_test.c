@@ -79,8 +79,8 @@ static void a_state_that_cannot_be_is_found(void **state)
     struct x402_admit admit = presentation(1, 0);
 
     assert_int_equal(admit_on(fixture->ledger, &admit), X402_ADMISSION_NEW);
-    assert_found(fixture, "UPDATE payment SET money = 1",
-                 "payment 1 is pending and due, which cannot be");
+    assert_found(fixture, "UPDATE payment SET money = 6",
+                 "payment 1 is pending and released, which cannot be");
 }
 
 static void a_submitted_payment_without_its_transaction_is_found(void **state)

@@ -150,6 +150,7 @@ __attribute__((unused)) static struct x402_admit presentation(unsigned number,
     admit.verified.valid_after_seconds = 0;
     admit.verified.valid_before_seconds = now + 300;
     memcpy(admit.attempt16, &number, sizeof(number));
+    admit.credit = (struct x402_credit){false, UINT64_MAX, UINT64_MAX, UINT64_MAX};
     admit.attempt16[15] = 1; /* never all zero: that is nobody's */
     memcpy(admit.attempt16 + 8, &attempt, sizeof(attempt));
     snprintf(admit.route, sizeof(admit.route), "/weather");

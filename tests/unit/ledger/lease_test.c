@@ -210,7 +210,7 @@ static void a_row_that_cannot_be_stops_nobody(void **state)
 
     assert_int_equal(admit_on(fixture->ledger, &odd), X402_ADMISSION_NEW);
     assert_int_equal(admit_on(fixture->ledger, &good), X402_ADMISSION_NEW);
-    tamper(fixture, "UPDATE payment SET money = 5 WHERE id = 1");
+    tamper(fixture, "UPDATE payment SET money = 6 WHERE id = 1");
     clock_forward(fixture, X402_LEASE_SECONDS);
     renew(other);
     assert_state(other, good.payment_id, X402_DELIVERY_ABANDONED, X402_MONEY_RELEASED);

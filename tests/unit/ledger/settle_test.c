@@ -53,7 +53,9 @@ static enum x402_error advance(struct x402_ledger *ledger, int64_t id,
 {
     struct x402_verdict verdict = verdict_of(id, event, transaction_id);
 
-    return x402_ledger_advance(ledger, &verdict, 1);
+    enum x402_error error = x402_ledger_advance(ledger, &verdict, 1);
+
+    return error == X402_OK && !verdict.applied ? X402_ERR_CONFLICT : error;
 }
 
 static void due_payments_come_soonest_to_expire_first(void **state)
@@ -394,22 +396,24 @@ static void an_unsettled_payment_is_due_again(void **state)
     assert_books(fixture->ledger);
 }
 
-static void a_verdict_that_is_no_step_is_a_conflict_and_undoes_the_rest(void **state)
+static void a_verdict_that_is_no_step_is_left_out_and_the_rest_applied(void **state)
 {
     struct fixture *fixture = *state;
     int64_t ids[2] = {sell(fixture->ledger, 1), sell(fixture->ledger, 2)};
-    struct x402_verdict verdicts[2] = {verdict_of(ids[0], X402_EVENT_SETTLED, 0),
-                                       verdict_of(ids[1], X402_EVENT_FINAL, 0)};
+    struct x402_verdict verdicts[3] = {verdict_of(ids[1], X402_EVENT_FINAL, 0),
+                                       verdict_of(ids[0], X402_EVENT_SETTLED, 0),
+                                       verdict_of(99, X402_EVENT_SETTLED, 0)};
 
-    assert_int_equal(x402_ledger_advance(fixture->ledger, verdicts, 2),
-                     X402_ERR_CONFLICT);
-    assert_string_equal(x402_ledger_message(fixture->ledger),
-                        "payment 2 is delivered and due");
-    assert_state(fixture->ledger, ids[0], X402_DELIVERY_DELIVERED, X402_MONEY_DUE);
+    assert_int_equal(x402_ledger_advance(fixture->ledger, verdicts, 3), X402_OK);
+    assert_false(verdicts[0].applied);
+    assert_true(verdicts[1].applied);
+    assert_false(verdicts[2].applied);
+    assert_state(fixture->ledger, ids[0], X402_DELIVERY_DELIVERED, X402_MONEY_SETTLED);
+    assert_state(fixture->ledger, ids[1], X402_DELIVERY_DELIVERED, X402_MONEY_DUE);
     assert_books(fixture->ledger);
 }
 
-static void a_verdict_on_nothing_is_a_conflict(void **state)
+static void a_verdict_on_nothing_is_left_out(void **state)
 {
     struct fixture *fixture = *state;
     int64_t id = sell(fixture->ledger, 1);
@@ -427,7 +431,7 @@ static void settled_payments_come_oldest_block_first_until_final(void **state)
 {
     struct fixture *fixture = *state;
     const uint64_t blocks[3] = {300, 100, 200};
-    struct x402_settlement settled[3];
+    struct x402_settled settled[3];
     size_t count;
 
     for (unsigned i = 0; i < 3; i++) {
@@ -437,17 +441,18 @@ static void settled_payments_come_oldest_block_first_until_final(void **state)
         assert_int_equal(x402_ledger_advance(fixture->ledger, &verdict, 1), X402_OK);
     }
     assert_int_equal(
-        x402_ledger_settled(fixture->ledger, CHAIN, 250, settled, 3, &count), X402_OK);
-    assert_int_equal(count, 2);
-    assert_int_equal(settled[0].payment_id, 2);
-    assert_int_equal(settled[1].payment_id, 3);
-    assert_int_equal(advance(fixture->ledger, 2, X402_EVENT_FINAL, 0), X402_OK);
-    assert_int_equal(
-        x402_ledger_settled(fixture->ledger, CHAIN, UINT64_MAX, settled, 3, &count),
+        x402_ledger_settled(fixture->ledger, CHAIN, 250, NULL, settled, 3, &count),
         X402_OK);
     assert_int_equal(count, 2);
+    assert_int_equal(settled[0].settlement.payment_id, 2);
+    assert_int_equal(settled[1].settlement.payment_id, 3);
+    assert_int_equal(advance(fixture->ledger, 2, X402_EVENT_FINAL, 0), X402_OK);
+    assert_int_equal(x402_ledger_settled(fixture->ledger, CHAIN, UINT64_MAX, NULL,
+                                         settled, 3, &count),
+                     X402_OK);
+    assert_int_equal(count, 2);
     assert_int_equal(
-        x402_ledger_settled(fixture->ledger, CHAIN + 1, 999, settled, 3, &count),
+        x402_ledger_settled(fixture->ledger, CHAIN + 1, 999, NULL, settled, 3, &count),
         X402_OK);
     assert_int_equal(count, 0);
 }
@@ -513,8 +518,8 @@ int main(void)
         TEST(a_payment_found_on_the_chain_by_itself_is_settled),
         TEST(a_failure_keeps_its_reason),
         TEST(an_unsettled_payment_is_due_again),
-        TEST(a_verdict_that_is_no_step_is_a_conflict_and_undoes_the_rest),
-        TEST(a_verdict_on_nothing_is_a_conflict),
+        TEST(a_verdict_that_is_no_step_is_left_out_and_the_rest_applied),
+        TEST(a_verdict_on_nothing_is_left_out),
         TEST(settled_payments_come_oldest_block_first_until_final),
         TEST(a_key_is_held_by_one_settler),
         TEST(a_key_whose_settler_is_gone_is_free_after_its_lease),

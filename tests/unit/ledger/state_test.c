@@ -18,8 +18,17 @@ static bool leads(enum x402_delivery delivery, enum x402_money money,
 static void a_payment_begins_pending_and_held(void **state)
 {
     (void)state;
-    assert_int_equal(x402_state_first().delivery, X402_DELIVERY_PENDING);
-    assert_int_equal(x402_state_first().money, X402_MONEY_HELD);
+    assert_int_equal(x402_state_first(X402_EVENT_PRESENT).delivery,
+                     X402_DELIVERY_PENDING);
+    assert_int_equal(x402_state_first(X402_EVENT_PRESENT).money, X402_MONEY_HELD);
+}
+
+static void a_payment_settled_first_begins_owed_and_due(void **state)
+{
+    (void)state;
+    assert_int_equal(x402_state_first(X402_EVENT_PRESENT_FIRST).delivery,
+                     X402_DELIVERY_OWED);
+    assert_int_equal(x402_state_first(X402_EVENT_PRESENT_FIRST).money, X402_MONEY_DUE);
 }
 
 static void what_is_delivered_becomes_due(void **state)
@@ -33,6 +42,26 @@ static void a_void_payment_may_be_presented_again(void **state)
     (void)state;
     LEADS(PENDING, HELD, VOID, VOID, RELEASED);
     LEADS(VOID, RELEASED, PRESENT, PENDING, HELD);
+    LEADS(VOID, RELEASED, PRESENT_FIRST, OWED, DUE);
+}
+
+static void what_is_settled_first_goes_to_the_chain_before_anybody_serves_it(
+    void **state)
+{
+    (void)state;
+    LEADS(OWED, DUE, SUBMIT, OWED, SUBMITTED);
+    LEADS(OWED, SUBMITTED, SETTLED, OWED, SETTLED);
+    LEADS(OWED, SETTLED, FINAL, OWED, FINAL);
+    LEADS(OWED, SETTLED, UNSETTLED, OWED, DUE);
+    LEADS(OWED, SETTLED, PRESENT, PENDING, SETTLED);
+}
+
+static void what_cannot_be_settled_first_is_void_and_may_be_tried_again(void **state)
+{
+    (void)state;
+    LEADS(OWED, DUE, FAILED, VOID, FAILED);
+    LEADS(OWED, SUBMITTED, FAILED, VOID, FAILED);
+    LEADS(VOID, FAILED, PRESENT_FIRST, OWED, DUE);
 }
 
 static void what_is_settled_first_and_not_delivered_is_owed(void **state)
@@ -83,8 +112,11 @@ static void every_step_keeps_the_rules(void **state)
         if (!x402_state_next(&to, from, (enum x402_event)(i % X402_EVENT_COUNT))) {
             continue;
         }
-        /* Failed, and delivered with final money, are for ever. */
-        assert_int_not_equal(from.money, X402_MONEY_FAILED);
+        /* Failed money is only tried again where it bought nothing. */
+        assert_true(from.money != X402_MONEY_FAILED || to.money == from.money ||
+                    (from.delivery == X402_DELIVERY_VOID &&
+                     i % X402_EVENT_COUNT == X402_EVENT_PRESENT_FIRST));
+        /* Delivered and final is for ever. */
         assert_false(from.delivery == X402_DELIVERY_DELIVERED &&
                      from.money == X402_MONEY_FINAL);
         /* Nothing takes back a delivery. */
@@ -94,9 +126,15 @@ static void every_step_keeps_the_rules(void **state)
         assert_true(from.delivery != X402_DELIVERY_ABANDONED ||
                     i % X402_EVENT_COUNT == X402_EVENT_DELIVERED ||
                     i % X402_EVENT_COUNT == X402_EVENT_VOID);
-        /* Only what was delivered is collected afterwards. */
+        /* Nothing is collected for what is void or abandoned. */
         if (to.money == X402_MONEY_DUE || to.money == X402_MONEY_SUBMITTED) {
-            assert_int_equal(to.delivery, X402_DELIVERY_DELIVERED);
+            assert_int_not_equal(to.delivery, X402_DELIVERY_VOID);
+            assert_int_not_equal(to.delivery, X402_DELIVERY_ABANDONED);
+        }
+        /* Whoever is served has held credit, or paid. */
+        if (i % X402_EVENT_COUNT == X402_EVENT_PRESENT) {
+            assert_true(to.money == X402_MONEY_HELD || to.money == X402_MONEY_SETTLED ||
+                        to.money == X402_MONEY_FINAL);
         }
     }
 }
@@ -130,8 +168,14 @@ static void presenting_comes_to_what_the_state_says(void **state)
                      X402_ADMISSION_ABANDONED);
     assert_int_equal(admission(X402_DELIVERY_VOID, X402_MONEY_RELEASED),
                      X402_ADMISSION_NEW);
+    assert_int_equal(admission(X402_DELIVERY_VOID, X402_MONEY_FAILED),
+                     X402_ADMISSION_NEW);
     assert_int_equal(admission(X402_DELIVERY_OWED, X402_MONEY_SETTLED),
                      X402_ADMISSION_NEW);
+    assert_int_equal(admission(X402_DELIVERY_OWED, X402_MONEY_DUE),
+                     X402_ADMISSION_SETTLING);
+    assert_int_equal(admission(X402_DELIVERY_OWED, X402_MONEY_SUBMITTED),
+                     X402_ADMISSION_SETTLING);
 }
 
 static void presenting_is_new_exactly_when_the_table_allows_it(void **state)
@@ -143,7 +187,8 @@ static void presenting_is_new_exactly_when_the_table_allows_it(void **state)
         struct x402_state to;
 
         assert_int_equal(x402_state_admission(from) == X402_ADMISSION_NEW,
-                         x402_state_next(&to, from, X402_EVENT_PRESENT));
+                         x402_state_next(&to, from, X402_EVENT_PRESENT) ||
+                             x402_state_next(&to, from, X402_EVENT_PRESENT_FIRST));
     }
 }
 
@@ -170,8 +215,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_payment_begins_pending_and_held),
+        cmocka_unit_test(a_payment_settled_first_begins_owed_and_due),
         cmocka_unit_test(what_is_delivered_becomes_due),
         cmocka_unit_test(a_void_payment_may_be_presented_again),
+        cmocka_unit_test(
+            what_is_settled_first_goes_to_the_chain_before_anybody_serves_it),
+        cmocka_unit_test(what_cannot_be_settled_first_is_void_and_may_be_tried_again),
         cmocka_unit_test(what_is_settled_first_and_not_delivered_is_owed),
         cmocka_unit_test(settlement_goes_through_submitted_to_final),
         cmocka_unit_test(what_the_chain_forgot_is_due_again),
