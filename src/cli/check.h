@@ -1,7 +1,9 @@
-/* `x402 check`, in parts: findings, and the comparison with the chain. */
+/* `x402 check`, in parts: findings, the comparison with the chain, what settling costs.
+ */
 #ifndef X402_CLI_CHECK_H
 #define X402_CLI_CHECK_H
 
+#include "cli/prices.h"
 #include "cli/view.h"
 
 enum x402_finding {
@@ -28,5 +30,18 @@ __attribute__((format(printf, 4, 5))) void x402_finding_add(
  */
 void x402_check_chain(struct x402_findings *findings, struct x402_ledger *ledger,
                       const struct x402_rpc_option *rpc);
+
+/*
+ * check_cost.c: the prices in a configuration; none when the file cannot be read, which
+ * is a failure only when it was `asked` for.
+ */
+void x402_check_prices(struct x402_findings *findings, struct x402_prices *out,
+                       const char *conf_path, bool asked);
+
+/* What calls at these prices cost to settle on a network now, and when they lose money.
+ */
+void x402_check_cost(struct x402_findings *findings, const struct x402_rpc_option *rpc,
+                     uint64_t ether_micro_usd, const struct x402_price *named,
+                     size_t named_count, const struct x402_prices *configured);
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define PAGE_MAX 64
+#define PAGE_MAX 128
 #define WORD_SIZE 32
 
 struct chain {
@@ -45,6 +45,13 @@ __attribute__((format(printf, 4, 5))) static void find_payment(
 
 /* ---------------------------------------------------------------------- receipts */
 
+static bool same_transaction(const struct x402_payment_row *a,
+                             const struct x402_payment_row *b)
+{
+    return a->has_transaction == b->has_transaction &&
+           memcmp(a->transaction32, b->transaction32, sizeof a->transaction32) == 0;
+}
+
 static void compare_receipt(struct chain *chain, const struct x402_payment_row *row,
                             const struct x402_transaction_receipt *receipt)
 {
@@ -63,45 +70,58 @@ static void compare_receipt(struct chain *chain, const struct x402_payment_row *
         chain->proven++;
 }
 
-static void compare_reply(struct chain *chain, const struct x402_payment_row *row,
-                          const struct x402_rpc_call *call)
+/* The payments of a page that are in the transaction of its `first`. */
+static void compare_reply(struct chain *chain,
+                          const struct x402_payment_row *const *rows, size_t count,
+                          size_t first, const struct x402_rpc_call *call)
 {
     struct x402_transaction_receipt receipt;
+    enum x402_receipt_answer answer = X402_RECEIPT_BROKEN;
     if (call->reply.status != X402_RPC_RESULT) {
         give_up(chain, x402_rpc_message(chain->rpc));
         return;
     }
-    switch (x402_transaction_receipt_decode(&receipt, call->reply.result,
-                                            row->transaction32)) {
-    case X402_RECEIPT_BROKEN:
+    answer = x402_transaction_receipt_decode(&receipt, call->reply.result,
+                                             rows[first]->transaction32);
+    if (answer == X402_RECEIPT_BROKEN) {
         give_up(chain, "the node's answer is not a receipt");
-        break;
-    case X402_RECEIPT_ABSENT:
-        find_payment(chain, X402_FINDING_FAIL, row,
-                     "its transaction is not on the chain");
-        break;
-    case X402_RECEIPT_FOUND:
-        compare_receipt(chain, row, &receipt);
-        x402_transaction_receipt_release(&receipt);
-        break;
+        return;
     }
+    for (size_t i = first; i < count; i++) {
+        if (!same_transaction(rows[i], rows[first]))
+            continue;
+        if (answer == X402_RECEIPT_FOUND)
+            compare_receipt(chain, rows[i], &receipt);
+        else
+            find_payment(chain, X402_FINDING_FAIL, rows[i],
+                         "its transaction is not on the chain");
+    }
+    if (answer == X402_RECEIPT_FOUND)
+        x402_transaction_receipt_release(&receipt);
 }
 
+/* One receipt a transaction, however many payments are in it. */
 static void check_settled(struct chain *chain,
                           const struct x402_payment_row *const *rows, size_t count)
 {
     struct x402_rpc_call calls[PAGE_MAX];
-    for (size_t i = 0; i < count; i++)
-        calls[i] = x402_ask_receipt(rows[i]->transaction32);
-    x402_rpc_perform(chain->rpc, calls, count);
-    for (size_t i = 0; i < count && !chain->given_up; i++) {
-        if (rows[i]->has_transaction)
-            compare_reply(chain, rows[i], &calls[i]);
-        else
+    size_t firsts[PAGE_MAX], transactions = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t first = 0;
+        while (!same_transaction(rows[first], rows[i]))
+            first++;
+        if (!rows[i]->has_transaction)
             find_payment(chain, X402_FINDING_FAIL, rows[i],
                          "it is settled without a transaction");
+        else if (first == i)
+            firsts[transactions++] = i;
     }
-    x402_rpc_calls_release(calls, count);
+    for (size_t i = 0; i < transactions; i++)
+        calls[i] = x402_ask_receipt(rows[firsts[i]]->transaction32);
+    x402_rpc_perform(chain->rpc, calls, transactions);
+    for (size_t i = 0; i < transactions && !chain->given_up; i++)
+        compare_reply(chain, rows, count, firsts[i], &calls[i]);
+    x402_rpc_calls_release(calls, transactions);
 }
 
 /* ---------------------------------------------------------------- authorizations */

@@ -92,6 +92,11 @@ void x402_serve_config_write(FILE *out, const struct x402_serve *serve,
 X402_MUST_USE bool x402_serve_place_find(struct x402_serve_place *out,
                                          const struct x402_serve *serve,
                                          const char *data_option);
+/*
+ * Where the files of a running gateway begin, by its data directory: "conf", "pid" and
+ * "lock" follow. "/run/x402-var-lib-x402." for root, in the data directory for others.
+ */
+X402_MUST_USE bool x402_serve_run_prefix(char out[X402_PATH_MAX], const char *data_dir);
 /* Makes the data directory, closed to others and open to nginx's workers. */
 X402_MUST_USE bool x402_serve_place_make(const struct x402_serve_place *place);
 X402_MUST_USE bool x402_serve_nginx_find(char out[X402_PATH_MAX]);

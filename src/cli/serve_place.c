@@ -93,13 +93,12 @@ static bool find_worker_user(struct x402_serve_place *out)
     return false;
 }
 
-/* "/run/x402-var-lib-x402." for root, the data directory itself for others. */
-static bool find_run_prefix(struct x402_serve_place *out)
+bool x402_serve_run_prefix(char out[X402_PATH_MAX], const char *data_dir)
 {
     char name[X402_PATH_MAX];
-    if (!out->as_root)
-        return put_path(out->run_prefix, out->data_dir, "/nginx.");
-    if (!put_path(name, out->data_dir, "."))
+    if (geteuid() != 0)
+        return put_path(out, data_dir, "/nginx.");
+    if (!put_path(name, data_dir, "."))
         return false;
     for (char *at = name; *at != '\0'; at++) {
         if (*at == '/')
@@ -109,10 +108,10 @@ static bool find_run_prefix(struct x402_serve_place *out)
         x402_cli_error(COMMAND,
                        "the path '%s' is too long: name a shorter one with "
                        "--data",
-                       out->data_dir);
+                       data_dir);
         return false;
     }
-    return put_path(out->run_prefix, "/run/x402", name);
+    return put_path(out, "/run/x402", name);
 }
 
 static bool is_printable(const char *path)
@@ -138,7 +137,8 @@ bool x402_serve_place_find(struct x402_serve_place *out, const struct x402_serve
         return false;
     }
     return (!out->as_root || find_worker_user(out)) &&
-           put_path(out->ledger, out->data_dir, "/ledger.db") && find_run_prefix(out) &&
+           put_path(out->ledger, out->data_dir, "/ledger.db") &&
+           x402_serve_run_prefix(out->run_prefix, out->data_dir) &&
            find_module(out->module) &&
            (!serve->upstream.tls || find_ca_bundle(out->ca_bundle));
 }
