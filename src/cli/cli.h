@@ -28,6 +28,7 @@ int x402_cli_wallet(int argc, char **argv);
 int x402_cli_stats(int argc, char **argv);
 int x402_cli_payments(int argc, char **argv);
 int x402_cli_check(int argc, char **argv);
+int x402_cli_contract(int argc, char **argv);
 
 /* ---------------------------------------------------------------------- messages */
 

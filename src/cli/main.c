@@ -15,6 +15,7 @@ static const struct command {
     {"wallet", x402_cli_wallet, "make a key file, show its address"},
     {"stats", x402_cli_stats, "what was sold and where the money stands"},
     {"payments", x402_cli_payments, "list payments"},
+    {"contract", x402_cli_contract, "put the batching contract on a chain"},
     {"check", x402_cli_check, "prove the ledger's books, alone and against the chain"},
 };
 #define COMMANDS_COUNT (sizeof commands / sizeof commands[0])

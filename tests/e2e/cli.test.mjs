@@ -13,7 +13,7 @@ import { startUpstream } from './lib/upstream.mjs';
 import { PAYEE, newAccount, payment } from './lib/wallet.mjs';
 import { X402, delivered, payments, stats, x402, x402Output } from './lib/x402.mjs';
 
-const COMMANDS = ['serve', 'settle', 'pay', 'wallet', 'stats', 'payments', 'check'];
+const COMMANDS = ['serve', 'settle', 'pay', 'wallet', 'stats', 'payments', 'contract', 'check'];
 
 /** The --flags a text names. */
 const flagsIn = (text) => new Set(text.match(/(?<![\w-])--[a-z][a-z-]*/g));

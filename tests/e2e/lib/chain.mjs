@@ -11,10 +11,12 @@ import {
   createPublicClient, decodeFunctionResult, encodeFunctionData, http, keccak256, parseEther,
   parseUnits, stringToBytes, toHex,
 } from 'viem';
+import { generatePrivateKey, privateKeyToAddress } from 'viem/accounts';
 import { baseSepolia } from 'viem/chains';
 import {
   ROOT, canListen, freePort, isRunning, start, stop, temporaryFolder, waitFor,
 } from './process.mjs';
+import { x402Output } from './x402.mjs';
 
 const require = createRequire(import.meta.url);
 
@@ -207,6 +209,20 @@ class Chain {
   stop() {
     return stop(this.child);
   }
+}
+
+/**
+ * Puts the facilitator contract on a chain that makes blocks, by `x402 contract deploy` and
+ * a key of its own: {address, deployed, transaction, gasUsed, …}. No harm when it is there.
+ */
+export async function deployFacilitator(chain) {
+  const key = generatePrivateKey();
+  const file = path.join(temporaryFolder('deployer'), 'key');
+  fs.writeFileSync(file, `${key}\n`, { mode: 0o600 });
+  await chain.giveGas(privateKeyToAddress(key));
+  return JSON.parse(await x402Output([
+    'contract', 'deploy', '--json', '--rpc', `eip155:${CHAIN_ID}=${chain.url}`, '--key', file,
+  ]));
 }
 
 // ------------------------------------------------------------------------ as a program
