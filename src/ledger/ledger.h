@@ -112,7 +112,9 @@ struct x402_admit {
     enum x402_admission admission;     /* out */
     int64_t payment_id;                /* out, when NEW or SETTLING */
     uint64_t retry_after_milliseconds; /* out, when LIMITED; the gate's */
-    bool urgent; /* out, when SETTLING: the settler has new work */
+    bool urgent;  /* out, when SETTLING: the settler has new work */
+    bool settled; /* out, when NEW: it was settled first, so its money is here already;
+                     in which transaction a look says */
 };
 
 /*
