@@ -177,11 +177,13 @@ static void tell_gas(const struct cost *cost)
     x402_gwei_encode(l1, cost->price.l1_single_wei);
     x402_amount_encode(ether, cost->price.ether_micro_usd, 6);
     x402_finding_add(cost->findings, X402_FINDING_OK, cost->label,
-                     "gas costs %s gwei (base fee %s), and %s gwei a payment for its "
-                     "bytes on the layer below; with ether at $%s (--ether-usd) a "
+                     "gas costs %s gwei (base fee %s), ether $%s (--ether-usd); a "
                      "payment needs %d gas alone and %d in a batch of %d",
-                     gas, base, l1, ether, X402_GAS_SINGLE, X402_GAS_BATCHED,
-                     BATCH_ITEMS);
+                     gas, base, ether, X402_GAS_SINGLE, X402_GAS_BATCHED, BATCH_ITEMS);
+    if (cost->price.l1_single_wei > 0)
+        x402_finding_add(cost->findings, X402_FINDING_OK, cost->label,
+                         "the layer below takes %s gwei for a payment's bytes alone",
+                         l1);
     if (!cost->batches)
         x402_finding_add(cost->findings, X402_FINDING_NOTE, cost->label,
                          "payments settle singly: the contract that batches is not "

@@ -1,5 +1,6 @@
 /* `x402 stats`: what was sold, and where the money stands. */
-#include "cli/view.h"
+#include "cli/earnings.h"
+#include "cli/economics.h"
 #include "core/clock.h"
 
 #include <x402/money.h>
@@ -7,16 +8,23 @@
 #include <string.h>
 
 #define COMMAND "stats"
+#define DAYS 7
+#define DAYS_MAX 3650
 
 static const char help[] =
-    "usage: x402 stats [--data DIR] [--json]\n"
+    "usage: x402 stats [--data DIR] [--days N] [--ether-usd USD] [--json]\n"
     "\n"
-    "What was sold and where the money stands, for each network and token.\n"
+    "What was sold and where the money stands, for each network and token; and what\n"
+    "each route earned and its settlement cost, day by day.\n"
     "\n"
     "  --data DIR    the ledger's directory; default /var/lib/x402 for root,\n"
     "                ~/.local/share/x402 for others\n"
-    "  --json        one JSON object: {\"totals\": [...]}; a value is in units of the\n"
-    "                token (a string), an amount in whole tokens (a string)\n"
+    "  --days N      how many days of earnings; default 7, 0 for none\n"
+    "  --ether-usd USD   what the chain's own coin costs, for gas; default 3000\n"
+    "  --json        one JSON object: {\"totals\": [...], \"earnings\": [...]}; a "
+    "value\n"
+    "                is in units of the token (a string), an amount in whole tokens\n"
+    "                (a string)\n"
     "\n"
     "Delivery, did the caller get what was paid for:\n"
     "  delivered     yes\n"
@@ -90,7 +98,7 @@ static void print_json(const struct x402_totals *totals, size_t count)
         fputs(i > 0 ? "," : "", stdout);
         put_totals(&totals[i]);
     }
-    puts("]}");
+    putchar(']');
 }
 
 /* ------------------------------------------------------------------------- table */
@@ -175,31 +183,78 @@ static void print_tables(const struct x402_totals *totals, size_t count)
 
 /* --------------------------------------------------------------------------- run */
 
-int x402_cli_stats(int argc, char **argv)
+/* What was asked for. */
+struct request {
+    const char *data, *days_text, *ether_text;
+    bool json;
+    uint64_t days, ether_micro_usd;
+};
+
+static bool decode(struct request *request)
+{
+    const char *why = NULL;
+    request->days = DAYS;
+    request->ether_micro_usd = X402_ETHER_MICRO_USD_DEFAULT;
+    if (request->days_text != NULL &&
+        !x402_cli_number(&request->days, request->days_text, 0, DAYS_MAX)) {
+        x402_cli_usage_error(COMMAND, "--days: '%s': write a number, 0 to %d",
+                             request->days_text, DAYS_MAX);
+        return false;
+    }
+    if (request->ether_text != NULL &&
+        x402_usd_decode(&request->ether_micro_usd, &why,
+                        x402_slice_of(request->ether_text)) != X402_OK) {
+        x402_cli_usage_error(COMMAND, "--ether-usd: '%s': %s", request->ether_text,
+                             why ? why : "not a number");
+        return false;
+    }
+    return true;
+}
+
+static int show(struct x402_ledger *ledger, const struct request *request)
 {
     static struct x402_totals totals[X402_TOTALS_MAX];
-    const char *data = NULL;
-    bool json = false;
+    struct x402_earnings earnings;
     size_t count;
+    if (x402_ledger_totals(ledger, totals, X402_TOTALS_MAX, &count) != X402_OK) {
+        x402_cli_error(COMMAND, "%s", x402_ledger_message(ledger));
+        return X402_EXIT_FAILED;
+    }
+    bool fine = x402_earnings_read(&earnings, COMMAND, ledger, (unsigned)request->days,
+                                   request->ether_micro_usd);
+    if (fine && request->json) {
+        print_json(totals, count);
+        fputs(",\n\"earnings\":", stdout);
+        x402_earnings_print_json(&earnings);
+        puts("}");
+    } else if (fine) {
+        print_tables(totals, count);
+        x402_earnings_print(&earnings);
+    }
+    x402_earnings_release(&earnings);
+    return fine ? X402_EXIT_DONE : X402_EXIT_FAILED;
+}
+
+int x402_cli_stats(int argc, char **argv)
+{
+    struct request request = {0};
     const struct x402_option options[] = {
-        {"data", 0, X402_OPTION_TEXT, &data},
-        {"json", 0, X402_OPTION_FLAG, &json},
+        {"data", 0, X402_OPTION_TEXT, &request.data},
+        {"days", 0, X402_OPTION_TEXT, &request.days_text},
+        {"ether-usd", 0, X402_OPTION_TEXT, &request.ether_text},
+        {"json", 0, X402_OPTION_FLAG, &request.json},
         {NULL, 0, X402_OPTION_FLAG, NULL},
     };
     struct x402_arguments arguments = {.help = help, .options = options};
     enum x402_parsed parsed = x402_cli_parse(&arguments, argc, argv);
     if (parsed != X402_PARSED_RUN)
         return parsed == X402_PARSED_HELP ? X402_EXIT_DONE : X402_EXIT_USAGE;
-    struct x402_ledger *ledger = x402_cli_ledger_open(COMMAND, data);
+    if (!decode(&request))
+        return X402_EXIT_USAGE;
+    struct x402_ledger *ledger = x402_cli_ledger_open(COMMAND, request.data);
     if (ledger == NULL)
         return X402_EXIT_FAILED;
-    enum x402_error error = x402_ledger_totals(ledger, totals, X402_TOTALS_MAX, &count);
-    if (error != X402_OK)
-        x402_cli_error(COMMAND, "%s", x402_ledger_message(ledger));
-    else if (json)
-        print_json(totals, count);
-    else
-        print_tables(totals, count);
+    int code = show(ledger, &request);
     x402_ledger_close(ledger);
-    return error == X402_OK ? X402_EXIT_DONE : X402_EXIT_FAILED;
+    return code;
 }
