@@ -30,6 +30,12 @@ X402_MUST_USE enum x402_error x402_usd_decode(uint64_t *out_micro_usd, const cha
 X402_MUST_USE enum x402_error x402_usd_to_atomic(uint64_t *out_atomic,
                                                  uint64_t micro_usd, unsigned decimals);
 
+/*
+ * A bound in millionths of a dollar as units of a token: rounded down, so that it is
+ * never passed, and X402_VALUE_MAX at most.
+ */
+uint64_t x402_usd_to_bound(uint64_t micro_usd, unsigned decimals);
+
 /* "0.001", "12", "0.0005", zero-terminated: an amount of a token for people to read.
  * decimals is at most X402_DECIMALS_MAX. */
 #define X402_AMOUNT_TEXT_SIZE 44

@@ -114,6 +114,20 @@ enum x402_error x402_usd_to_atomic(uint64_t *out_atomic, uint64_t micro_usd,
     return X402_OK;
 }
 
+uint64_t x402_usd_to_bound(uint64_t micro_usd, unsigned decimals)
+{
+    uint64_t atomic = micro_usd;
+
+    for (unsigned i = decimals; i < USD_DECIMALS; i++)
+        atomic /= 10;
+    for (unsigned i = USD_DECIMALS; i < decimals; i++) {
+        if (atomic > X402_VALUE_MAX / 10)
+            return X402_VALUE_MAX;
+        atomic *= 10;
+    }
+    return atomic < X402_VALUE_MAX ? atomic : X402_VALUE_MAX;
+}
+
 /* At least decimals + 1 digits, zeros in front. */
 static struct x402_slice digits_of(char *buffer, size_t buffer_size, uint64_t number,
                                    unsigned decimals)

@@ -377,7 +377,7 @@ static void ngx_http_x402_fill(ngx_http_x402_worker_t *w, ngx_http_x402_ctx_t *c
 
     ngx_memzero(admit, sizeof(*admit));
     admit->verified = *verified;
-    admit->credit = (struct x402_credit){false, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+    admit->credit = ctx->sale->credits[ctx->accept - ctx->sale->offer.accepts];
     admit->admission = X402_ADMISSION_UNAVAILABLE;
     ngx_memcpy(admit->attempt16, ctx->attempt16, 16);
     ngx_memcpy(admit->route, route->data, ngx_min(route->len, X402_ROUTE_MAX - 1));

@@ -36,6 +36,8 @@ static void *ngx_http_x402_create_loc_conf(ngx_conf_t *cf)
     }
 
     lcf->accept = NGX_CONF_UNSET_PTR;
+    lcf->settle_first = NGX_CONF_UNSET;
+    lcf->settle_timeout = NGX_CONF_UNSET_MSEC;
     lcf->window = NGX_CONF_UNSET_UINT;
     lcf->window_min = NGX_CONF_UNSET_UINT;
     lcf->window_max = NGX_CONF_UNSET_UINT;
@@ -46,9 +48,10 @@ static void *ngx_http_x402_create_loc_conf(ngx_conf_t *cf)
 /* What the location accepts: what it says, or else whatever is declared. */
 static ngx_int_t ngx_http_x402_set_accepts(ngx_conf_t *cf,
                                            const ngx_http_x402_loc_conf_t *lcf,
-                                           struct x402_offer *offer)
+                                           ngx_http_x402_sale_t *sale)
 {
     ngx_uint_t i;
+    struct x402_offer *offer = &sale->offer;
     const ngx_array_t *networks = lcf->accept;
     const struct x402_network *network;
     ngx_http_x402_main_conf_t *mcf;
@@ -80,6 +83,7 @@ static ngx_int_t ngx_http_x402_set_accepts(ngx_conf_t *cf,
     for (i = 0; i < networks->nelts; i++) {
         offer->accepts[i].network = network[i];
         ngx_memcpy(offer->accepts[i].pay_to20, lcf->pay_to20, 20);
+        ngx_http_x402_credit(&sale->credits[i], lcf, network[i].decimals);
     }
     offer->accepts_count = networks->nelts;
 
@@ -161,7 +165,7 @@ static ngx_int_t ngx_http_x402_set_offer(ngx_conf_t *cf, ngx_http_x402_loc_conf_
     offer->window_min_seconds = (uint32_t)lcf->window_min;
     offer->window_max_seconds = (uint32_t)lcf->window_max;
 
-    if (ngx_http_x402_set_accepts(cf, lcf, offer) != NGX_OK) {
+    if (ngx_http_x402_set_accepts(cf, lcf, sale) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -213,6 +217,7 @@ static ngx_int_t ngx_http_x402_create_sale(ngx_conf_t *cf,
     sale->location = clcf->name;
     sale->public_url = lcf->public_url;
     sale->rate = lcf->rate;
+    sale->settle_timeout = lcf->settle_timeout;
 
     cf->conf_file = &lcf->price_at; /* errors name the line of the price */
     rc = ngx_http_x402_mark_selling(cf);
@@ -257,6 +262,10 @@ static char *ngx_http_x402_merge_loc_conf(ngx_conf_t *cf, void *parent, void *ch
         conf->pay_to_set = prev->pay_to_set;
         ngx_memcpy(conf->pay_to20, prev->pay_to20, 20);
     }
+    ngx_conf_merge_value(conf->settle_first, prev->settle_first, 0);
+    ngx_conf_merge_msec_value(conf->settle_timeout, prev->settle_timeout,
+                              NGX_HTTP_X402_SETTLE_TIMEOUT);
+    ngx_http_x402_merge_credit(conf, prev);
     ngx_conf_merge_ptr_value(conf->accept, prev->accept, NULL);
     ngx_conf_merge_str_value(conf->description, prev->description, "");
     ngx_conf_merge_str_value(conf->mime_type, prev->mime_type, "");

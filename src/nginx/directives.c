@@ -416,19 +416,31 @@ static char *ngx_http_x402_set_settle(ngx_conf_t *cf, ngx_command_t *cmd, void *
 
     (void)cmd;
 
-    if (lcf->settle_set) {
+    if (lcf->settle_first != NGX_CONF_UNSET) {
         return "is duplicate";
     }
-    lcf->settle_set = 1;
 
     if (args[1].len == 5 && ngx_strncmp(args[1].data, "after", 5) == 0) {
+        lcf->settle_first = 0;
         return NGX_CONF_OK;
     }
     if (args[1].len == 6 && ngx_strncmp(args[1].data, "before", 6) == 0) {
-        return "before is not available yet: use after";
+        lcf->settle_first = 1;
+        return NGX_CONF_OK;
     }
 
     return "is after or before";
+}
+
+static char *ngx_http_x402_check_settle_timeout(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_msec_t *timeout = data;
+
+    (void)cf;
+    (void)post;
+
+    return *timeout >= 1000 && *timeout <= 600000 ? NGX_CONF_OK
+                                                  : "is a time from 1s to 10m";
 }
 
 /* Printable ASCII that has its plain meaning in a URL and nowhere ends it. */
@@ -483,6 +495,8 @@ static char *ngx_http_x402_check_text(ngx_conf_t *cf, void *post, void *data)
                                                       : "must be UTF-8 text";
 }
 
+static ngx_conf_post_t ngx_http_x402_settle_timeout_post = {
+    ngx_http_x402_check_settle_timeout};
 static ngx_conf_post_t ngx_http_x402_text_post = {ngx_http_x402_check_text};
 static ngx_conf_post_t ngx_http_x402_public_url_post = {ngx_http_x402_check_public_url};
 
@@ -507,6 +521,22 @@ ngx_command_t ngx_http_x402_commands[] = {
 
     {ngx_string("x402_settle"), NGX_HTTP_X402_ANY | NGX_CONF_TAKE1,
      ngx_http_x402_set_settle, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
+
+    {ngx_string("x402_settle_timeout"), NGX_HTTP_X402_ANY | NGX_CONF_TAKE1,
+     ngx_conf_set_msec_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     NGX_HTTP_X402_LOC(settle_timeout), &ngx_http_x402_settle_timeout_post},
+
+    {ngx_string("x402_max_unsettled"), NGX_HTTP_X402_ANY | NGX_CONF_TAKE1,
+     ngx_http_x402_set_bound, NGX_HTTP_LOC_CONF_OFFSET,
+     NGX_HTTP_X402_LOC(max_unsettled), NULL},
+
+    {ngx_string("x402_max_unsettled_new"), NGX_HTTP_X402_ANY | NGX_CONF_TAKE1,
+     ngx_http_x402_set_bound, NGX_HTTP_LOC_CONF_OFFSET,
+     NGX_HTTP_X402_LOC(max_unsettled_new), NULL},
+
+    {ngx_string("x402_max_unsettled_total"), NGX_HTTP_X402_ANY | NGX_CONF_TAKE1,
+     ngx_http_x402_set_bound, NGX_HTTP_LOC_CONF_OFFSET,
+     NGX_HTTP_X402_LOC(max_unsettled_total), NULL},
 
     {ngx_string("x402_rate"), NGX_HTTP_X402_ANY | NGX_CONF_TAKE12,
      ngx_http_x402_set_rate, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},

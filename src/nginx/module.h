@@ -3,6 +3,7 @@
  * phases.
  *
  *   directives.c     what may be written in nginx.conf
+ *   credit.c         what may be served before it is settled
  *   configuration.c  merging, the offer of a location, start of module and workers
  *   access.c         the access phase: read, match, verify, ask for admission
  *   admission.c      batches of outcomes and admissions to the ledger's thread
@@ -47,6 +48,7 @@ extern ngx_command_t ngx_http_x402_commands[];
 #define NGX_HTTP_X402_WINDOW 300 /* seconds; defaults of x402_window */
 #define NGX_HTTP_X402_WINDOW_MIN 30
 #define NGX_HTTP_X402_WINDOW_MAX 86400
+#define NGX_HTTP_X402_SETTLE_TIMEOUT 20000 /* ms; default of x402_settle_timeout */
 
 typedef struct {
     ngx_str_t ledger;      /* path, zero-terminated */
@@ -61,6 +63,12 @@ typedef struct {
     ngx_flag_t sells; /* some location of this server has a price */
 } ngx_http_x402_srv_conf_t;
 
+/* An amount in a directive. */
+typedef struct {
+    uint64_t micro_usd;
+    ngx_flag_t set;
+} ngx_http_x402_bound_t;
+
 typedef struct {
     struct x402_offer offer; /* without values when the price is a variable */
     struct x402_offer_text text;
@@ -68,6 +76,8 @@ typedef struct {
     ngx_str_t location;   /* its name: what the ledger calls the route */
     ngx_str_t public_url; /* scheme and authority, "" for the request's */
     struct x402_rate rate;
+    struct x402_credit credits[X402_ACCEPTS_MAX]; /* parallel to offer.accepts */
+    ngx_msec_t settle_timeout;
 } ngx_http_x402_sale_t;
 
 typedef struct {
@@ -75,7 +85,11 @@ typedef struct {
     ngx_conf_file_t price_at; /* where it was written, for errors found when merging */
     ngx_flag_t pay_to_set;
     uint8_t pay_to20[20];
-    ngx_flag_t settle_set;
+    ngx_flag_t settle_first;
+    ngx_msec_t settle_timeout;
+    ngx_http_x402_bound_t max_unsettled; /* UINT64_MAX: no bounds at all */
+    ngx_http_x402_bound_t max_unsettled_new;
+    ngx_http_x402_bound_t max_unsettled_total;
     ngx_array_t *accept; /* struct x402_network; unset: what is declared */
     ngx_str_t description;
     ngx_str_t mime_type;
@@ -94,6 +108,17 @@ static ngx_inline struct x402_slice ngx_http_x402_slice(const ngx_str_t *text)
 {
     return (struct x402_slice){(const char *)text->data, text->len};
 }
+
+/* --------------------------------------------------------------------------- credit.c
+ */
+
+char *ngx_http_x402_set_bound(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+void ngx_http_x402_merge_credit(ngx_http_x402_loc_conf_t *conf,
+                                const ngx_http_x402_loc_conf_t *prev);
+
+/* The bounds of a location, in units of a token. */
+void ngx_http_x402_credit(struct x402_credit *out, const ngx_http_x402_loc_conf_t *lcf,
+                          unsigned decimals);
 
 /* ------------------------------------------------------------------ one paid request
  */

@@ -39,16 +39,18 @@ test('makes_no_ledger', () => {
 
 test('takes_every_directive_at_every_level_it_is_documented_for', () => {
   const selling = `
-      x402_pay_to ${PAYEE}; x402_accept base base-sepolia; x402_price 0.1c; x402_settle after;
+      x402_pay_to ${PAYEE}; x402_accept base base-sepolia; x402_price 0.1c; x402_settle before;
+      x402_settle_timeout 5s; x402_max_unsettled 2; x402_max_unsettled_new 5c;
+      x402_max_unsettled_total 100;
       x402_window 60 min=10 max=3600; x402_rate 5r/s burst=10; x402_refusal_rate off;
       x402_description "words"; x402_mime_type text/plain; x402_public_url https://shop.example;`;
   const { ok, output } = check({
-    ...standard, payTo: null, accept: null, rate: null, refusalRate: null,
+    ...standard, payTo: null, accept: null, rate: null, refusalRate: null, maxUnsettled: null,
     http: selling, server: selling,
     locations: `location /sold/ { ${selling} } location /stats { x402_price off; x402_stats; }`,
   });
   assert.equal(ok, true, output);
-  draft.configure({ rate: 'off', refusalRate: 'off' });
+  draft.configure({ rate: 'off', refusalRate: 'off', maxUnsettled: 'off' });
 });
 
 for (const [directive, mistakes] of Object.entries(MISTAKES)) {

@@ -21,6 +21,8 @@ const DEFAULTS = {
   locations: '', server: '', http: '', main: '',
   /** What is sold, and how; each line is left out when null. */
   payTo: PAYEE, accept: 'base-sepolia', price: null, settle: null, rate: 'off',
+  /** What may be served before it is settled: anything, unless a test says otherwise. */
+  maxUnsettled: 'off', maxUnsettledNew: null, maxUnsettledTotal: null, settleTimeout: null,
   refusalRate: 'off', window: null, publicUrl: null, ledger: true,
   /** More for the first listen: reuseport spreads connections evenly over workers. */
   listen: '',
@@ -34,7 +36,10 @@ function configuration(gateway) {
   const products = [
     o.ledger ? line('x402_ledger', gateway.ledger) : '',
     line('x402_pay_to', o.payTo), line('x402_accept', o.accept), line('x402_price', o.price),
-    line('x402_settle', o.settle), line('x402_rate', o.rate),
+    line('x402_settle', o.settle), line('x402_settle_timeout', o.settleTimeout),
+    line('x402_max_unsettled', o.maxUnsettled),
+    line('x402_max_unsettled_new', o.maxUnsettledNew),
+    line('x402_max_unsettled_total', o.maxUnsettledTotal), line('x402_rate', o.rate),
     line('x402_refusal_rate', o.refusalRate), line('x402_window', o.window),
     line('x402_public_url', o.publicUrl),
   ].join('');

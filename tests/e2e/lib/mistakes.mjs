@@ -79,10 +79,34 @@ export const MISTAKES = {
     },
   ],
   x402_settle: [
-    ...wrong('x402_settle', /not available yet/, ['before']),
     ...wrong('x402_settle', /after or before/, ['now', '""', 'After']),
     ...wrong('x402_settle', /invalid number of arguments/, ['', 'after before']),
     ...twice('x402_settle after;'),
+  ],
+  x402_settle_timeout: [
+    ...wrong('x402_settle_timeout', /invalid value/, ['now', '""', '-1', '5x']),
+    ...wrong('x402_settle_timeout', /is a time from 1s to 10m/, ['0', '999ms', '601s', '1h']),
+    ...wrong('x402_settle_timeout', /invalid number of arguments/, ['', '1s 2s']),
+    ...twice('x402_settle_timeout 5s;'),
+  ],
+  x402_max_unsettled: [
+    ...wrong('x402_max_unsettled', /"x402_max_unsettled" is not an amount in dollars/, [
+      '""', '0', '-1', '1e3', 'Off', '$price', '0.0000001', '1000000001']),
+    ...wrong('x402_max_unsettled', /invalid number of arguments/, ['', '1 2']),
+    ...twice('x402_max_unsettled 5;'),
+    ...twice('x402_max_unsettled off;'),
+  ],
+  x402_max_unsettled_new: [
+    ...wrong('x402_max_unsettled_new', /"x402_max_unsettled_new" is not an amount in dollars/, ['x', '0']),
+    ...wrong('x402_max_unsettled_new', /cannot be off: "x402_max_unsettled off" lifts all bounds/, ['off']),
+    ...wrong('x402_max_unsettled_new', /invalid number of arguments/, ['']),
+    ...twice('x402_max_unsettled_new 5;'),
+  ],
+  x402_max_unsettled_total: [
+    ...wrong('x402_max_unsettled_total', /"x402_max_unsettled_total" is not an amount in dollars/, ['x', '0']),
+    ...wrong('x402_max_unsettled_total', /cannot be off: "x402_max_unsettled off" lifts all bounds/, ['off']),
+    ...wrong('x402_max_unsettled_total', /invalid number of arguments/, ['']),
+    ...twice('x402_max_unsettled_total 5;'),
   ],
   x402_rate: [
     ...wrong('x402_rate', /a rate is written/, ['60', '""', 'r/m', '60r/h', '-1r/s', '1.5r/s', 'OFF']),

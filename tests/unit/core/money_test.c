@@ -111,6 +111,31 @@ static void what_does_not_come_out_exactly_is_refused(void **state)
     assert_int_equal(atomic, 77);
 }
 
+static void bounds_are_rounded_down_and_never_too_large(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t micro_usd;
+        unsigned decimals;
+        uint64_t atomic;
+    } bounds[] = {
+        {1000000, 6, 1000000},
+        {10000, 2, 1},
+        {19999, 2, 1},
+        {9999, 2, 0},
+        {10000, 0, 0},
+        {1, 18, UINT64_C(1000000000000)},
+        {9000000, 18, UINT64_C(9000000000000000000)},
+        {10000000, 18, X402_VALUE_MAX},
+        {1000000, X402_DECIMALS_MAX, X402_VALUE_MAX},
+        {UINT64_MAX, 6, X402_VALUE_MAX},
+    };
+
+    for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++)
+        assert_int_equal(x402_usd_to_bound(bounds[i].micro_usd, bounds[i].decimals),
+                         bounds[i].atomic);
+}
+
 static void amounts_are_written_for_people(void **state)
 {
     (void)state;
@@ -146,6 +171,7 @@ int main(void)
         cmocka_unit_test(what_is_no_price_is_refused_with_a_reason),
         cmocka_unit_test(dollars_become_token_units_exactly),
         cmocka_unit_test(what_does_not_come_out_exactly_is_refused),
+        cmocka_unit_test(bounds_are_rounded_down_and_never_too_large),
         cmocka_unit_test(amounts_are_written_for_people),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
