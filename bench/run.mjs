@@ -6,11 +6,13 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync, mkdirSyn
 import { createServer, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { settlement } from './settlement.mjs';
 
 const build = process.env.X402_BUILD ?? 'build';
 const rounds = Number(process.env.ROUNDS ?? 5);
 const seconds = Number(process.env.SECONDS ?? 2);
 const workers = Number(process.env.WORKERS ?? 2);
+const toSettle = Number(process.env.SETTLE ?? 5000); // payments
 const payee = '0x209693Bc6afc0C5328bA36FaF03C514EF312287C';
 const module = `${process.cwd()}/${build}/ngx_http_x402_module.so`;
 const root = mkdtempSync(join(tmpdir(), 'x402-bench-'));
@@ -101,7 +103,7 @@ async function main() {
     server { listen 127.0.0.1:${port} backlog=4096; location / { ${pass} } }`);
   const gateway = await startNginx('gateway', (port, dir) => `${pool}
     x402_ledger ${dir}/ledger.db; x402_network base-sepolia; x402_pay_to ${payee};
-    x402_window 300 max=7200; x402_rate off; x402_refusal_rate off;
+    x402_window 300 max=7200; x402_rate off; x402_refusal_rate off; x402_max_unsettled off;
     server { listen 127.0.0.1:${port} backlog=4096;
       location / { x402_price 0.001; ${pass} }
       location /free { ${pass} } }`, { main: `load_module ${module};` });
@@ -135,7 +137,9 @@ async function main() {
   }
   process.stderr.write('\r'.padEnd(80) + '\r');
   print(results);
-  writeFileSync(`${build}/bench.json`, JSON.stringify({ workers, rounds, seconds, results }, null, 1));
+  const settled = toSettle > 0 ? await settlement(toSettle) : [];
+  writeFileSync(`${build}/bench.json`,
+    JSON.stringify({ workers, rounds, seconds, results, settlement: settled }, null, 1));
   console.log(`\nwritten to ${build}/bench.json`);
 }
 
