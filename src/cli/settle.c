@@ -5,9 +5,11 @@
 #include "settle/settler.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #define COMMAND "settle"
 
@@ -42,32 +44,29 @@ static const char help[] =
 /* -------------------------------------------------------------------------- signals */
 
 /*
- * SIGTERM and SIGINT are blocked and taken here, between steps: no step is cut in two,
+ * SIGTERM and SIGINT are blocked and read here, between steps: no step is cut in two,
  * and a wait ends at once.
  */
-struct stop {
-    sigset_t signals;
-    bool asked;
-};
-
-static void stop_init(struct stop *stop)
+static bool stop_init(int *out)
 {
-    stop->asked = false;
-    sigemptyset(&stop->signals);
-    sigaddset(&stop->signals, SIGTERM);
-    sigaddset(&stop->signals, SIGINT);
-    sigprocmask(SIG_BLOCK, &stop->signals, NULL);
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+    *out = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    return *out >= 0;
 }
 
-static bool stop_wait(void *data, int milliseconds)
+static bool stop_wait(void *data, int fd, int milliseconds)
 {
-    struct stop *stop = data;
-    struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+    const int *stop_fd = data;
+    struct pollfd polled[2] = {{.fd = *stop_fd, .events = POLLIN},
+                               {.fd = fd, .events = POLLIN}};
 
-    if (!stop->asked && sigtimedwait(&stop->signals, NULL, &time) > 0)
-        stop->asked = true;
-    return stop->asked;
+    return poll(polled, 2, milliseconds) > 0 && polled[0].revents != 0;
 }
 
 static void print_note(void *data, const char *line)
@@ -110,18 +109,23 @@ static int run(struct x402_settler_options *options, const char *key_path)
 {
     char message[X402_KEY_MESSAGE_MAX];
     uint8_t key32[32];
-    struct stop stop;
+    int stop_fd;
 
     if (x402_key_load(key32, key_path, message) != X402_OK) {
         x402_cli_error(COMMAND, "--key: %s", message);
         return X402_EXIT_FAILED;
     }
-    stop_init(&stop);
+    if (!stop_init(&stop_fd)) {
+        x402_bytes_wipe(key32, sizeof key32);
+        x402_cli_error(COMMAND, "cannot wait for signals: %s", strerror(errno));
+        return X402_EXIT_FAILED;
+    }
     options->key32 = key32;
     options->wait = stop_wait;
     options->note = print_note;
-    options->data = &stop;
+    options->data = &stop_fd;
     enum x402_error error = x402_settler_run(options);
+    close(stop_fd);
     x402_bytes_wipe(key32, sizeof key32);
     return error == X402_OK ? X402_EXIT_DONE : X402_EXIT_FAILED;
 }

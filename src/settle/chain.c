@@ -1,5 +1,7 @@
 #include "settle/chain.h"
 
+#include "settle/owner.h"
+
 #include "evm/signature.h"
 
 #include <x402/money.h>
@@ -24,7 +26,7 @@ int64_t x402_chain_milliseconds(void)
 
 bool x402_chain_stopping(const struct x402_chain *chain)
 {
-    return chain->options->wait(chain->options->data, 0);
+    return atomic_load(chain->stop);
 }
 
 /* ------------------------------------------------------------------- open and close */
@@ -37,13 +39,14 @@ static bool is_stopping(void *chain)
 bool x402_chain_open(struct x402_chain *chain,
                      const struct x402_settler_options *options,
                      const struct x402_settler_chain *which, struct x402_ledger *ledger,
-                     const char *owner)
+                     const char *owner, const atomic_bool *stop)
 {
     memset(chain, 0, sizeof *chain);
     chain->options = options;
     chain->ledger = ledger;
     chain->network = which->network;
     chain->owner = owner;
+    chain->stop = stop;
     chain->policy = x402_fee_policy_of(which->network.chain_id);
     chain->logs_span = X402_LOGS_SPAN;
     chain->gap_milliseconds = -1;
@@ -131,23 +134,41 @@ static enum x402_error check_chain_id(struct x402_chain *chain)
     return error;
 }
 
+/* A settler of this machine that is dead, and holds the key for the rest of its lease.
+ */
+static bool evict_dead(struct x402_chain *chain, char owner[X402_OWNER_SIZE])
+{
+    (void)chain;
+    snprintf(owner, X402_OWNER_SIZE, "it runs elsewhere");
+    return false;
+}
+
+static enum x402_error acquire(struct x402_chain *chain)
+{
+    return x402_ledger_signer_acquire(chain->ledger, chain->network.chain_id,
+                                      chain->signer20, chain->owner);
+}
+
 bool x402_chain_hold(struct x402_chain *chain)
 {
     int64_t now = x402_chain_milliseconds();
+    char holder[X402_OWNER_SIZE] = "";
     enum x402_error error;
 
     if (chain->leased &&
         now - chain->leased_at_milliseconds < X402_LEASE_RENEW_SECONDS * 1000)
         return true;
-    error = x402_ledger_signer_acquire(chain->ledger, chain->network.chain_id,
-                                       chain->signer20, chain->owner);
+    error = acquire(chain);
+    if (error == X402_ERR_CONFLICT && evict_dead(chain, holder))
+        error = acquire(chain);
     chain->leased = error == X402_OK;
     chain->leased_at_milliseconds = now;
     if (error == X402_ERR_CONFLICT) {
         char signer[X402_ADDRESS_TEXT_SIZE];
         x402_address_encode(signer, chain->signer20);
         x402_chain_trouble(chain, X402_TROUBLE_LEASE,
-                           "another settler works with the key of %s: waiting", signer);
+                           "another settler works with the key of %s (%s): waiting",
+                           signer, holder);
     } else if (error != X402_OK) {
         x402_chain_ledger_failed(chain);
     }

@@ -21,6 +21,8 @@
 #include "settle/proof.h"
 #include "settle/settler.h"
 
+#include <stdatomic.h>
+
 /* Transactions of one signer under way at once. */
 #define X402_WINDOW 16
 #define X402_STUCK_SECONDS 30
@@ -133,7 +135,8 @@ enum x402_trouble {
 
 struct x402_chain {
     const struct x402_settler_options *options;
-    struct x402_ledger *ledger; /* the settler's */
+    struct x402_ledger *ledger; /* of this chain's thread */
+    const atomic_bool *stop;    /* set when the settler is to end */
     struct x402_network network;
     char name[X402_CAIP2_TEXT_SIZE]; /* "base-sepolia" or CAIP-2 */
     uint8_t signer20[20];
@@ -174,6 +177,7 @@ struct x402_chain {
 
     /* Of the last pass, for those who wait for the end. */
     bool failed;      /* the node or the ledger did */
+    bool urgent;      /* somebody waits for a settlement */
     size_t moved;     /* verdicts and submissions */
     size_t under_way; /* transactions awaited */
     size_t due_left;  /* due and not refused just now: tried again next pass */
@@ -186,7 +190,8 @@ struct x402_chain {
 X402_MUST_USE bool x402_chain_open(struct x402_chain *chain,
                                    const struct x402_settler_options *options,
                                    const struct x402_settler_chain *which,
-                                   struct x402_ledger *ledger, const char *owner);
+                                   struct x402_ledger *ledger, const char *owner,
+                                   const atomic_bool *stop);
 void x402_chain_close(struct x402_chain *chain); /* releases the lease */
 
 /* One pass. ERR_NETWORK when the node is of another chain; everything else is noted. */

@@ -1,28 +1,59 @@
 #include "settle/chain.h"
+#include "settle/owner.h"
 
+#include "ledger/nudge.h"
+
+#include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define IDLE_MILLISECONDS 1000
 #define MOVING_MILLISECONDS 200
+#define URGENT_MILLISECONDS 100 /* a caller waits: blocks may come every 200 */
+#define TICK_MILLISECONDS 1000
+#define LISTEN_MILLISECONDS 5000
 #define TIDY_MILLISECONDS 60000
 /* With `once`: how long to wait for something to move before giving up. */
 #define ONCE_HELD_MILLISECONDS 8000 /* everything left was refused for now */
 #define ONCE_MILLISECONDS 45000     /* longer than a lease that was not released */
 
+/* One chain, served by a thread of its own. */
+struct worker {
+    struct settler *settler;
+    struct x402_chain chain;
+    struct x402_ledger *ledger; /* the thread's */
+    pthread_t thread;
+    bool running;               /* the thread was started */
+    enum x402_error result;     /* once it has ended */
+    int64_t moved_milliseconds; /* when something moved last */
+};
+
 struct settler {
     const struct x402_settler_options *options;
-    struct x402_ledger *ledger;
-    struct x402_chain *chains;
-    size_t chains_count; /* opened */
-    char owner[128];
+    struct x402_ledger *ledger; /* the caller's thread's */
+    struct worker *workers;
+    size_t workers_count; /* opened */
+    char owner[X402_OWNER_SIZE];
     int64_t tidied_milliseconds;
-    int64_t moved_milliseconds; /* when something moved last */
     bool tidy_failed;
+
+    atomic_bool stop;
+    atomic_size_t running;
+    int wake_fd;                 /* readable once a thread has ended */
+    int nudge_fd;                /* -1: nobody can nudge us */
+    int listen_fd;               /* readable when either is */
+    int64_t listen_milliseconds; /* when to try again for a nudge_fd */
+
+    pthread_mutex_t mutex;
+    pthread_cond_t wakened; /* `nudges` rose, or `stop` is set */
+    unsigned nudges;
 };
 
 __attribute__((format(printf, 2, 3))) static void note(const struct settler *settler,
@@ -39,53 +70,213 @@ __attribute__((format(printf, 2, 3))) static void note(const struct settler *set
 
 /* ------------------------------------------------------------------- open and close */
 
-static void name_owner(char *out, size_t out_max)
+static enum x402_error open_ledger(const struct settler *settler,
+                                   struct x402_ledger **out)
 {
-    char host[64] = "";
+    char message[X402_LEDGER_MESSAGE_MAX];
+    enum x402_error error = x402_ledger_open(out, settler->options->ledger_path,
+                                             X402_LEDGER_WRITE, message);
 
-    (void)gethostname(host, sizeof host - 1);
-    snprintf(out, out_max, "settler %ld on %s", (long)getpid(), host);
+    if (error != X402_OK)
+        note(settler, "%s", message);
+    return error;
 }
 
-static enum x402_error open_chains(struct settler *settler)
+static enum x402_error open_worker(struct settler *settler, size_t index)
 {
-    const struct x402_settler_options *options = settler->options;
+    struct worker *worker = &settler->workers[index];
+    enum x402_error error = open_ledger(settler, &worker->ledger);
 
-    settler->chains = calloc(options->chains_count, sizeof *settler->chains);
-    for (size_t i = 0; settler->chains != NULL && i < options->chains_count; i++) {
-        if (!x402_chain_open(&settler->chains[i], options, &options->chains[i],
-                             settler->ledger, settler->owner)) {
-            note(settler, "the key is not a private key, or there is no memory");
-            return X402_ERR_KEY;
-        }
-        settler->chains_count++;
+    worker->settler = settler;
+    if (error == X402_OK &&
+        !x402_chain_open(&worker->chain, settler->options,
+                         &settler->options->chains[index], worker->ledger,
+                         settler->owner, &settler->stop)) {
+        note(settler, "the key is not a private key, or there is no memory");
+        error = X402_ERR_KEY;
     }
-    return settler->chains != NULL ? X402_OK : X402_ERR_SPACE;
+    if (error != X402_OK)
+        x402_ledger_close(worker->ledger);
+    return error;
+}
+
+static enum x402_error open_workers(struct settler *settler)
+{
+    enum x402_error error = X402_OK;
+    size_t count = settler->options->chains_count;
+
+    settler->workers = calloc(count, sizeof *settler->workers);
+    if (settler->workers == NULL)
+        return X402_ERR_SPACE;
+    for (size_t i = 0; error == X402_OK && i < count; i++) {
+        error = open_worker(settler, i);
+        settler->workers_count += error == X402_OK;
+    }
+    return error;
+}
+
+static bool listen_to(struct settler *settler, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+    return epoll_ctl(settler->listen_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+/*
+ * Another settler of this ledger may have the socket, and end. Without a nudge work is
+ * found when it is looked for.
+ */
+static void listen_to_nudges(struct settler *settler)
+{
+    int64_t now = x402_chain_milliseconds();
+
+    if (settler->nudge_fd >= 0 || now < settler->listen_milliseconds)
+        return;
+    settler->listen_milliseconds = now + LISTEN_MILLISECONDS;
+    settler->nudge_fd = -1;
+    if (settler->nudge_fd >= 0)
+        (void)listen_to(settler, settler->nudge_fd);
+}
+
+static enum x402_error open_events(struct settler *settler)
+{
+    pthread_condattr_t attributes;
+
+    pthread_mutex_init(&settler->mutex, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&settler->wakened, &attributes);
+    pthread_condattr_destroy(&attributes);
+    settler->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    settler->listen_fd = epoll_create1(EPOLL_CLOEXEC);
+    settler->nudge_fd = -1;
+    if (listen_to(settler, settler->wake_fd))
+        return X402_OK;
+    note(settler, "cannot wait for events: %s", strerror(errno));
+    return X402_ERR_SPACE;
 }
 
 static enum x402_error open_settler(struct settler *settler)
 {
-    char message[X402_LEDGER_MESSAGE_MAX];
-    enum x402_error error = x402_ledger_open(
-        &settler->ledger, settler->options->ledger_path, X402_LEDGER_WRITE, message);
+    enum x402_error error = open_events(settler);
 
-    if (error != X402_OK) {
-        note(settler, "%s", message);
-        return error;
-    }
-    name_owner(settler->owner, sizeof settler->owner);
-    return open_chains(settler);
+    x402_owner_name(settler->owner);
+    if (error == X402_OK)
+        error = open_ledger(settler, &settler->ledger);
+    return error == X402_OK ? open_workers(settler) : error;
 }
 
 static void close_settler(struct settler *settler)
 {
-    for (size_t i = 0; i < settler->chains_count; i++)
-        x402_chain_close(&settler->chains[i]);
-    free(settler->chains);
+    for (size_t i = 0; i < settler->workers_count; i++) {
+        x402_chain_close(&settler->workers[i].chain);
+        x402_ledger_close(settler->workers[i].ledger);
+    }
+    free(settler->workers);
     x402_ledger_close(settler->ledger);
+    close(settler->listen_fd);
+    close(settler->wake_fd);
+    pthread_cond_destroy(&settler->wakened);
+    pthread_mutex_destroy(&settler->mutex);
 }
 
-/* ----------------------------------------------------------------------------- loop */
+/* ------------------------------------------------------------------------- a thread */
+
+/* Nothing is under way or untried: what is left was refused, and is tried again later.
+ */
+static bool only_held(const struct x402_chain *chain)
+{
+    return chain->checked && chain->leased && !chain->failed && chain->under_way == 0 &&
+           chain->due_left == 0;
+}
+
+static bool has_given_up(const struct worker *worker)
+{
+    int64_t still = x402_chain_milliseconds() - worker->moved_milliseconds;
+
+    return still >=
+           (only_held(&worker->chain) ? ONCE_HELD_MILLISECONDS : ONCE_MILLISECONDS);
+}
+
+static unsigned nudges_of(struct settler *settler)
+{
+    pthread_mutex_lock(&settler->mutex);
+    unsigned nudges = settler->nudges;
+    pthread_mutex_unlock(&settler->mutex);
+    return nudges;
+}
+
+static void wait_until(struct settler *settler, unsigned nudges, int64_t milliseconds)
+{
+    struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+    int code = 0;
+
+    pthread_mutex_lock(&settler->mutex);
+    while (code == 0 && !atomic_load(&settler->stop) && settler->nudges == nudges)
+        code = pthread_cond_timedwait(&settler->wakened, &settler->mutex, &time);
+    pthread_mutex_unlock(&settler->mutex);
+}
+
+/* Until the next pass: a nudge since `nudges` were counted makes it due at once, except
+ * that a node or ledger that failed is left in peace. */
+static void rest(struct worker *worker, unsigned nudges)
+{
+    const struct x402_chain *chain = &worker->chain;
+    int64_t wait = chain->moved > 0 ? MOVING_MILLISECONDS : IDLE_MILLISECONDS;
+
+    if (chain->urgent)
+        wait = URGENT_MILLISECONDS;
+    wait_until(worker->settler, nudges, x402_chain_milliseconds() + wait);
+    if (chain->pass_milliseconds > x402_chain_milliseconds())
+        wait_until(worker->settler, nudges_of(worker->settler),
+                   chain->pass_milliseconds);
+}
+
+static enum x402_error serve(struct worker *worker)
+{
+    struct settler *settler = worker->settler;
+    bool once = settler->options->once;
+
+    worker->moved_milliseconds = x402_chain_milliseconds();
+    while (!atomic_load(&settler->stop)) {
+        unsigned nudges = nudges_of(settler);
+        if (x402_chain_pass(&worker->chain) != X402_OK)
+            return X402_ERR_NETWORK;
+        if (worker->chain.moved > 0)
+            worker->moved_milliseconds = x402_chain_milliseconds();
+        if (once && x402_chain_is_done(&worker->chain))
+            return X402_OK;
+        if (once && has_given_up(worker))
+            return X402_ERR_CONFLICT;
+        rest(worker, nudges);
+    }
+    return once ? X402_ERR_CONFLICT : X402_OK;
+}
+
+static void wake_all(struct settler *settler, bool stop)
+{
+    pthread_mutex_lock(&settler->mutex);
+    settler->nudges++;
+    if (stop)
+        atomic_store(&settler->stop, true);
+    pthread_cond_broadcast(&settler->wakened);
+    pthread_mutex_unlock(&settler->mutex);
+}
+
+static void *run_worker(void *data)
+{
+    struct worker *worker = data;
+    struct settler *settler = worker->settler;
+
+    worker->result = serve(worker);
+    if (worker->result == X402_ERR_NETWORK) /* what was asked for is wrong: all end */
+        wake_all(settler, true);
+    atomic_fetch_sub(&settler->running, 1);
+    (void)eventfd_write(settler->wake_fd, 1);
+    return NULL;
+}
+
+/* ------------------------------------------------------------- the caller's thread */
 
 static void tidy(struct settler *settler)
 {
@@ -101,85 +292,58 @@ static void tidy(struct settler *settler)
     settler->tidy_failed = failed;
 }
 
-/* All chains that are due for a pass; ERR_NETWORK ends the settler. */
-static enum x402_error pass(struct settler *settler, bool *moved)
+/* Whether there was a nudge; takes it, and what a thread's end left. */
+static bool take_events(struct settler *settler)
 {
-    *moved = false;
-    for (size_t i = 0; i < settler->chains_count; i++) {
-        struct x402_chain *chain = &settler->chains[i];
-        /* A slow node of one chain must not cost the keys of the others. */
-        for (size_t j = 0; j < settler->chains_count; j++) {
-            if (settler->chains[j].leased)
-                (void)x402_chain_hold(&settler->chains[j]);
+    struct epoll_event events[2];
+    int count = epoll_wait(settler->listen_fd, events, 2, 0);
+    bool nudged = false;
+    eventfd_t ended;
+
+    for (int i = 0; i < count; i++)
+        nudged = nudged || events[i].data.fd == settler->nudge_fd;
+    if (nudged)
+        settler->nudge_fd = -1;
+    (void)eventfd_read(settler->wake_fd, &ended);
+    return nudged;
+}
+
+static void watch(struct settler *settler)
+{
+    const struct x402_settler_options *options = settler->options;
+    bool stop = false;
+
+    while (!stop && atomic_load(&settler->running) > 0) {
+        tidy(settler);
+        listen_to_nudges(settler);
+        stop = options->wait(options->data, settler->listen_fd, TICK_MILLISECONDS);
+        if (take_events(settler) || stop)
+            wake_all(settler, stop);
+    }
+}
+
+static enum x402_error start_workers(struct settler *settler)
+{
+    atomic_store(&settler->running, settler->workers_count);
+    for (size_t i = 0; i < settler->workers_count; i++) {
+        struct worker *worker = &settler->workers[i];
+        int code = pthread_create(&worker->thread, NULL, run_worker, worker);
+        if (code != 0) {
+            note(settler, "cannot start a thread: %s", strerror(code));
+            return X402_ERR_SPACE;
         }
-        if (chain->pass_milliseconds > x402_chain_milliseconds())
-            continue;
-        if (x402_chain_pass(chain) != X402_OK)
-            return X402_ERR_NETWORK;
-        *moved = *moved || chain->moved > 0;
+        worker->running = true;
     }
     return X402_OK;
 }
-
-static bool all_done(const struct settler *settler)
-{
-    for (size_t i = 0; i < settler->chains_count; i++) {
-        if (!x402_chain_is_done(&settler->chains[i]))
-            return false;
-    }
-    return true;
-}
-
-/* Nothing is under way or untried: what is left was refused, and is tried again later.
- */
-static bool only_held(const struct settler *settler)
-{
-    for (size_t i = 0; i < settler->chains_count; i++) {
-        const struct x402_chain *chain = &settler->chains[i];
-        if (!chain->checked || !chain->leased || chain->failed ||
-            chain->under_way > 0 || chain->due_left > 0)
-            return false;
-    }
-    return true;
-}
-
-static bool has_given_up(const struct settler *settler)
-{
-    int64_t still = x402_chain_milliseconds() - settler->moved_milliseconds;
-
-    return still >= (only_held(settler) ? ONCE_HELD_MILLISECONDS : ONCE_MILLISECONDS);
-}
-
-static enum x402_error loop(struct settler *settler)
-{
-    const struct x402_settler_options *options = settler->options;
-    bool moved, stop = false;
-
-    settler->moved_milliseconds = x402_chain_milliseconds();
-    while (!stop) {
-        if (pass(settler, &moved) != X402_OK)
-            return X402_ERR_NETWORK;
-        if (moved)
-            settler->moved_milliseconds = x402_chain_milliseconds();
-        if (options->once && all_done(settler))
-            return X402_OK;
-        if (options->once && has_given_up(settler))
-            return X402_ERR_CONFLICT;
-        tidy(settler);
-        stop = options->wait(options->data,
-                             moved ? MOVING_MILLISECONDS : IDLE_MILLISECONDS);
-    }
-    return options->once ? X402_ERR_CONFLICT : X402_OK;
-}
-
 /* ----------------------------------------------------------- beginning and summary */
 
 static void introduce(const struct settler *settler)
 {
     char signer[X402_ADDRESS_TEXT_SIZE];
 
-    for (size_t i = 0; i < settler->chains_count; i++) {
-        const struct x402_chain *chain = &settler->chains[i];
+    for (size_t i = 0; i < settler->workers_count; i++) {
+        const struct x402_chain *chain = &settler->workers[i].chain;
         x402_address_encode(signer, chain->signer20);
         note(settler, "%s: settling with the key of %s through %s", chain->name, signer,
              x402_rpc_origin(chain->rpc));
@@ -234,9 +398,29 @@ static enum x402_error summarize(const struct settler *settler)
         note(settler, "ledger: %s", x402_ledger_message(settler->ledger));
         return X402_ERR_LEDGER;
     }
-    for (size_t i = 0; i < settler->chains_count; i++)
-        left += summarize_chain(settler, &settler->chains[i], totals, count);
+    for (size_t i = 0; i < settler->workers_count; i++)
+        left += summarize_chain(settler, &settler->workers[i].chain, totals, count);
     return left == 0 ? X402_OK : X402_ERR_CONFLICT;
+}
+
+/* Runs all threads to their end; the worst of what they came to. */
+static enum x402_error run(struct settler *settler)
+{
+    enum x402_error error = start_workers(settler);
+
+    if (error == X402_OK)
+        watch(settler);
+    if (error != X402_OK || atomic_load(&settler->running) > 0)
+        wake_all(settler, true);
+    for (size_t i = 0; i < settler->workers_count; i++) {
+        struct worker *worker = &settler->workers[i];
+        if (!worker->running)
+            continue;
+        pthread_join(worker->thread, NULL);
+        if (error == X402_OK || worker->result == X402_ERR_NETWORK)
+            error = worker->result;
+    }
+    return error;
 }
 
 enum x402_error x402_settler_run(const struct x402_settler_options *options)
@@ -246,7 +430,7 @@ enum x402_error x402_settler_run(const struct x402_settler_options *options)
 
     if (error == X402_OK) {
         introduce(&settler);
-        error = loop(&settler);
+        error = run(&settler);
         if (options->once && error != X402_ERR_NETWORK)
             error = summarize(&settler);
     }

@@ -2,7 +2,10 @@
  * The settler: takes due payments, sends each as a transaction, reads what became of it
  * and says so to the ledger. It may be killed at any instruction: a transaction is in
  * the ledger before a node hears of it, and whatever was in the ledger is taken up
- * again at the next start. One thread; the key is borrowed and never copied to a log.
+ * again at the next start. The key is borrowed and never copied to a log.
+ *
+ * Each chain has a thread and a handle of the ledger of its own, so a node that hangs
+ * holds up nobody else's payments. The caller's thread waits for signals and nudges.
  */
 #ifndef X402_SETTLE_SETTLER_H
 #define X402_SETTLE_SETTLER_H
@@ -23,11 +26,18 @@ struct x402_settler_options {
     const struct x402_settler_chain *chains;
     size_t chains_count; /* 1 to X402_SETTLER_CHAINS_MAX, no chain twice */
     const uint8_t *key32;
-    bool once; /* end when nothing is due or under way, or nothing moves any more */
+    bool once; /* end when nothing is due or under way, or nothing moves any more;
+                  a batch waits for no age then */
 
-    /* Waits; true when it is time to stop. With 0 it only tells. */
-    bool (*wait)(void *data, int milliseconds);
-    /* One event, a line without newline: payments settled, nodes lost and found. */
+    size_t batch_size;         /* payments that make a batch large enough; 0: default */
+    int64_t batch_age_seconds; /* what makes it old enough; -1: default */
+    uint64_t max_fee_wei;      /* a unit of gas, at most; 0: the chain's policy */
+
+    /* Waits, in the caller's thread, until `fd` is readable or the time is over; true
+     * when it is time to stop. */
+    bool (*wait)(void *data, int fd, int milliseconds);
+    /* One event, a line without newline: payments settled, nodes lost and found. Any
+     * thread, several at once. */
     void (*note)(void *data, const char *line);
     void *data;
 };
