@@ -160,6 +160,38 @@ static void everything_may_be_free_but_a_path(void **state)
     free(text);
 }
 
+static void the_bounds_of_credit_are_written_out(void **state)
+{
+    (void)state;
+    struct x402_serve_place place = some_place();
+    struct x402_serve_flags flags = some_flags();
+    char *text = config_of(&flags, &place);
+    assert_contains(text, "x402_settle after;");
+    assert_contains(text, "x402_max_unsettled off;");
+    free(text);
+    flags.rpc = "http://127.0.0.1:8545";
+    flags.settler_key = "key";
+    flags.settle = "before";
+    flags.max_unsettled = "2";
+    text = config_of(&flags, &place);
+    assert_contains(text, "x402_settle before;");
+    assert_contains(text, "x402_max_unsettled 2;");
+    assert_contains(text, "x402_max_unsettled_new 0.01;");
+    assert_contains(text, "x402_max_unsettled_total 10;");
+    free(text);
+}
+
+static void receipts_have_a_place_of_their_own(void **state)
+{
+    (void)state;
+    struct x402_serve_place place = some_place();
+    struct x402_serve_flags flags = some_flags();
+    char *text = config_of(&flags, &place);
+    assert_contains(text, "location ^~ /x402/receipts/ {\n            x402_price off;\n"
+                          "            x402_receipts;");
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +203,8 @@ int main(void)
         cmocka_unit_test(a_free_path_is_free_as_written),
         cmocka_unit_test(a_path_with_others_below_it_lets_their_patterns_be_tried),
         cmocka_unit_test(everything_may_be_free_but_a_path),
+        cmocka_unit_test(the_bounds_of_credit_are_written_out),
+        cmocka_unit_test(receipts_have_a_place_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

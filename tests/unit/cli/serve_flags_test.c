@@ -282,13 +282,43 @@ static void settling_needs_a_node_and_a_key(void **state)
     assert_wrong(&flags, "--settler-key needs --rpc");
     flags = good_flags();
     flags.settle = "before";
-    assert_wrong(&flags, "--settle before is not there yet");
+    assert_wrong(&flags, "--settle before needs --rpc");
     flags.settle = "never";
     assert_wrong(&flags, "--settle: write after or before");
     flags.settle = "after";
     assert_right(&flags);
     flags.facilitator = "https://x402.org/facilitator";
     assert_wrong(&flags, "--facilitator is not there yet");
+}
+
+static void credit_is_bounded_where_something_settles(void **state)
+{
+    (void)state;
+    struct x402_serve_flags flags = good_flags();
+    assert_right(&flags);
+    assert_true(serve.credit.off);
+    flags.rpc = "http://127.0.0.1:8545";
+    flags.settler_key = "key";
+    assert_right(&flags);
+    assert_false(serve.credit.off);
+    assert_int_equal(serve.credit.payer_micro_usd, 1000000);
+    assert_int_equal(serve.credit.new_payer_micro_usd, 10000);
+    assert_int_equal(serve.credit.total_micro_usd, 10000000);
+}
+
+static void bounds_of_credit_are_dollars(void **state)
+{
+    (void)state;
+    struct x402_serve_flags flags = good_flags();
+    flags.max_unsettled_new = "0.5c";
+    assert_right(&flags);
+    assert_false(serve.credit.off);
+    assert_int_equal(serve.credit.new_payer_micro_usd, 5000);
+    flags.max_unsettled = "off";
+    assert_right(&flags);
+    assert_true(serve.credit.off);
+    flags.max_unsettled = "much";
+    assert_wrong(&flags, "--max-unsettled: 'much'");
 }
 
 int main(void)
@@ -306,6 +336,8 @@ int main(void)
         cmocka_unit_test(a_payee_must_be_an_address_that_somebody_has),
         cmocka_unit_test(other_values_are_checked),
         cmocka_unit_test(settling_needs_a_node_and_a_key),
+        cmocka_unit_test(credit_is_bounded_where_something_settles),
+        cmocka_unit_test(bounds_of_credit_are_dollars),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
