@@ -19,6 +19,8 @@
 #define MAX_USD_DEFAULT "0.10"
 #define DATA_MAX (64u << 20)
 #define RETRY_SECONDS_MAX 30
+#define RETRIES_MAX 1           /* of a call that may have been served */
+#define SETTLING_RETRIES_MAX 20 /* of one that waits until its payment has settled */
 
 static const char help[] =
     "usage: x402 pay URL --key FILE [--max USD] [-X METHOD] [-H HEADER]... [-d BODY]\n"
@@ -55,7 +57,7 @@ struct pay {
     char *body; /* owned: read from a file */
     struct x402_price price;
     char *payment; /* owned; NULL while nothing was signed */
-    bool retried;
+    unsigned retries;
 };
 
 /* --------------------------------------------------------------------------- output */
@@ -101,10 +103,31 @@ static bool close_output(struct pay *pay)
     return fine;
 }
 
-/* An answer after which the same payment is worth a second try. */
+static bool take_receipt(struct x402_pay_receipt *out,
+                         const struct x402_http_answer *answer)
+{
+    struct x402_slice header = x402_http_header(answer, "payment-response");
+
+    if (header.size == 0)
+        header = x402_http_header(answer, "x-payment-response");
+    return x402_pay_receipt_decode(out, header);
+}
+
+/* The payment was taken, and the server settles it before it serves. */
+static bool is_settling(const struct x402_http_answer *answer)
+{
+    struct x402_pay_receipt receipt;
+
+    return answer->status == 503 && take_receipt(&receipt, answer) &&
+           strcmp(receipt.reason, "settlement_pending") == 0;
+}
+
+/* An answer after which the same payment is worth another try. */
 static bool asks_to_retry(const struct pay *pay, const struct x402_http_answer *answer)
 {
-    return pay->payment != NULL && !pay->retried &&
+    unsigned most = is_settling(answer) ? SETTLING_RETRIES_MAX : RETRIES_MAX;
+
+    return pay->payment != NULL && pay->retries < most &&
            (answer->status == 409 || answer->status == 503) &&
            x402_http_header(answer, "retry-after").size > 0;
 }
@@ -150,27 +173,35 @@ static int64_t retry_seconds(const struct x402_http_answer *answer)
     return seconds < RETRY_SECONDS_MAX ? (int64_t)seconds : RETRY_SECONDS_MAX;
 }
 
+static const char *why_again(const struct x402_http_answer *answer, bool fine)
+{
+    if (!fine)
+        return answer->error;
+    if (is_settling(answer))
+        return "the payment is being settled";
+    return answer->status == 409 ? "the payment is being served" : "the server is busy";
+}
+
 /*
- * The same bytes again, once: whoever took the payment the first time knows it. Nothing
- * is tried again once part of a body was handed out.
+ * The same bytes again: whoever took the payment the first time knows it. Nothing is
+ * tried again once part of a body was handed out.
  */
 static bool call_paid(struct pay *pay, struct x402_http_answer *answer)
 {
     bool fine = call(pay, answer);
 
-    if (fine ? !asks_to_retry(pay, answer) : answer->handed_out)
-        return fine;
-    struct timespec wait = {.tv_sec = fine ? (time_t)retry_seconds(answer) : 1};
-    x402_cli_note(COMMAND, "%s: the same payment again in %ld s",
-                  fine ? (answer->status == 409 ? "the payment is being served"
-                                                : "the server is busy")
-                       : answer->error,
-                  (long)wait.tv_sec);
-    pay->retried = true;
-    x402_http_release(answer);
-    while (nanosleep(&wait, &wait) != 0 && errno == EINTR)
-        ;
-    return call(pay, answer);
+    while (fine ? asks_to_retry(pay, answer)
+                : !answer->handed_out && pay->retries < RETRIES_MAX) {
+        struct timespec wait = {.tv_sec = fine ? (time_t)retry_seconds(answer) : 1};
+        x402_cli_note(COMMAND, "%s: the same payment again in %ld s",
+                      why_again(answer, fine), (long)wait.tv_sec);
+        pay->retries++;
+        x402_http_release(answer);
+        while (nanosleep(&wait, &wait) != 0 && errno == EINTR)
+            ;
+        fine = call(pay, answer);
+    }
+    return fine;
 }
 
 /* ---------------------------------------------------------------------------- paying
@@ -221,17 +252,16 @@ static void tell_paid(const struct pay *pay, const struct x402_pay_receipt *rece
     x402_cli_note(COMMAND, "paid %s to %s%s%s", price, payee,
                   receipt->transaction[0] != '\0' ? " in " : " (settles later)",
                   receipt->transaction);
+    if (receipt->link[0] != '\0' && receipt->transaction[0] == '\0')
+        x402_cli_note(COMMAND, "its receipt: %s", receipt->link);
 }
 
 /* Only a receipt says that something was paid; one may come with half an answer. */
 static void tell_receipt(const struct pay *pay, const struct x402_http_answer *answer)
 {
-    struct x402_slice header = x402_http_header(answer, "payment-response");
     struct x402_pay_receipt receipt;
 
-    if (header.size == 0)
-        header = x402_http_header(answer, "x-payment-response");
-    if (!x402_pay_receipt_decode(&receipt, header)) {
+    if (!take_receipt(&receipt, answer)) {
         if (answer->status < 400)
             x402_cli_note(COMMAND, "a payment was sent, and no receipt came back");
     } else if (receipt.success) {

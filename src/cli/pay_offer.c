@@ -368,6 +368,9 @@ bool x402_pay_receipt_decode(struct x402_pay_receipt *out, struct x402_slice hea
         if (is_hash(hash))
             memcpy(out->transaction, hash.data, hash.size);
         snprintf(out->reason, sizeof out->reason, "%s", reason ? reason : "");
+        struct x402_slice link = text_of(json_object_get(root, "extra"), "receipt");
+        if (link.size > 0 && link.size < sizeof out->link)
+            memcpy(out->link, link.data, link.size);
     }
     json_decref(root);
     return fine;

@@ -60,10 +60,12 @@ char *x402_price_pay(const struct x402_price *price, const uint8_t key32[32],
                      const uint8_t nonce32[32], uint64_t now_seconds);
 
 /* The receipt of an answer: PAYMENT-RESPONSE or X-PAYMENT-RESPONSE. */
+#define X402_PAY_LINK_MAX 512 /* bytes, with the zero; a longer one is left out */
 struct x402_pay_receipt {
     bool success;
-    char transaction[67]; /* "0x…", or "" */
-    char reason[128];     /* why not; "" */
+    char transaction[67];         /* "0x…", or "" */
+    char reason[128];             /* why not; "" */
+    char link[X402_PAY_LINK_MAX]; /* where the final receipt will be; "" */
 };
 X402_MUST_USE bool x402_pay_receipt_decode(struct x402_pay_receipt *out,
                                            struct x402_slice header);
