@@ -64,6 +64,14 @@
       "invalid_exact_evm_payload_signature", 402, "The signature is not the payer's")  \
     X(ERR_PAYMENT_ABANDONED, "payment_abandoned", "payment_abandoned", 402,            \
       "This payment was cut off by a crash and will never be charged")                 \
+    /* It was settled first, and could not be. No offer goes along. */                 \
+    X(ERR_FUNDS, "invalid_exact_evm_insufficient_balance", "insufficient_funds", 402,  \
+      "The payer does not have the money")                                             \
+    X(ERR_USED_ELSEWHERE, "invalid_exact_evm_nonce_already_used",                      \
+      "invalid_transaction_state", 402,                                                \
+      "The authorization was canceled or used elsewhere")                              \
+    X(ERR_SETTLEMENT, "invalid_exact_evm_transaction_failed",                          \
+      "invalid_transaction_state", 402, "The payment cannot be settled")               \
     /* The payment is good, and is not taken now. No offer: it would ask for a second. \
      */                                                                                \
     X(ERR_NONCE_USED, "nonce_already_used", "nonce_already_used", 400,                 \
@@ -75,6 +83,8 @@
       "Payments cannot be recorded right now")                                         \
     X(ERR_SETTLEMENT_PENDING, "settlement_pending", "settlement_pending", 503,         \
       "The payment is being settled; present it again")                                \
+    /* Not about a payment presented. */                                               \
+    X(ERR_RECEIPT, "receipt_not_found", "receipt_not_found", 404, "No such receipt")   \
     /* Never sent to a caller. */                                                      \
     X(ERR_SPACE, "buffer_too_small", "", 0, "The buffer is too small")                 \
     X(ERR_PRICE, "invalid_price", "", 0, "Not a price")                                \

@@ -22,9 +22,10 @@ struct x402_offer {
     size_t accepts_count;          /* at least 1 */
     struct x402_slice description; /* UTF-8, may be empty */
     struct x402_slice mime_type;   /* may be empty */
-    uint32_t window_seconds;       /* advertised: maxTimeoutSeconds */
-    uint32_t window_min_seconds;   /* less validity left than this is refused */
-    uint32_t window_max_seconds;   /* more likewise */
+    bool upfront; /* settled before it is served: extra.paymentFlow says so */
+    uint32_t window_seconds;     /* advertised: maxTimeoutSeconds */
+    uint32_t window_min_seconds; /* less validity left than this is refused */
+    uint32_t window_max_seconds; /* more likewise */
 };
 
 /*

@@ -7,6 +7,8 @@
 
 #include <x402/payment.h>
 
+#define X402_RECEIPT_LINK_MAX 1100 /* bytes */
+
 struct x402_receipt {
     enum x402_dialect dialect;
     const struct x402_network *network; /* borrowed for the call */
@@ -14,17 +16,26 @@ struct x402_receipt {
     bool success;
     bool has_transaction; /* false: "transaction" is "" (it settles later) */
     uint8_t transaction32[32];
-    enum x402_error error; /* X402_OK, or why success is false */
+    enum x402_error error;  /* X402_OK, or why success is false */
+    struct x402_slice link; /* where the final receipt is; a URL, or empty */
 };
 
-#define X402_RECEIPT_SIZE_MAX 1024
+#define X402_RECEIPT_SIZE_MAX 2048
 
 /*
  * Writes base64(JSON), at most X402_RECEIPT_SIZE_MAX bytes, no terminating zero. v1
- * names the network by its legacy name, or its CAIP-2 id when it has none. Returns the
- * size.
+ * names the network by its legacy name, or its CAIP-2 id when it has none. The link
+ * stands in `extra.receipt`; a longer one than X402_RECEIPT_LINK_MAX is left out.
+ * Returns the size.
  */
 size_t x402_receipt_encode(char out[X402_RECEIPT_SIZE_MAX],
                            const struct x402_receipt *receipt);
+
+/*
+ * What a caller is told of a payment that could not be settled. `reason` is the
+ * ledger's: its first word, before a colon or space, is a code of the settler's
+ * (src/settle/plan.h) or the name a facilitator gave. ERR_SETTLEMENT for any other.
+ */
+enum x402_error x402_receipt_failure(const char *reason);
 
 #endif

@@ -25,6 +25,17 @@ X402_MUST_USE enum x402_error x402_match(const struct x402_accept **out,
                                          uint64_t now_seconds);
 
 /*
+ * Whether nothing is wrong with a payment but that its authorization has expired, less
+ * than `since_max_seconds` ago, or has less validity left than the offer asks for. Such
+ * a payment buys nothing new; it may be one that was settled and never served. *out as
+ * above, when it is so.
+ */
+X402_MUST_USE bool x402_match_late(const struct x402_accept **out,
+                                   const struct x402_offer *offer,
+                                   const struct x402_payment *payment,
+                                   uint64_t now_seconds, uint64_t since_max_seconds);
+
+/*
  * Proof that the signature is the payer's. Pointer-free. Nothing but x402_verify fills
  * one, and the ledger admits nothing else.
  */
@@ -45,7 +56,7 @@ struct x402_verified {
 /*
  * Verifies the EIP-712 signature over the EIP-3009 authorization: full domain, low s
  * (EIP-2), v in {27, 28}, recovered address equal to `from`. `accept` must come from
- * x402_match of the same payment. X402_ERR_SIGNATURE, with *why.
+ * x402_match or x402_match_late of the same payment. X402_ERR_SIGNATURE, with *why.
  * Thread-safe: the library's secp256k1 context is static and read-only.
  */
 X402_MUST_USE enum x402_error x402_verify(struct x402_verified *out,

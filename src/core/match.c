@@ -145,6 +145,24 @@ static enum x402_error match_window(struct x402_problem *why,
     return X402_OK;
 }
 
+bool x402_match_late(const struct x402_accept **out, const struct x402_offer *offer,
+                     const struct x402_payment *payment, uint64_t now_seconds,
+                     uint64_t since_max_seconds)
+{
+    const struct x402_accept *accept = NULL;
+    struct x402_problem why;
+
+    assert(now_seconds <= X402_VALUE_MAX && since_max_seconds <= now_seconds);
+    if (payment->scheme != X402_SCHEME_EXACT ||
+        payment->valid_after_seconds >= now_seconds ||
+        payment->valid_before_seconds >= now_seconds + offer->window_min_seconds ||
+        payment->valid_before_seconds <= now_seconds - since_max_seconds ||
+        find_accept(&accept, &why, offer, payment) != X402_OK)
+        return false;
+    *out = accept;
+    return true;
+}
+
 enum x402_error x402_match(const struct x402_accept **out, struct x402_problem *why,
                            const struct x402_offer *offer,
                            const struct x402_payment *payment, uint64_t now_seconds)

@@ -53,24 +53,26 @@ static void put_description(struct x402_text *text, const struct x402_offer *off
 }
 
 /* From the asset to the end of the entry, which both versions share. */
-static void put_terms(struct x402_text *text, const struct x402_accept *accept,
-                      uint32_t window_seconds)
+static void put_terms(struct x402_text *text, const struct x402_offer *offer,
+                      const struct x402_accept *accept)
 {
     x402_text_put_string(text, ",\"asset\":\"");
     x402_text_put_address(text, accept->network.asset20);
     x402_text_put_string(text, "\",\"payTo\":\"");
     x402_text_put_address(text, accept->pay_to20);
     x402_text_put_string(text, "\",\"maxTimeoutSeconds\":");
-    x402_text_put_decimal(text, window_seconds);
+    x402_text_put_decimal(text, offer->window_seconds);
     x402_text_put_string(text, ",\"extra\":{\"name\":");
     put_quoted(text, x402_slice_of(accept->network.asset_name));
     x402_text_put_string(text, ",\"version\":");
     put_quoted(text, x402_slice_of(accept->network.asset_version));
+    if (offer->upfront)
+        x402_text_put_string(text, ",\"paymentFlow\":\"upfront\"");
     x402_text_put_string(text, "}}");
 }
 
-static void put_entry_v2(struct x402_text *text, const struct x402_accept *accept,
-                         uint32_t window_seconds)
+static void put_entry_v2(struct x402_text *text, const struct x402_offer *offer,
+                         const struct x402_accept *accept)
 {
     char caip2[X402_CAIP2_TEXT_SIZE];
 
@@ -80,7 +82,7 @@ static void put_entry_v2(struct x402_text *text, const struct x402_accept *accep
     x402_text_put_string(text, "\",\"amount\":\"");
     x402_text_put_decimal(text, accept->value);
     x402_text_put_string(text, "\"");
-    put_terms(text, accept, window_seconds);
+    put_terms(text, offer, accept);
 }
 
 static void put_entry_v1(struct x402_text *text, const struct x402_offer *offer,
@@ -92,7 +94,7 @@ static void put_entry_v1(struct x402_text *text, const struct x402_offer *offer,
     x402_text_put_decimal(text, accept->value);
     x402_text_put_string(text, "\"");
     put_description(text, offer);
-    put_terms(text, accept, offer->window_seconds);
+    put_terms(text, offer, accept);
 }
 
 /* What follows the URL in the v2 header. */
@@ -103,7 +105,7 @@ static void put_tail(struct x402_text *text, const struct x402_offer *offer)
     for (size_t i = 0; i < offer->accepts_count; i++) {
         if (i > 0)
             x402_text_put_string(text, ",");
-        put_entry_v2(text, &offer->accepts[i], offer->window_seconds);
+        put_entry_v2(text, offer, &offer->accepts[i]);
     }
     x402_text_put_string(text, "]}");
 }

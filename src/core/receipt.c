@@ -3,6 +3,7 @@
 #include <x402/receipt.h>
 
 #include <assert.h>
+#include <string.h>
 
 #define JSON_SIZE_MAX (X402_RECEIPT_SIZE_MAX / 4 * 3)
 
@@ -30,6 +31,20 @@ static void put_network(struct x402_text *text, const struct x402_receipt *recei
     x402_text_put_string(text, "\"");
 }
 
+/* The link and the end of the object; half a URL leads nowhere. */
+static void put_end(struct x402_text *text, struct x402_slice link)
+{
+    struct x402_text linked = *text;
+
+    x402_text_put_string(&linked, ",\"extra\":{\"receipt\":\"");
+    x402_text_put_escaped(&linked, link, X402_INVALID_PERCENT_ENCODED);
+    x402_text_put_string(&linked, "\"}}");
+    if (link.size > 0 && link.size <= X402_RECEIPT_LINK_MAX && !linked.overflow)
+        *text = linked;
+    else
+        x402_text_put_string(text, "}");
+}
+
 static void put_receipt(struct x402_text *text, const struct x402_receipt *receipt)
 {
     x402_text_put_string(text,
@@ -44,7 +59,8 @@ static void put_receipt(struct x402_text *text, const struct x402_receipt *recei
     put_network(text, receipt);
     x402_text_put_string(text, ",\"payer\":\"");
     x402_text_put_address(text, receipt->payer20);
-    x402_text_put_string(text, "\"}");
+    x402_text_put_string(text, "\"");
+    put_end(text, receipt->link);
 }
 
 size_t x402_receipt_encode(char out[X402_RECEIPT_SIZE_MAX],
@@ -58,4 +74,34 @@ size_t x402_receipt_encode(char out[X402_RECEIPT_SIZE_MAX],
     assert(!text.overflow);
     x402_base64_encode(out, (const uint8_t *)json, x402_text_size(&text));
     return X402_BASE64_SIZE(x402_text_size(&text));
+}
+
+/* ------------------------------------------------------------------------- failures */
+
+static const struct {
+    const char *code; /* the settler's */
+    enum x402_error error;
+} failures[] = {
+    {"reverted", X402_ERR_SETTLEMENT}, /* first: another has its v1 name, too */
+    {"insufficient_funds", X402_ERR_FUNDS}, {"used", X402_ERR_USED_ELSEWHERE},
+    {"canceled", X402_ERR_USED_ELSEWHERE},  {"invalid_signature", X402_ERR_SIGNATURE},
+    {"expired", X402_ERR_VALID_BEFORE},     {"not_yet_valid", X402_ERR_VALID_AFTER},
+};
+
+static bool names(struct x402_slice word, const char *name)
+{
+    return x402_slice_equal(word, x402_slice_of(name));
+}
+
+enum x402_error x402_receipt_failure(const char *reason)
+{
+    struct x402_slice word = {reason, strcspn(reason, ": ")};
+
+    for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++) {
+        enum x402_error error = failures[i].error;
+        if (names(word, failures[i].code) || names(word, x402_error_reason(error)) ||
+            names(word, x402_error_reason_v1(error)))
+            return error;
+    }
+    return X402_ERR_SETTLEMENT;
 }

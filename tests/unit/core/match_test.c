@@ -247,6 +247,59 @@ static void objection_is_that_of_the_entry_that_agrees_furthest(void **state)
     assert_refused(&o, &payment, X402_ERR_VALUE, "accepted.amount");
 }
 
+static bool is_late(const struct x402_offer *o, const struct x402_payment *p,
+                    uint64_t now)
+{
+    matched = NULL;
+    bool late = x402_match_late(&matched, o, p, now, 3600);
+    assert_ptr_equal(matched, late ? &o->accepts[0] : NULL);
+    return late;
+}
+
+static void payment_is_late_from_its_last_seconds_until_it_is_forgotten(void **state)
+{
+    (void)state;
+    struct x402_offer o = offer();
+
+    for (int d = 0; d < 3; d++) {
+        struct x402_payment payment = good_payment((enum x402_dialect)d);
+        assert_false(is_late(&o, &payment, VALID_BEFORE - 30));
+        assert_true(is_late(&o, &payment, VALID_BEFORE - 29));
+        assert_true(is_late(&o, &payment, VALID_BEFORE));
+        assert_true(is_late(&o, &payment, VALID_BEFORE + 3599));
+        assert_false(is_late(&o, &payment, VALID_BEFORE + 3600));
+    }
+}
+
+static void late_payment_with_anything_else_wrong_is_not_late(void **state)
+{
+    (void)state;
+    const uint64_t now = VALID_BEFORE + 1;
+    struct x402_offer o = offer();
+    struct x402_payment payment = good_payment(X402_DIALECT_V2);
+
+    payment.scheme = (enum x402_scheme)1;
+    assert_false(is_late(&o, &payment, now));
+    payment = good_payment(X402_DIALECT_V2);
+    payment.chain_id = 8453;
+    assert_false(is_late(&o, &payment, now));
+    payment = good_payment(X402_DIALECT_V2);
+    payment.accepted_asset20[0] ^= 1;
+    assert_false(is_late(&o, &payment, now));
+    payment = good_payment(X402_DIALECT_V2);
+    payment.to20[0] ^= 1;
+    assert_false(is_late(&o, &payment, now));
+    payment = good_payment(X402_DIALECT_V2);
+    payment.value++;
+    assert_false(is_late(&o, &payment, now));
+    payment = good_payment(X402_DIALECT_V2);
+    payment.valid_after_seconds = now;
+    assert_false(is_late(&o, &payment, now));
+    payment = good_payment(X402_DIALECT_V2);
+    payment.valid_before_seconds = now + 86401;
+    assert_false(is_late(&o, &payment, now));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +316,8 @@ int main(void)
         cmocka_unit_test(authorization_must_stay_valid_long_enough),
         cmocka_unit_test(authorization_must_not_stay_valid_too_long),
         cmocka_unit_test(entry_that_agrees_is_found_among_several),
+        cmocka_unit_test(payment_is_late_from_its_last_seconds_until_it_is_forgotten),
+        cmocka_unit_test(late_payment_with_anything_else_wrong_is_not_late),
         cmocka_unit_test(objection_is_that_of_the_entry_that_agrees_furthest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

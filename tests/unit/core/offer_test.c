@@ -122,6 +122,22 @@ static void v1_body_is_the_json_expected(void **state)
         "\"extra\":{\"name\":\"USDC\",\"version\":\"2\"}}]}");
 }
 
+static void payment_that_is_settled_first_is_offered_upfront(void **state)
+{
+    (void)state;
+    struct x402_offer offer = offer_of(base_sepolia, 1);
+    offer.upfront = true;
+    struct x402_offer_text text = encoded(&offer);
+    char *json = header_json(&text, X402_ERR_PAYMENT_REQUIRED, X402_SLICE(URL));
+    static const char extra[] = "\"extra\":{\"name\":\"USDC\",\"version\":\"2\","
+                                "\"paymentFlow\":\"upfront\"}}]}";
+
+    assert_non_null(strstr(json, extra));
+    assert_non_null(
+        strstr(body_json(&text, X402_ERR_PAYMENT_REQUIRED, X402_SLICE(URL)), extra));
+    free(json);
+}
+
 static void url_of_any_length_leaves_the_base64_whole(void **state)
 {
     (void)state;
@@ -310,6 +326,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(v2_header_is_the_json_expected),
         cmocka_unit_test(v1_body_is_the_json_expected),
+        cmocka_unit_test(payment_that_is_settled_first_is_offered_upfront),
         cmocka_unit_test(url_of_any_length_leaves_the_base64_whole),
         cmocka_unit_test(header_and_body_carry_the_reason_of_their_version),
         cmocka_unit_test(only_legacy_networks_enter_the_v1_body),

@@ -93,8 +93,10 @@ static void failure_carries_the_reason_of_its_version(void **state)
 static void largest_receipt_fits(void **state)
 {
     (void)state;
+    static char url[X402_RECEIPT_LINK_MAX];
     char text[X402_RECEIPT_SIZE_MAX];
 
+    memset(url, 'u', sizeof url);
     for (int error = X402_OK + 1; error < X402_ERROR_COUNT; error++) {
         struct x402_receipt receipt = receipt_of(X402_DIALECT_V1, "base-sepolia");
         receipt.success = false;
@@ -102,8 +104,70 @@ static void largest_receipt_fits(void **state)
         receipt.has_transaction = true;
         memset(network.name, 1, sizeof network.name - 1);
         network.chain_id = UINT64_MAX;
-        assert_in_range(x402_receipt_encode(text, &receipt), 1, sizeof text);
+        receipt.link = (struct x402_slice){url, sizeof url};
+        assert_in_range(x402_receipt_encode(text, &receipt),
+                        X402_BASE64_SIZE(X402_RECEIPT_LINK_MAX), sizeof text);
     }
+}
+
+static void link_to_the_final_receipt_stands_in_extra(void **state)
+{
+    (void)state;
+    struct x402_receipt receipt = receipt_of(X402_DIALECT_V2, "base-sepolia");
+
+    receipt.link = X402_SLICE("https://shop.test/x402/receipts/AbC_-0");
+    assert_receipt(&receipt,
+                   "{\"success\":true,\"transaction\":\"\",\"network\":"
+                   "\"eip155:84532\",\"payer\":"
+                   "\"0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A\",\"extra\":{"
+                   "\"receipt\":\"https://shop.test/x402/receipts/AbC_-0\"}}");
+}
+
+static void link_that_is_too_long_is_left_out_whole(void **state)
+{
+    (void)state;
+    static char url[X402_RECEIPT_LINK_MAX + 1];
+    char text[X402_RECEIPT_SIZE_MAX];
+    struct x402_receipt receipt = receipt_of(X402_DIALECT_V2, "base-sepolia");
+
+    memset(url, 'u', sizeof url);
+    receipt.link = (struct x402_slice){url, X402_RECEIPT_LINK_MAX};
+    assert_in_range(x402_receipt_encode(text, &receipt),
+                    X402_BASE64_SIZE(X402_RECEIPT_LINK_MAX), sizeof text);
+    receipt.link.size++;
+    assert_receipt(&receipt, "{\"success\":true,\"transaction\":\"\",\"network\":"
+                             "\"eip155:84532\"," PAYER_MEMBER);
+    memset(url, '"', sizeof url);
+    receipt.link.size--;
+    assert_receipt(&receipt, "{\"success\":true,\"transaction\":\"\",\"network\":"
+                             "\"eip155:84532\"," PAYER_MEMBER);
+}
+
+static void recorded_failures_have_the_names_clients_know(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *reason;
+        enum x402_error error;
+    } failures[] = {
+        {"insufficient_funds: the balance does not cover it", X402_ERR_FUNDS},
+        {"insufficient_funds", X402_ERR_FUNDS},
+        {"invalid_exact_evm_insufficient_balance", X402_ERR_FUNDS},
+        {"used: the authorization paid somebody else", X402_ERR_USED_ELSEWHERE},
+        {"canceled: the payer canceled the authorization", X402_ERR_USED_ELSEWHERE},
+        {"invalid_exact_evm_nonce_already_used", X402_ERR_USED_ELSEWHERE},
+        {"invalid_signature: ", X402_ERR_SIGNATURE},
+        {"invalid_exact_evm_payload_signature", X402_ERR_SIGNATURE},
+        {"expired: not settled before validBefore", X402_ERR_VALID_BEFORE},
+        {"not_yet_valid", X402_ERR_VALID_AFTER},
+        {"blacklisted: account is blacklisted", X402_ERR_SETTLEMENT},
+        {"invalid_transaction_state", X402_ERR_SETTLEMENT},
+        {"expiredly", X402_ERR_SETTLEMENT},
+        {"", X402_ERR_SETTLEMENT},
+    };
+
+    for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++)
+        assert_int_equal(x402_receipt_failure(failures[i].reason), failures[i].error);
 }
 
 int main(void)
@@ -115,6 +179,9 @@ int main(void)
         cmocka_unit_test(network_without_a_name_is_given_by_its_id),
         cmocka_unit_test(failure_carries_the_reason_of_its_version),
         cmocka_unit_test(largest_receipt_fits),
+        cmocka_unit_test(link_to_the_final_receipt_stands_in_extra),
+        cmocka_unit_test(link_that_is_too_long_is_left_out_whole),
+        cmocka_unit_test(recorded_failures_have_the_names_clients_know),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
