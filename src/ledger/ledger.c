@@ -118,6 +118,12 @@ enum x402_error x402_ledger_outbox_next(struct x402_ledger *ledger,
     return entered(ledger)->outbox_next(ledger, out, chain_id, signer20, after_id);
 }
 
+enum x402_error x402_ledger_outbox_find(struct x402_ledger *ledger,
+                                        struct x402_outbox *out, int64_t transaction_id)
+{
+    return entered(ledger)->outbox_find(ledger, out, transaction_id);
+}
+
 enum x402_error x402_ledger_nonce_next(struct x402_ledger *ledger, uint64_t *out,
                                        uint64_t chain_id, const uint8_t signer20[20])
 {

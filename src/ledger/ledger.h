@@ -199,7 +199,11 @@ struct x402_settled {
 
 #define X402_TRANSACTION_RAW_MAX 65536
 
-/* A transaction of the outbox: stored before it is sent, kept after. */
+/*
+ * A transaction of the outbox: stored before it is sent, kept after. Or a request to a
+ * facilitator, which keeps the same rules under a signer of its own: its hash is zero,
+ * and never shown as that of a transaction.
+ */
 struct x402_outbox {
     int64_t transaction_id; /* 0 when not stored yet */
     uint64_t chain_id;
@@ -275,6 +279,11 @@ X402_MUST_USE enum x402_error x402_ledger_outbox_next(struct x402_ledger *ledger
                                                       uint64_t chain_id,
                                                       const uint8_t signer20[20],
                                                       int64_t after_id);
+
+/* One row of the outbox. ERR_NOT_FOUND. */
+X402_MUST_USE enum x402_error x402_ledger_outbox_find(struct x402_ledger *ledger,
+                                                      struct x402_outbox *out,
+                                                      int64_t transaction_id);
 
 /* The smallest nonce above every nonce ever stored for the signer; 0 when none was. */
 X402_MUST_USE enum x402_error x402_ledger_nonce_next(struct x402_ledger *ledger,

@@ -65,6 +65,7 @@ const struct x402_ledger_backend x402_ledger_sqlite = {
     .due = x402_sqlite_due,
     .submit = x402_sqlite_submit,
     .outbox_next = x402_sqlite_outbox_next,
+    .outbox_find = x402_sqlite_outbox_find,
     .nonce_next = x402_sqlite_nonce_next,
     .outbox_payments = x402_sqlite_outbox_payments,
     .advance = x402_sqlite_advance,

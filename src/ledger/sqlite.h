@@ -245,6 +245,9 @@ enum x402_error x402_sqlite_submit(struct x402_ledger *ledger,
 enum x402_error x402_sqlite_outbox_next(struct x402_ledger *ledger,
                                         struct x402_outbox *out, uint64_t chain_id,
                                         const uint8_t signer20[20], int64_t after_id);
+enum x402_error x402_sqlite_outbox_find(struct x402_ledger *ledger,
+                                        struct x402_outbox *out,
+                                        int64_t transaction_id);
 enum x402_error x402_sqlite_nonce_next(struct x402_ledger *ledger, uint64_t *out,
                                        uint64_t chain_id, const uint8_t signer20[20]);
 enum x402_error x402_sqlite_outbox_payments(struct x402_ledger *ledger,

@@ -264,7 +264,7 @@ enum x402_error x402_sqlite_submit(struct x402_ledger *ledger,
 struct search {
     uint64_t chain_id;
     const uint8_t *signer20;
-    int64_t after_id;
+    int64_t after_id; /* or the row's own */
     struct x402_outbox out;
     uint64_t nonce;
 };
@@ -363,6 +363,36 @@ enum x402_error x402_sqlite_outbox_next(struct x402_ledger *ledger,
         .chain_id = chain_id, .signer20 = signer20, .after_id = after_id};
     enum x402_error error =
         x402_sqlite_read(x402_sqlite_of(ledger), outbox_next_body, &search);
+
+    if (error == X402_OK) {
+        *out = search.out;
+    }
+    return error;
+}
+
+static enum x402_error outbox_find_body(struct x402_sqlite *sqlite, void *data)
+{
+    struct search *search = data;
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_OUTBOX_FIND);
+    enum x402_error error;
+    bool is_row;
+
+    x402_sqlite_bind(statement, 1, search->after_id);
+    error = x402_sqlite_row(sqlite, statement, &is_row);
+    if (error != X402_OK || !is_row) {
+        return error != X402_OK ? error : X402_ERR_NOT_FOUND;
+    }
+    error = outbox_read(sqlite, statement, &search->out);
+    x402_sqlite_done(statement);
+    return error;
+}
+
+enum x402_error x402_sqlite_outbox_find(struct x402_ledger *ledger,
+                                        struct x402_outbox *out, int64_t transaction_id)
+{
+    struct search search = {.after_id = transaction_id};
+    enum x402_error error =
+        x402_sqlite_read(x402_sqlite_of(ledger), outbox_find_body, &search);
 
     if (error == X402_OK) {
         *out = search.out;

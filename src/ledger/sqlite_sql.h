@@ -18,7 +18,7 @@
 #define X402_ROWS_QUERY                                                                \
     "SELECT " X402_SETTLEMENT_COLUMNS ", p.created_at, p.attempts, "                   \
     "s.hash, s.block_number, s.gas_used, s.fee, f.reason, "                            \
-    "o.hash FROM payment p JOIN token t ON t.id = p.token_id "                         \
+    "nullif(o.hash, zeroblob(32)) FROM payment p JOIN token t ON t.id = p.token_id "   \
     "LEFT JOIN settled s ON s.payment_id = p.id "                                      \
     "LEFT JOIN failed f ON f.payment_id = p.id "                                       \
     "LEFT JOIN outbox o ON o.id = p.transaction_id "                                   \
@@ -91,6 +91,7 @@
     X(OUTBOX_PAYMENT_FIND, "SELECT 1 FROM outbox_payment WHERE transaction_id = ?1 "   \
                            "AND payment_id = ?2")                                      \
     X(OUTBOX_KEY, "SELECT chain_id, signer, nonce FROM outbox WHERE id = ?1")          \
+    X(OUTBOX_FIND, "SELECT " X402_OUTBOX_COLUMNS " FROM outbox WHERE id = ?1")         \
     X(OUTBOX_NEXT,                                                                     \
       "SELECT " X402_OUTBOX_COLUMNS " FROM outbox WHERE open_count > 0 AND "           \
       "chain_id = ?1 AND signer = ?2 AND (nonce, id) > (?3, ?4) ORDER BY nonce, id "   \

@@ -284,6 +284,39 @@ static void the_outbox_is_walked_by_nonce_then_id(void **state)
                      X402_ERR_NOT_FOUND);
 }
 
+static void a_row_of_the_outbox_is_found_by_its_id_also_when_it_is_over(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t ids[2] = {sell(fixture->ledger, 1), sell(fixture->ledger, 2)};
+    int64_t over = submit(fixture->ledger, 0, &ids[0], 1);
+    int64_t open = submit(fixture->ledger, 1, &ids[1], 1);
+    struct x402_outbox found;
+
+    assert_int_equal(advance(fixture->ledger, ids[0], X402_EVENT_FAILED, over),
+                     X402_OK);
+    assert_int_equal(x402_ledger_outbox_find(fixture->ledger, &found, over), X402_OK);
+    assert_int_equal(found.transaction_id, over);
+    assert_int_equal(found.nonce, 0);
+    assert_int_equal(x402_ledger_outbox_find(fixture->ledger, &found, open), X402_OK);
+    assert_int_equal(found.nonce, 1);
+    assert_memory_equal(found.raw, raw, sizeof(raw));
+    assert_int_equal(x402_ledger_outbox_find(fixture->ledger, &found, open + 1),
+                     X402_ERR_NOT_FOUND);
+}
+
+static void a_request_to_a_facilitator_is_shown_as_no_transaction(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t id = sell(fixture->ledger, 1);
+    struct x402_outbox request = transaction(0, 0);
+
+    memset(request.hash32, 0, 32);
+    assert_int_equal(x402_ledger_submit(fixture->ledger, &request, &id, 1), X402_OK);
+    assert_int_equal(row_of(fixture->ledger, id).settlement.state.money,
+                     X402_MONEY_SUBMITTED);
+    assert_false(row_of(fixture->ledger, id).has_transaction);
+}
+
 static void a_transaction_whose_payments_are_over_leaves_the_outbox(void **state)
 {
     struct fixture *fixture = *state;
@@ -512,6 +545,8 @@ int main(void)
         TEST(a_replacement_keeps_key_chain_and_nonce),
         TEST(a_nonce_is_stored_once_unless_it_is_replaced),
         TEST(the_outbox_is_walked_by_nonce_then_id),
+        TEST(a_row_of_the_outbox_is_found_by_its_id_also_when_it_is_over),
+        TEST(a_request_to_a_facilitator_is_shown_as_no_transaction),
         TEST(a_transaction_whose_payments_are_over_leaves_the_outbox),
         TEST(the_nonce_goes_on_above_everything_stored),
         TEST(a_settled_payment_says_where),
