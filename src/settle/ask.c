@@ -42,8 +42,11 @@ struct x402_rpc_call x402_ask_fee_history(void)
 
 struct x402_rpc_call x402_ask_receipt(const uint8_t hash32[32])
 {
-    return ask("eth_getTransactionReceipt",
-               json_pack("[o]", x402_json_of_bytes(hash32, 32)));
+    struct x402_rpc_call call = ask("eth_getTransactionReceipt",
+                                    json_pack("[o]", x402_json_of_bytes(hash32, 32)));
+
+    call.reply_max = X402_RPC_REPLY_LOGS_MAX; /* a batch has hundreds of logs */
+    return call;
 }
 
 struct x402_rpc_call x402_ask_send(const uint8_t *raw, size_t size)
@@ -52,14 +55,14 @@ struct x402_rpc_call x402_ask_send(const uint8_t *raw, size_t size)
                json_pack("[o]", x402_json_of_bytes(raw, size)));
 }
 
-struct x402_rpc_call x402_ask_call(const uint8_t *from20, const uint8_t to20[20],
-                                   const uint8_t *data, size_t size, const char *tag,
-                                   uint64_t block_number)
+struct x402_rpc_call x402_ask_call_gas(const uint8_t *from20, const uint8_t to20[20],
+                                       const uint8_t *data, size_t size, uint64_t gas,
+                                       const char *tag, uint64_t block_number)
 {
     json_t *block = tag ? json_string(tag) : x402_json_of_quantity(block_number);
-    json_t *call = json_pack("{s:o, s:o, s:o}", "to", x402_json_of_bytes(to20, 20),
-                             "data", x402_json_of_bytes(data, size), "gas",
-                             x402_json_of_quantity(X402_GAS_LIMIT));
+    json_t *call =
+        json_pack("{s:o, s:o, s:o}", "to", x402_json_of_bytes(to20, 20), "data",
+                  x402_json_of_bytes(data, size), "gas", x402_json_of_quantity(gas));
 
     if (from20 != NULL && call != NULL &&
         json_object_set_new(call, "from", x402_json_of_bytes(from20, 20)) != 0) {
@@ -67,6 +70,14 @@ struct x402_rpc_call x402_ask_call(const uint8_t *from20, const uint8_t to20[20]
         call = NULL;
     }
     return ask("eth_call", json_pack("[o, o]", call, block));
+}
+
+struct x402_rpc_call x402_ask_call(const uint8_t *from20, const uint8_t to20[20],
+                                   const uint8_t *data, size_t size, const char *tag,
+                                   uint64_t block_number)
+{
+    return x402_ask_call_gas(from20, to20, data, size, X402_GAS_LIMIT, tag,
+                             block_number);
 }
 
 struct x402_rpc_call x402_ask_logs(const struct x402_log_query *query)

@@ -22,6 +22,10 @@ struct x402_rpc_call x402_ask_send(const uint8_t *raw, size_t size);
 struct x402_rpc_call x402_ask_call(const uint8_t *from20, const uint8_t to20[20],
                                    const uint8_t *data, size_t size, const char *tag,
                                    uint64_t block_number);
+/* The same with other gas than one transfer has. */
+struct x402_rpc_call x402_ask_call_gas(const uint8_t *from20, const uint8_t to20[20],
+                                       const uint8_t *data, size_t size, uint64_t gas,
+                                       const char *tag, uint64_t block_number);
 
 /*
  * Logs of a contract in [first, last] whose first topic is one of two and whose second

@@ -79,7 +79,7 @@ struct x402_log {
     uint8_t transaction32[32];
 };
 
-#define X402_LOGS_MAX 1024 /* of a receipt, and of a reply to eth_getLogs */
+#define X402_LOGS_MAX 4096 /* of a receipt, and of a reply to eth_getLogs */
 
 /* Logs removed by a reorganisation are left out. Free *out. */
 X402_MUST_USE bool x402_logs_decode(struct x402_log **out, size_t *count,
