@@ -8,7 +8,9 @@ import { freePort } from './process.mjs';
  * Starts one in front of `chain`. `proxy.rule` says what becomes of a call, given
  * {method, params, url}: nothing or 'pass'; 'lose', it arrives and its answer does not;
  * 'drop', it does not arrive; 'hold', no answer until the caller goes away, and it does
- * not arrive; or {result} or {error}, which is the answer. `proxy.calls` is what was asked.
+ * not arrive; {result} or {error}, which is the answer; or a function of the exchange
+ * (Exchange, below), which answers or does not, as it likes: node-faults.mjs has many.
+ * `proxy.calls` is what was asked.
  */
 export async function startNodeProxy(chain, rule) {
   const proxy = new NodeProxy(chain, await freePort(), rule);
@@ -63,6 +65,10 @@ class NodeProxy {
     this.calls.push({ method, params });
     const what = (await this.rule({ method, params })) ?? 'pass';
     if (what === 'hold') return;
+    if (typeof what === 'function') {
+      await what(new Exchange(this, request, response, { id, method, params }));
+      return;
+    }
     if (what === 'drop') {
       request.socket.destroy();
       return;
@@ -77,10 +83,46 @@ class NodeProxy {
     response.end(body);
   }
 
+  /** The text that the node answers to the text of a question. */
   async forward(body) {
     const response = await fetch(this.chain.url, {
       method: 'POST', headers: { 'content-type': 'application/json' }, body,
     });
     return response.text();
+  }
+}
+
+/** One question on its way: {id, method, params}, and what can be done with it. */
+class Exchange {
+  constructor(proxy, request, response, { id, method, params }) {
+    Object.assign(this, { proxy, request, response, id, method, params });
+  }
+
+  /** The node's answer to it, or to another one in its place: {result} or {error}. */
+  async ask(method = this.method, params = this.params) {
+    const asked = { jsonrpc: '2.0', id: this.id, method, params };
+    const { result, error } = JSON.parse(await this.proxy.forward(JSON.stringify(asked)));
+    return error ? { error } : { result };
+  }
+
+  /** {result} or {error} as the text of an answer. */
+  text(answer, id = this.id) {
+    return JSON.stringify({ jsonrpc: '2.0', id, ...answer });
+  }
+
+  /** Answers with {result} or {error}, as a node does. */
+  answer(answer) {
+    this.say(200, 'application/json', this.text(answer));
+  }
+
+  /** Answers with any text, and more headers. */
+  say(status, type, text, headers = {}) {
+    this.response.writeHead(status, { 'content-type': type, ...headers });
+    this.response.end(text);
+  }
+
+  /** Closes the connection without an answer. */
+  cut() {
+    this.request.socket.destroy();
   }
 }

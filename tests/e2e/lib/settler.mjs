@@ -26,12 +26,15 @@ export function trySettleOnce(gateway, chain, key) {
   return x402([...argumentsOf(gateway, chain, key), '--once'], { gateway });
 }
 
-/** Starts a settler that runs until it is stopped or killed. */
-export function startSettler(gateway, chain, key) {
+/** Starts a settler that runs until it is stopped or killed; `env` adds to its environment. */
+export function startSettler(gateway, chain, key, { env = {} } = {}) {
   const log = path.join(gateway.folder, 'settler.log');
-  const child = start(X402, argumentsOf(gateway, chain, key), { log, env: gateway.environment });
+  const child = start(X402, argumentsOf(gateway, chain, key), {
+    log, env: { ...gateway.environment, ...env },
+  });
   return {
     pid: child.pid,
+    exited: child.exited, // {code, signal}
     isRunning: () => isRunning(child),
     log: () => fs.readFileSync(log, 'utf8'),
     stop: () => stop(child),

@@ -18,10 +18,12 @@ export const SAFE_DEPTH = 100;
 
 /**
  * Opens one; close it. `chain` are options of startChain, `gateway` of startGateway, or a
- * function that gives them when the upstream's URL is known.
+ * function that gives them when the upstream's URL is known. `safeDepth` is how many blocks
+ * the safe block is behind the latest.
  */
-export async function openShop({ gateway = {}, chain = {} } = {}) {
+export async function openShop({ gateway = {}, chain = {}, safeDepth = SAFE_DEPTH } = {}) {
   const shop = new Shop();
+  shop.safeDepth = safeDepth;
   try {
     await shop.open(gateway, chain);
   } catch (error) {
@@ -37,7 +39,7 @@ class Shop {
     this.payee = newAccount().address;
     this.upstream = await startUpstream();
     this.closing.push(() => this.upstream.stop());
-    const args = ['--slots-in-an-epoch', String(SAFE_DEPTH), ...(chainOptions.args ?? [])];
+    const args = ['--slots-in-an-epoch', String(this.safeDepth), ...(chainOptions.args ?? [])];
     this.chain = await startChain({ ...chainOptions, args });
     this.closing.push(() => this.chain.stop());
     this.key = await settlerKey(this.chain, `settler of ${this.payee}`);
