@@ -8,8 +8,9 @@
 #include "settle/rpc.h"
 
 struct x402_rpc_call x402_ask_chain_id(void);
-/* `tag` is "latest", "pending" or "safe". */
+/* `tag` is "latest", "pending", "safe" or "finalized". */
 struct x402_rpc_call x402_ask_block(const char *tag);
+struct x402_rpc_call x402_ask_block_number(uint64_t number);
 struct x402_rpc_call x402_ask_nonce(const uint8_t address20[20], const char *tag);
 struct x402_rpc_call x402_ask_balance(const uint8_t address20[20]);
 struct x402_rpc_call x402_ask_code(const uint8_t address20[20]);
@@ -18,7 +19,34 @@ struct x402_rpc_call x402_ask_fee_history(void);
 struct x402_rpc_call x402_ask_receipt(const uint8_t hash32[32]);
 struct x402_rpc_call x402_ask_send(const uint8_t *raw, size_t size);
 
-/* eth_call; `from` may be NULL. The block is a tag, or a number when tag is NULL. */
+/*
+ * Which block a question is about: a tag ("latest", "pending") when it is not NULL, or
+ * a hash when that is not NULL, or a number. By its hash (EIP-1898) a node that has not
+ * this very block, being behind or on a fork, says so; by number it answers for its
+ * own.
+ */
+struct x402_at {
+    const char *tag;
+    const uint8_t *hash32;
+    uint64_t number;
+};
+
+struct x402_eth_call {
+    const uint8_t *from20; /* may be NULL */
+    const uint8_t *to20;
+    const uint8_t *data;
+    size_t size;
+    uint64_t gas;
+    struct x402_at at;
+};
+struct x402_rpc_call x402_ask_eth_call(const struct x402_eth_call *call);
+
+struct x402_rpc_call x402_ask_nonce_at(const uint8_t address20[20],
+                                       const struct x402_at *at);
+struct x402_rpc_call x402_ask_code_at(const uint8_t address20[20],
+                                      const struct x402_at *at);
+
+/* eth_call with X402_GAS_LIMIT. The block is a tag, or a number when tag is NULL. */
 struct x402_rpc_call x402_ask_call(const uint8_t *from20, const uint8_t to20[20],
                                    const uint8_t *data, size_t size, const char *tag,
                                    uint64_t block_number);

@@ -113,6 +113,22 @@ static void copy_printable(char *out, size_t out_max, const char *text)
     out[size] = '\0';
 }
 
+static const char reverted_prefix[] = "Reverted ";
+
+/* Nethermind writes "Reverted 0x08c379a0…". */
+static bool data_text(struct x402_slice *out, const json_t *data)
+{
+    const char *text = json_string_value(data);
+    size_t size = json_string_length(data), skip = sizeof reverted_prefix - 1;
+
+    if (text == NULL || strncmp(text, reverted_prefix, skip) != 0)
+        return hex_text(out, data);
+    if (size < skip + 2 || memcmp(text + skip, "0x", 2) != 0)
+        return false;
+    *out = (struct x402_slice){text + skip + 2, size - skip - 2};
+    return true;
+}
+
 /*
  * Revert data is error.data (geth, reth, anvil) or error.data.data (others). Data too
  * long for us is cut: the selector and the text are at its beginning.
@@ -123,7 +139,10 @@ static void take_data(struct x402_rpc_reply *out, const json_t *data)
 
     if (json_is_object(data))
         data = json_object_get(data, "data");
-    if (!hex_text(&hex, data) || hex.size % 2 != 0)
+    out->reverted =
+        json_is_string(data) && strncmp(json_string_value(data), reverted_prefix,
+                                        sizeof reverted_prefix - 1) == 0;
+    if (!data_text(&hex, data) || hex.size % 2 != 0)
         return;
     if (hex.size > 2 * sizeof out->data)
         hex.size = 2 * sizeof out->data;
@@ -196,7 +215,7 @@ bool x402_rpc_reverted(const struct x402_rpc_reply *reply, char *reason,
         return false;
     found = strcasestr(reply->message, words);
     /* EIP-1474 has no code for it; 3 is what nodes use. */
-    if (found == NULL && reply->code != 3)
+    if (found == NULL && reply->code != 3 && !reply->reverted)
         return false;
     if (x402_abi_revert_reason(reason, reason_max, reply->data, reply->data_size) > 0)
         return true;
@@ -348,7 +367,8 @@ enum x402_receipt_answer x402_transaction_receipt_decode(
 {
     struct x402_transaction_receipt receipt = {0};
 
-    if (json_is_null(value))
+    if (json_is_null(value) || json_is_null(json_object_get(value, "blockHash")) ||
+        json_is_null(json_object_get(value, "blockNumber")))
         return X402_RECEIPT_ABSENT;
     if (!decode_receipt(&receipt, value) || memcmp(receipt.hash32, hash32, 32) != 0 ||
         !x402_logs_decode(&receipt.logs, &receipt.logs_count,

@@ -26,6 +26,7 @@ struct x402_rpc_reply {
     char message[X402_RPC_ERROR_MESSAGE_MAX]; /* ERROR; printable ASCII */
     uint8_t data[X402_RPC_ERROR_DATA_MAX];    /* ERROR: revert data, cut */
     size_t data_size;
+    bool reverted; /* ERROR: its data says so, in words */
 };
 
 /*
@@ -37,8 +38,9 @@ void x402_rpc_reply_decode(struct x402_rpc_reply *out, const char *body, size_t 
 void x402_rpc_reply_release(struct x402_rpc_reply *reply);
 
 /*
- * Whether an error is a contract's revert, and not the node's trouble. Then `reason`
- * gets its text ("" when it gave none), printable ASCII.
+ * Whether an error is a contract's revert, and not the node's trouble, in the words of
+ * geth, reth, erigon, besu and anvil, or of nethermind. Then `reason` gets its text (""
+ * when it gave none), printable ASCII.
  */
 bool x402_rpc_reverted(const struct x402_rpc_reply *reply, char *reason,
                        size_t reason_max);
@@ -79,7 +81,9 @@ struct x402_log {
     uint8_t transaction32[32];
 };
 
-#define X402_LOGS_MAX 4096 /* of a receipt, and of a reply to eth_getLogs */
+/* Of a receipt, and of a reply to eth_getLogs. A batch of ours writes three a payment
+ * at most; that of somebody else fills a block. */
+#define X402_LOGS_MAX 16384
 
 /* Logs removed by a reorganisation are left out. Free *out. */
 X402_MUST_USE bool x402_logs_decode(struct x402_log **out, size_t *count,
@@ -99,7 +103,7 @@ struct x402_transaction_receipt {
 
 enum x402_receipt_answer {
     X402_RECEIPT_BROKEN, /* not a receipt of that hash */
-    X402_RECEIPT_ABSENT, /* null: not in a block */
+    X402_RECEIPT_ABSENT, /* null, or its block is: not in a block */
     X402_RECEIPT_FOUND,
 };
 /* On FOUND, release *out. */

@@ -168,6 +168,7 @@ static char *encode_request(const struct x402_rpc_call *call, uint64_t id)
 static void set_options(struct x402_rpc *rpc, struct slot *slot)
 {
     CURL *easy = slot->easy;
+    long timeout = slot->call->timeout_milliseconds;
 
     curl_easy_reset(easy);
     curl_easy_setopt(easy, CURLOPT_URL, rpc->url);
@@ -177,7 +178,8 @@ static void set_options(struct x402_rpc *rpc, struct slot *slot)
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MILLISECONDS);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)X402_RPC_TIMEOUT_MILLISECONDS);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
+                     timeout ? timeout : (long)X402_RPC_TIMEOUT_MILLISECONDS);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "x402");
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, rpc->headers);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, slot->request);
@@ -219,6 +221,28 @@ static void release(struct x402_rpc *rpc, struct slot *slot)
     slot->call = NULL;
 }
 
+/* A server that refuses the request by its HTTP status may say why in the body. */
+static bool may_hold_error(long status)
+{
+    return status >= 400 && status < 500 && status != 408 && status != 429;
+}
+
+static void take_answer(struct x402_rpc *rpc, struct slot *slot, long status)
+{
+    struct x402_rpc_reply *reply = &slot->call->reply;
+
+    if (status == 200 || may_hold_error(status))
+        x402_rpc_reply_decode(reply, slot->reply ? slot->reply : "", slot->reply_size,
+                              slot->id);
+    if (status != 200 && reply->status != X402_RPC_ERROR) {
+        x402_rpc_reply_release(reply);
+        say(rpc, "%s: HTTP status %ld", slot->call->method, status);
+    } else if (reply->status == X402_RPC_FAILED) {
+        say(rpc, "%s: the reply is no JSON-RPC answer to the request",
+            slot->call->method);
+    }
+}
+
 static void finish(struct x402_rpc *rpc, struct slot *slot, CURLcode code)
 {
     struct x402_rpc_call *call = slot->call;
@@ -230,13 +254,8 @@ static void finish(struct x402_rpc *rpc, struct slot *slot, CURLcode code)
             slot->reply_max);
     else if (code != CURLE_OK)
         say(rpc, "%s: %s", call->method, curl_easy_strerror(code));
-    else if (status != 200)
-        say(rpc, "%s: HTTP status %ld", call->method, status);
     else
-        x402_rpc_reply_decode(&call->reply, slot->reply ? slot->reply : "",
-                              slot->reply_size, slot->id);
-    if (code == CURLE_OK && status == 200 && call->reply.status == X402_RPC_FAILED)
-        say(rpc, "%s: the reply is no JSON-RPC answer to the request", call->method);
+        take_answer(rpc, slot, status);
     release(rpc, slot);
 }
 

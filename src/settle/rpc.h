@@ -2,7 +2,8 @@
  * JSON-RPC 2.0 over HTTP to an Ethereum node. The node is not trusted to be up, fast or
  * sane: replies are bounded in size and time, ids must match, redirects are not
  * followed, TLS is verified, and whatever does not make sense is a reply that failed,
- * which says nothing about the chain.
+ * which says nothing about the chain. A JSON-RPC error is taken with HTTP status 200
+ * and those from 400 to 499 which some servers give it, but for 408 and 429.
  *
  * A handle is used by one thread at a time.
  */
@@ -12,7 +13,7 @@
 #include "settle/reply.h"
 
 #define X402_RPC_REPLY_MAX (1u << 20)      /* bytes of a reply */
-#define X402_RPC_REPLY_LOGS_MAX (4u << 20) /* of eth_getLogs */
+#define X402_RPC_REPLY_LOGS_MAX (8u << 20) /* of one with logs: about 900 a log */
 #define X402_RPC_PARALLEL_MAX 8            /* requests under way at once */
 #define X402_RPC_TIMEOUT_MILLISECONDS 10000
 #define X402_RPC_MESSAGE_MAX 256
@@ -24,6 +25,7 @@ struct x402_rpc_call {
     const char *method;          /* static */
     json_t *params;              /* an array; owned by the call */
     size_t reply_max;            /* bytes; 0 for X402_RPC_REPLY_MAX */
+    long timeout_milliseconds;   /* 0 for X402_RPC_TIMEOUT_MILLISECONDS */
     struct x402_rpc_reply reply; /* out */
 };
 

@@ -25,10 +25,12 @@ static void assert_asks(struct x402_rpc_call call, const char *method,
 static void each_question_has_the_form_nodes_expect(void **state)
 {
     static const uint8_t data[] = {0xe3, 0xee};
+    struct x402_rpc_call receipt = x402_ask_receipt(hash32);
 
     (void)state;
     assert_asks(x402_ask_chain_id(), "eth_chainId", "[]");
     assert_asks(x402_ask_block("safe"), "eth_getBlockByNumber", "[\"safe\",false]");
+    assert_asks(x402_ask_block_number(255), "eth_getBlockByNumber", "[\"0xff\",false]");
     assert_asks(x402_ask_nonce(address20, "pending"), "eth_getTransactionCount",
                 "[\"" ADDRESS "\",\"pending\"]");
     assert_asks(x402_ask_balance(address20), "eth_getBalance",
@@ -36,8 +38,8 @@ static void each_question_has_the_form_nodes_expect(void **state)
     assert_asks(x402_ask_code(address20), "eth_getCode",
                 "[\"" ADDRESS "\",\"latest\"]");
     assert_asks(x402_ask_fee_history(), "eth_feeHistory", "[\"0x5\",\"latest\",[50]]");
-    assert_asks(x402_ask_receipt(hash32), "eth_getTransactionReceipt",
-                "[\"" HASH "\"]");
+    assert_int_equal(receipt.reply_max, X402_RPC_REPLY_LOGS_MAX);
+    assert_asks(receipt, "eth_getTransactionReceipt", "[\"" HASH "\"]");
     assert_asks(x402_ask_send(data, 2), "eth_sendRawTransaction", "[\"0xe3ee\"]");
 }
 
@@ -52,6 +54,23 @@ static void a_call_names_its_block_by_tag_or_number(void **state)
     assert_asks(x402_ask_call(address20, address20, data, 2, NULL, 255), "eth_call",
                 "[{\"to\":\"" ADDRESS "\",\"data\":\"0xe3ee\",\"gas\":\"0x1fbd0\","
                 "\"from\":\"" ADDRESS "\"},\"0xff\"]");
+}
+
+static void a_call_names_its_gas_and_its_block_by_hash(void **state)
+{
+    static const uint8_t data[] = {0xe3, 0xee};
+    const struct x402_at at = {.hash32 = hash32};
+    struct x402_eth_call call = {
+        .to20 = address20, .data = data, .size = 2, .gas = 255, .at = at};
+
+    (void)state;
+    assert_asks(x402_ask_eth_call(&call), "eth_call",
+                "[{\"to\":\"" ADDRESS "\",\"data\":\"0xe3ee\",\"gas\":\"0xff\"},"
+                "{\"blockHash\":\"" HASH "\"}]");
+    assert_asks(x402_ask_nonce_at(address20, &at), "eth_getTransactionCount",
+                "[\"" ADDRESS "\",{\"blockHash\":\"" HASH "\"}]");
+    assert_asks(x402_ask_code_at(address20, &at), "eth_getCode",
+                "[\"" ADDRESS "\",{\"blockHash\":\"" HASH "\"}]");
 }
 
 static void logs_are_asked_by_topics_in_a_range_of_blocks(void **state)
@@ -78,6 +97,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_question_has_the_form_nodes_expect),
         cmocka_unit_test(a_call_names_its_block_by_tag_or_number),
+        cmocka_unit_test(a_call_names_its_gas_and_its_block_by_hash),
         cmocka_unit_test(logs_are_asked_by_topics_in_a_range_of_blocks),
     };
 

@@ -161,6 +161,22 @@ static void a_revert_without_data_is_told_by_its_message(void **state)
         revert_of("{\"code\":3,\"message\":\"no\",\"data\":\"0x08c379a0\"}"), "");
 }
 
+static void a_revert_is_told_by_nethermind_in_its_data(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        revert_of("{\"code\":-32015,\"message\":\"VM execution error.\",\"data\":"
+                  "\"Reverted 0x08c379a0"
+                  "0000000000000000000000000000000000000000000000000000000000000020"
+                  "0000000000000000000000000000000000000000000000000000000000000010"
+                  "5061757361626c653a2070617573656400000000000000000000000000000000"
+                  "\"}"),
+        "Pausable: paused");
+    assert_string_equal(revert_of("{\"code\":-32015,\"message\":\"VM execution "
+                                  "error.\",\"data\":\"Reverted \"}"),
+                        "");
+}
+
 static void the_nodes_own_trouble_is_no_revert(void **state)
 {
     (void)state;
@@ -377,7 +393,10 @@ static void a_receipt_that_lacks_anything_is_refused(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         json_t *value = receipt_json();
-        json_object_set_new(value, keys[i], json_null());
+        json_object_set_new(value, keys[i], json_integer(5));
+        assert_int_equal(answer(&receipt, value, HASH_A), X402_RECEIPT_BROKEN);
+        value = receipt_json();
+        json_object_del(value, keys[i]);
         assert_int_equal(answer(&receipt, value, HASH_A), X402_RECEIPT_BROKEN);
     }
     for (size_t i = 0; i < sizeof log_keys / sizeof log_keys[0]; i++) {
@@ -385,6 +404,19 @@ static void a_receipt_that_lacks_anything_is_refused(void **state)
         json_object_set_new(json_array_get(json_object_get(value, "logs"), 0),
                             log_keys[i], json_integer(5));
         assert_int_equal(answer(&receipt, value, HASH_A), X402_RECEIPT_BROKEN);
+    }
+}
+
+static void a_receipt_without_a_block_is_none_yet(void **state)
+{
+    static const char *const keys[] = {"blockNumber", "blockHash"};
+    struct x402_transaction_receipt receipt;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        json_t *value = receipt_json();
+        json_object_set_new(value, keys[i], json_null());
+        assert_int_equal(answer(&receipt, value, HASH_A), X402_RECEIPT_ABSENT);
     }
 }
 
@@ -455,6 +487,7 @@ int main(void)
         cmocka_unit_test(an_error_carries_its_message_in_printable_ascii),
         cmocka_unit_test(a_revert_is_told_by_its_data_before_its_message),
         cmocka_unit_test(a_revert_without_data_is_told_by_its_message),
+        cmocka_unit_test(a_revert_is_told_by_nethermind_in_its_data),
         cmocka_unit_test(the_nodes_own_trouble_is_no_revert),
         cmocka_unit_test(quantities_are_hex_of_at_most_64_bits),
         cmocka_unit_test(a_balance_beyond_64_bits_is_held_as_the_largest),
@@ -467,6 +500,7 @@ int main(void)
         cmocka_unit_test(no_receipt_is_no_answer_of_another_kind),
         cmocka_unit_test(a_receipt_of_another_transaction_is_refused),
         cmocka_unit_test(a_receipt_that_lacks_anything_is_refused),
+        cmocka_unit_test(a_receipt_without_a_block_is_none_yet),
         cmocka_unit_test(a_status_that_is_neither_is_refused),
         cmocka_unit_test(logs_of_a_dead_fork_are_left_out),
         cmocka_unit_test(more_logs_than_we_read_are_refused),

@@ -168,6 +168,37 @@ static void reply_429(int fd, const char *id)
     send_body(fd, "429 Too Many Requests", body);
 }
 
+static void reply_400_with_error(int fd, const char *id)
+{
+    char body[128];
+
+    snprintf(body, sizeof body,
+             "{\"jsonrpc\":\"2.0\",\"id\":%s,\"error\":{\"code\":-32602,"
+             "\"message\":\"block range is too wide\"}}",
+             id);
+    send_body(fd, "400 Bad Request", body);
+}
+
+static void reply_500_with_error(int fd, const char *id)
+{
+    char body[128];
+
+    snprintf(body, sizeof body,
+             "{\"jsonrpc\":\"2.0\",\"id\":%s,\"error\":{\"code\":-32603,"
+             "\"message\":\"internal\"}}",
+             id);
+    send_body(fd, "500 Internal Server Error", body);
+}
+
+static void reply_400_with_result(int fd, const char *id)
+{
+    char body[128];
+
+    snprintf(body, sizeof body, "{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":\"0x1\"}",
+             id);
+    send_body(fd, "400 Bad Request", body);
+}
+
 static void reply_redirect(int fd, const char *id)
 {
     char head[256];
@@ -230,6 +261,37 @@ static void a_bad_answer_fails_and_says_how_without_the_urls_secrets(void **stat
     assert_int_equal(ask_once(reply_429, "HTTP status 429"), X402_RPC_FAILED);
     assert_int_equal(ask_once(reply_half, "eth_chainId"), X402_RPC_FAILED);
     assert_int_equal(ask_once(reply_nothing, "eth_chainId"), X402_RPC_FAILED);
+}
+
+static void an_error_with_a_status_of_refusal_is_the_nodes_word(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_once(reply_400_with_error, NULL), X402_RPC_ERROR);
+    assert_int_equal(ask_once(reply_500_with_error, "HTTP status 500"),
+                     X402_RPC_FAILED);
+}
+
+static void a_result_with_a_status_of_refusal_is_none(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_once(reply_400_with_result, "HTTP status 400"),
+                     X402_RPC_FAILED);
+}
+
+static void a_call_may_have_a_shorter_time(void **state)
+{
+    struct x402_rpc *rpc = open_rpc(never);
+    struct x402_rpc_call call = x402_ask_chain_id();
+    time_t before = time(NULL);
+
+    (void)state;
+    node.reply = hang;
+    call.timeout_milliseconds = 200;
+    x402_rpc_perform(rpc, &call, 1);
+    assert_int_equal(call.reply.status, X402_RPC_FAILED);
+    assert_true(time(NULL) - before <= 4);
+    x402_rpc_calls_release(&call, 1);
+    x402_rpc_close(rpc);
 }
 
 static void a_redirect_is_not_followed(void **state)
@@ -344,6 +406,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_NODE(an_answer_is_taken),
         WITH_NODE(a_bad_answer_fails_and_says_how_without_the_urls_secrets),
+        WITH_NODE(an_error_with_a_status_of_refusal_is_the_nodes_word),
+        WITH_NODE(a_result_with_a_status_of_refusal_is_none),
+        WITH_NODE(a_call_may_have_a_shorter_time),
         WITH_NODE(a_redirect_is_not_followed),
         WITH_NODE(a_reply_without_end_is_cut_off),
         WITH_NODE(calls_made_together_stand_or_fall_alone),
