@@ -16,10 +16,12 @@
 
 struct x402_batch_policy {
     size_t max;               /* most in one; 1 where the contract is not */
-    size_t target;            /* large enough */
+    size_t target;            /* large enough; no more than max */
     int64_t age_seconds;      /* old enough: since the oldest became due */
     int64_t deadline_seconds; /* so near its validBefore a payment goes, whatever it
-                                 costs */
+                                 costs; one that lived for less than twice as long
+                                 when it became due, after half of it, but never
+                                 later than at half of this */
 };
 
 /* target 100, age 10 s, deadline 60 s; max 1 and age 0 without the contract. */
@@ -31,10 +33,11 @@ struct x402_batch_view {
     bool gas_is_dear;
 };
 
+/* The weakest claim first. */
 enum x402_batch_why {
     X402_BATCH_NONE, /* nothing has to go now */
-    X402_BATCH_OLD,
     X402_BATCH_FULL,
+    X402_BATCH_OLD,
     X402_BATCH_DEADLINE,
     X402_BATCH_WAITED_FOR,
 };
@@ -48,8 +51,14 @@ struct x402_batch {
 
 /*
  * Chooses the batch that has the strongest claim among the payments whose `taken` is
- * false, all due on one chain, and marks its payments taken. False when nothing goes
- * now. Within a batch: those waited for first, then soonest validBefore.
+ * false, all due on one chain, and marks its payments taken. False, and nothing is
+ * written, when nothing goes now. Of equal claims the soonest validBefore counts, so
+ * that no group starves another. Within a batch: those waited for first, then soonest
+ * validBefore.
+ *
+ * What is not for this batch the caller marks taken: what waits for its next try, what
+ * has to go alone, what expired by the latest block. Our own clock expires nothing: it
+ * may be fast.
  */
 bool x402_batch_choose(struct x402_batch *out, const struct x402_settlement *payments,
                        bool *taken, size_t count,

@@ -79,6 +79,30 @@ void x402_held_drop(struct x402_chain *chain, int64_t payment_id)
         remove_at(chain, (size_t)(found - chain->held));
 }
 
+/* By the chain's time, which is what the authorization ends by. */
+static int64_t left_milliseconds(const struct x402_chain *chain,
+                                 const struct x402_held *held)
+{
+    uint64_t now = chain->view.latest.time_seconds;
+    uint64_t until = (uint64_t)held->until_seconds;
+
+    if (until <= now)
+        return 0;
+    return until - now < INT32_MAX ? (int64_t)(until - now) * 1000 : INT64_MAX / 2;
+}
+
+static int64_t wait_of(const struct x402_chain *chain, const struct x402_held *held)
+{
+    struct x402_refused refused = {
+        .why = held->why,
+        .tries = held->tries,
+        .cost_gas = held->cost_gas,
+        .left_milliseconds = left_milliseconds(chain, held),
+    };
+
+    return x402_plan_retry_milliseconds(&refused);
+}
+
 void x402_held_refuse(struct x402_chain *chain, const struct x402_settlement *payment,
                       enum x402_revert why, const char *reason, bool cost_gas)
 {
@@ -91,9 +115,7 @@ void x402_held_refuse(struct x402_chain *chain, const struct x402_settlement *pa
     held->tries++;
     held->why = why;
     held->cost_gas = held->cost_gas || cost_gas;
-    held->try_at_milliseconds =
-        x402_chain_milliseconds() +
-        x402_plan_retry_milliseconds(held->tries, held->cost_gas);
+    held->try_at_milliseconds = x402_chain_milliseconds() + wait_of(chain, held);
     if (!news || cost_gas)
         return;
     x402_payment_text(text, chain, payment);

@@ -218,6 +218,7 @@ static enum x402_pending_action plan_flight(const struct x402_chain *chain,
     enum x402_send last = sent_newest ? sent->last : X402_SEND_UNKNOWN;
     struct x402_pending pending = {
         .rows = (unsigned)flight->rows_count,
+        .payments = 1,
         .age_seconds = x402_clock_seconds() - newest->submitted_at_seconds,
         .sent_milliseconds =
             sent_newest ? x402_chain_milliseconds() - sent->at_milliseconds : -1,
@@ -294,6 +295,7 @@ static const struct x402_row *push_flight(struct x402_chain *chain,
         return newest;
     case X402_PENDING_REPLACE:
         return replace(chain, flight, &fee, room) ? room : NULL;
+    case X402_PENDING_SHRINK: /* of one payment there is no half */
     case X402_PENDING_WAIT:
         break;
     }

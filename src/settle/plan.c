@@ -36,54 +36,43 @@ const char *x402_revert_code(enum x402_revert revert)
     return revert == X402_REVERT_NO_TRANSFER ? "no_transfer" : "reverted";
 }
 
-/* Whether a refusal can be over before the authorization is. */
-static bool can_pass(enum x402_revert why)
+/* ------------------------------------------------------------------- state x sight */
+
+/* Settled first: somebody waits, nothing was served, and it may be presented again. */
+static bool is_owed(struct x402_state state)
 {
-    switch (why) {
-    case X402_REVERT_NONE:
-    case X402_REVERT_NOT_YET_VALID:
-    case X402_REVERT_FUNDS:
-    case X402_REVERT_PAUSED:
-    case X402_REVERT_OTHER:
-        return true;
-    case X402_REVERT_EXPIRED:
-    case X402_REVERT_USED:
-    case X402_REVERT_SIGNATURE:
-    case X402_REVERT_ZERO_ADDRESS:
-    case X402_REVERT_NOT_PAYEE:
-    case X402_REVERT_BLACKLISTED:
-    case X402_REVERT_NO_TRANSFER:
-        return false;
-    }
-    return true;
+    return state.delivery == X402_DELIVERY_OWED;
 }
 
 /*
- * A refusal that stands for good is a failure, except the two that the chain must
- * confirm: "expired" is a matter of which block one asks, and "used" may mean by us.
+ * Refused before anything was sent. "expired" is a matter of which block one asks, and
+ * "used" may mean by us: the chain says. "not yet" is a matter of seconds.
  */
-static enum x402_action after_refusal(enum x402_revert why, enum x402_action otherwise)
+static enum x402_action after_refusal(struct x402_state state, enum x402_revert why)
 {
     if (why == X402_REVERT_EXPIRED || why == X402_REVERT_USED)
         return X402_ACTION_LOOK_UP;
-    return can_pass(why) ? otherwise : X402_ACTION_FAIL;
+    if (why == X402_REVERT_NOT_YET_VALID)
+        return X402_ACTION_RETRY;
+    return is_owed(state) ? X402_ACTION_FAIL : X402_ACTION_RETRY;
 }
 
-/* ------------------------------------------------------------------- state x sight */
-
-/* What looking a payment up comes to; `unused` is for one that can still be used. */
-static enum x402_action after_look_up(enum x402_sight sight, enum x402_action unused)
+/* What looking a payment up comes to: `open` while it is not decided. */
+static enum x402_action after_look_up(struct x402_state state, enum x402_sight sight,
+                                      enum x402_action open)
 {
     switch (sight) {
     case X402_SIGHT_UNUSED:
-        return unused;
+        return open;
+    case X402_SIGHT_UNSAFE:
+        return is_owed(state) ? X402_ACTION_FAIL : open;
     case X402_SIGHT_USED_FOR_US:
         return X402_ACTION_SETTLE;
     case X402_SIGHT_EXPIRED:
     case X402_SIGHT_USED_OTHERWISE:
     case X402_SIGHT_CANCELED:
-    case X402_SIGHT_USED_UNTRACED:
         return X402_ACTION_FAIL;
+    case X402_SIGHT_USED_UNTRACED:
     case X402_SIGHT_UNKNOWN:
     case X402_SIGHT_PASSES:
     case X402_SIGHT_REFUSED:
@@ -97,57 +86,79 @@ static enum x402_action after_look_up(enum x402_sight sight, enum x402_action un
     return X402_ACTION_WAIT;
 }
 
-static enum x402_action plan_due(enum x402_sight sight, enum x402_revert why)
+static enum x402_action plan_due(struct x402_state state, enum x402_sight sight,
+                                 enum x402_revert why)
 {
     if (sight == X402_SIGHT_PASSES)
         return X402_ACTION_SEND;
     if (sight == X402_SIGHT_REFUSED)
-        return after_refusal(why, X402_ACTION_RETRY);
-    if (sight == X402_SIGHT_UNKNOWN)
-        return X402_ACTION_WAIT;
-    return after_look_up(sight, X402_ACTION_RETRY);
-}
-
-/* A transaction that succeeded and moved nothing would do so again. */
-static enum x402_action plan_submitted(enum x402_sight sight, enum x402_revert why)
-{
-    if (sight == X402_SIGHT_PAID)
-        return X402_ACTION_SETTLE;
-    if (sight == X402_SIGHT_REVERTED)
-        return after_refusal(why, X402_ACTION_UNSETTLE);
-    if (sight == X402_SIGHT_UNPROVEN || sight == X402_SIGHT_GONE)
-        return X402_ACTION_LOOK_UP;
-    return after_look_up(sight, why == X402_REVERT_NO_TRANSFER ? X402_ACTION_FAIL
-                                                               : X402_ACTION_UNSETTLE);
+        return after_refusal(state, why);
+    return after_look_up(state, sight, X402_ACTION_RETRY);
 }
 
 /*
- * Settled before, and looked at again. Only UNUSED makes it due again: the block that
- * held it is not in the chain. What cannot be found otherwise stays as it is recorded.
+ * Its transaction is over in all of these but PENDING, so it is due again whenever the
+ * chain does not say what became of it; under way it would only take up room.
+ */
+static enum x402_action plan_submitted(struct x402_state state, enum x402_sight sight,
+                                       enum x402_revert why)
+{
+    bool is_refused = why == X402_REVERT_EXPIRED || why == X402_REVERT_USED;
+
+    if (sight == X402_SIGHT_PAID)
+        return X402_ACTION_SETTLE;
+    if (sight == X402_SIGHT_REVERTED)
+        return is_refused ? X402_ACTION_LOOK_UP : X402_ACTION_UNSETTLE;
+    if (sight == X402_SIGHT_UNPROVEN || sight == X402_SIGHT_GONE)
+        return X402_ACTION_LOOK_UP;
+    if (sight == X402_SIGHT_USED_UNTRACED)
+        return X402_ACTION_UNSETTLE;
+    /* A transaction that succeeded and moved nothing would do so again. */
+    if (sight == X402_SIGHT_UNUSED && why == X402_REVERT_NO_TRANSFER && is_owed(state))
+        return X402_ACTION_FAIL;
+    return after_look_up(state, sight, X402_ACTION_UNSETTLE);
+}
+
+/*
+ * Settled before, and looked at again. What the chain says otherwise makes it due, even
+ * where it may say so no more a block later; what it does not say leaves it as it is
+ * recorded.
  */
 static enum x402_action plan_settled(enum x402_sight sight)
 {
-    if (sight == X402_SIGHT_PAID)
+    switch (sight) {
+    case X402_SIGHT_PAID:
         return X402_ACTION_FINALIZE;
-    if (sight == X402_SIGHT_UNPROVEN || sight == X402_SIGHT_REVERTED ||
-        sight == X402_SIGHT_GONE)
+    case X402_SIGHT_UNPROVEN:
+    case X402_SIGHT_REVERTED:
+    case X402_SIGHT_GONE:
         return X402_ACTION_LOOK_UP;
-    if (sight == X402_SIGHT_UNUSED || sight == X402_SIGHT_EXPIRED ||
-        sight == X402_SIGHT_USED_OTHERWISE || sight == X402_SIGHT_CANCELED)
-        return X402_ACTION_UNSETTLE;
-    if (sight == X402_SIGHT_USED_FOR_US)
+    case X402_SIGHT_USED_FOR_US:
         return X402_ACTION_SETTLE;
+    case X402_SIGHT_UNUSED:
+    case X402_SIGHT_UNSAFE:
+    case X402_SIGHT_EXPIRED:
+    case X402_SIGHT_USED_OTHERWISE:
+    case X402_SIGHT_CANCELED:
+        return X402_ACTION_UNSETTLE;
+    case X402_SIGHT_UNKNOWN:
+    case X402_SIGHT_PASSES:
+    case X402_SIGHT_REFUSED:
+    case X402_SIGHT_PENDING:
+    case X402_SIGHT_USED_UNTRACED:
+        break;
+    }
     return X402_ACTION_WAIT;
 }
 
-enum x402_action x402_plan(enum x402_money money, enum x402_sight sight,
+enum x402_action x402_plan(struct x402_state state, enum x402_sight sight,
                            enum x402_revert why)
 {
-    switch (money) {
+    switch (state.money) {
     case X402_MONEY_DUE:
-        return plan_due(sight, why);
+        return plan_due(state, sight, why);
     case X402_MONEY_SUBMITTED:
-        return plan_submitted(sight, why);
+        return plan_submitted(state, sight, why);
     case X402_MONEY_SETTLED:
         return plan_settled(sight);
     case X402_MONEY_HELD:
@@ -159,20 +170,77 @@ enum x402_action x402_plan(enum x402_money money, enum x402_sight sight,
     return X402_ACTION_WAIT;
 }
 
+/* -------------------------------------------------------------------------- retries */
+
 #define RETRY_MILLISECONDS 2000
 #define RETRY_MILLISECONDS_MAX 60000
+#define RETRY_STANDING_MILLISECONDS 15000
+#define RETRY_STANDING_MILLISECONDS_MAX 600000
 #define RETRY_GAS_MILLISECONDS 30000
 #define RETRY_GAS_MILLISECONDS_MAX 3600000
+#define RETRY_LAST_MILLISECONDS                                                        \
+    60000 /* before its end, what cost gas is tried once                               \
+           */
 
-int64_t x402_plan_retry_milliseconds(unsigned tries, bool cost_gas)
+/* Whether a refusal mostly outlives the authorization. */
+static bool stands(enum x402_revert why)
 {
-    int64_t wait = cost_gas ? RETRY_GAS_MILLISECONDS : RETRY_MILLISECONDS;
-    int64_t most = cost_gas ? RETRY_GAS_MILLISECONDS_MAX : RETRY_MILLISECONDS_MAX;
+    switch (why) {
+    case X402_REVERT_SIGNATURE:
+    case X402_REVERT_ZERO_ADDRESS:
+    case X402_REVERT_NOT_PAYEE:
+    case X402_REVERT_BLACKLISTED:
+    case X402_REVERT_NO_TRANSFER:
+        return true;
+    case X402_REVERT_NONE:
+    case X402_REVERT_EXPIRED:
+    case X402_REVERT_NOT_YET_VALID:
+    case X402_REVERT_USED:
+    case X402_REVERT_FUNDS:
+    case X402_REVERT_PAUSED:
+    case X402_REVERT_OTHER:
+        break;
+    }
+    return false;
+}
 
-    assert(tries > 0);
-    for (unsigned i = 1; i < tries && wait < most; i++)
-        wait *= 2;
-    return wait < most ? wait : most;
+static int64_t doubled(int64_t first, unsigned tries, int64_t most)
+{
+    for (unsigned i = 1; i < tries && first < most; i++)
+        first *= 2;
+    return first < most ? first : most;
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t retry_of_gas(const struct x402_refused *refused)
+{
+    int64_t wait =
+        doubled(RETRY_GAS_MILLISECONDS, refused->tries, RETRY_GAS_MILLISECONDS_MAX);
+    int64_t left = refused->left_milliseconds;
+
+    if (left > RETRY_LAST_MILLISECONDS + RETRY_GAS_MILLISECONDS)
+        return smaller(wait, left - RETRY_LAST_MILLISECONDS);
+    return smaller(wait, left + RETRY_MILLISECONDS); /* over: the chain is asked */
+}
+
+int64_t x402_plan_retry_milliseconds(const struct x402_refused *refused)
+{
+    int64_t left = refused->left_milliseconds, wait;
+
+    assert(refused->tries > 0);
+    if (left > 0 && refused->cost_gas)
+        return retry_of_gas(refused);
+    wait = left > 0 && stands(refused->why)
+               ? doubled(RETRY_STANDING_MILLISECONDS, refused->tries,
+                         RETRY_STANDING_MILLISECONDS_MAX)
+               : doubled(RETRY_MILLISECONDS, refused->tries, RETRY_MILLISECONDS_MAX);
+    if (left > 0)
+        wait = smaller(wait, left / 2);
+    return wait > RETRY_MILLISECONDS ? wait : RETRY_MILLISECONDS;
 }
 
 /* --------------------------------------------------------------------- transactions */
@@ -193,6 +261,11 @@ enum x402_send x402_send_classify(const char *message)
         {"known transaction", X402_SEND_ACCEPTED},
         {"nonce too low", X402_SEND_NONCE_SPENT},
         {"nonce is too low", X402_SEND_NONCE_SPENT},
+        {"nonce too high", X402_SEND_NONCE_AHEAD},
+        {"exceeds block gas limit", X402_SEND_TOO_LARGE},
+        {"gas limit too high", X402_SEND_TOO_LARGE},
+        {"intrinsic gas too high", X402_SEND_TOO_LARGE},
+        {"txpool is full", X402_SEND_BUSY},
         {"underpriced", X402_SEND_FEE_LOW},
         {"less than block base fee", X402_SEND_FEE_LOW},
         {"fee too low", X402_SEND_FEE_LOW},
@@ -206,30 +279,58 @@ enum x402_send x402_send_classify(const char *message)
     return X402_SEND_REFUSED;
 }
 
+/* Replacements at once where a node finds the fee too low; then by age. */
+#define PENDING_HURRY_ROWS_MAX 8
+
+static bool is_stuck(const struct x402_pending *pending)
+{
+    switch (pending->last) {
+    case X402_SEND_FEE_LOW:
+        return pending->rows < PENDING_HURRY_ROWS_MAX ||
+               pending->age_seconds >= pending->stuck_seconds;
+    case X402_SEND_ACCEPTED:
+    case X402_SEND_TOO_LARGE:
+    case X402_SEND_BUSY:
+    case X402_SEND_REFUSED:
+    case X402_SEND_UNKNOWN:
+        return pending->age_seconds >= pending->stuck_seconds;
+    case X402_SEND_NONCE_SPENT:
+    case X402_SEND_NONCE_AHEAD:
+    case X402_SEND_NO_GAS:
+        break;
+    }
+    return false;
+}
+
 enum x402_pending_action x402_plan_pending(const struct x402_pending *pending)
 {
-    bool stuck = pending->age_seconds >= pending->stuck_seconds ||
-                 pending->last == X402_SEND_FEE_LOW;
-    /* No replacement for what no node has been offered: sending may be all it lacks. */
-    bool offered = pending->sent_milliseconds >= 0;
+    bool has_room = pending->rows < X402_PENDING_ROWS_MAX;
 
     assert(pending->rows > 0);
-    if (!offered)
+    /* No replacement for what no node has been offered: sending may be all it lacks. */
+    if (pending->sent_milliseconds < 0)
         return X402_PENDING_RESEND;
-    if (stuck && pending->fee_can_rise && pending->rows < X402_PENDING_ROWS_MAX)
+    if (pending->last == X402_SEND_TOO_LARGE && pending->payments > 1 && has_room)
+        return X402_PENDING_SHRINK;
+    if (is_stuck(pending) && pending->fee_can_rise && has_room)
         return X402_PENDING_REPLACE;
     if (pending->sent_milliseconds >= pending->resend_milliseconds)
         return X402_PENDING_RESEND;
     return X402_PENDING_WAIT;
 }
 
+/* --------------------------------------------------------------------------- nonces */
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 uint64_t x402_plan_nonce(const struct x402_nonces *nonces)
 {
-    uint64_t nonce = nonces->stored_next;
+    uint64_t chain = larger(nonces->chain_latest, nonces->chain_pending);
 
-    if (nonces->chain_pending > nonce)
-        nonce = nonces->chain_pending;
-    return nonces->chain_latest > nonce ? nonces->chain_latest : nonce;
+    return larger(nonces->stored_next, chain);
 }
 
 static bool is_live(const struct x402_nonces *nonces, uint64_t nonce)
@@ -241,16 +342,47 @@ static bool is_live(const struct x402_nonces *nonces, uint64_t nonce)
     return false;
 }
 
+static bool is_live_above(const struct x402_nonces *nonces, uint64_t nonce)
+{
+    for (size_t i = 0; i < nonces->live_count; i++) {
+        if (nonces->live[i] > nonce)
+            return true;
+    }
+    return false;
+}
+
 bool x402_plan_gap(uint64_t *out_nonce, const struct x402_nonces *nonces)
 {
-    uint64_t next = nonces->chain_pending;
+    uint64_t next = larger(nonces->chain_latest, nonces->chain_pending);
 
-    if (nonces->chain_latest > next)
-        next = nonces->chain_latest;
     while (next < nonces->stored_next && is_live(nonces, next))
         next++;
     if (next >= nonces->stored_next)
         return false;
     *out_nonce = next;
     return true;
+}
+
+bool x402_plan_blocked(uint64_t *out_nonce, const struct x402_nonces *nonces)
+{
+    uint64_t first = nonces->chain_latest;
+
+    if (first >= nonces->chain_pending || is_live(nonces, first) ||
+        !is_live_above(nonces, first))
+        return false;
+    *out_nonce = first;
+    return true;
+}
+
+enum x402_fill x402_plan_fill(bool is_blocked, int64_t age_milliseconds, bool sending,
+                              bool awaited)
+{
+    int64_t patience =
+        is_blocked ? X402_FILL_BLOCKED_MILLISECONDS : X402_FILL_MILLISECONDS;
+
+    if (age_milliseconds < patience)
+        return X402_FILL_WAIT;
+    if (sending)
+        return X402_FILL_USE;
+    return awaited ? X402_FILL_EMPTY : X402_FILL_WAIT;
 }

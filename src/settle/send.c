@@ -273,7 +273,7 @@ static void send_all(struct x402_chain *chain, struct x402_candidate *candidates
         const struct x402_settlement *payment = &candidates[i].payment;
         struct x402_finding *finding = &candidates[i].finding;
         enum x402_action action =
-            x402_plan(payment->state.money, finding->sight, finding->why);
+            x402_plan(payment->state, finding->sight, finding->why);
         if (action != X402_ACTION_SEND) {
             act(chain, payment, finding);
             continue;

@@ -175,8 +175,9 @@ static enum x402_sight untraced(struct x402_chain *chain,
     if (held == NULL)
         return X402_SIGHT_UNKNOWN;
     held->untraced++;
+    struct x402_refused refused = {.why = X402_REVERT_USED, .tries = held->untraced};
     held->try_at_milliseconds =
-        x402_chain_milliseconds() + x402_plan_retry_milliseconds(held->untraced, false);
+        x402_chain_milliseconds() + x402_plan_retry_milliseconds(&refused);
     return held->untraced < X402_UNTRACED_MAX ? X402_SIGHT_UNKNOWN
                                               : X402_SIGHT_USED_UNTRACED;
 }

@@ -220,14 +220,14 @@ enum x402_action x402_chain_act(struct x402_chain *chain,
                                 const struct x402_settlement *payment,
                                 struct x402_finding *finding)
 {
-    enum x402_money money = payment->state.money;
-    enum x402_action action = x402_plan(money, finding->sight, finding->why);
-    bool cost_gas = finding->sight == X402_SIGHT_REVERTED;
+    enum x402_action action = x402_plan(payment->state, finding->sight, finding->why);
+    bool cost_gas =
+        finding->sight == X402_SIGHT_REVERTED || finding->sight == X402_SIGHT_UNPROVEN;
     bool done = false;
 
     if (action == X402_ACTION_LOOK_UP) {
         look_up(chain, payment, finding);
-        action = x402_plan(money, finding->sight, finding->why);
+        action = x402_plan(payment->state, finding->sight, finding->why);
     }
     if (action == X402_ACTION_SETTLE)
         done = x402_verdict_settled(chain, payment, &finding->evidence,
