@@ -120,6 +120,14 @@ start_chain() {
     done
 }
 
+# One transaction for many payments: the spare key pays for putting it there.
+deploy_contract() {
+    contract=$($x402 contract deploy --rpc "base-sepolia=$chain" --key "$keys/spare" --json \
+        2> "$logs/contract.log" | sed -n 's/.*"address":"\(0x[0-9a-fA-F]*\)".*/\1/p')
+    [ -n "$contract" ] ||
+        { cat "$logs/contract.log" >&2; fail "the facilitator contract cannot be deployed"; }
+}
+
 start_services() {
     start services build/x402-services --listen "127.0.0.1:$SERVICES_PORT"
     services_pid=$started
@@ -130,7 +138,7 @@ start_gateway() {
     start gateway $x402 serve --upstream "http://127.0.0.1:$SERVICES_PORT" \
         --price 0.001 --route /api/embed=0.0005 --pay-to "$merchant" \
         --network base-sepolia --listen "127.0.0.1:$GATEWAY_PORT" --data "$ledger" \
-        --rpc "$chain" --settler-key "$keys/settler"
+        --rpc "$chain" --settler-key "$keys/settler" --batch-age 2
     gateway_pid=$started
     wait_for_port gateway "$gateway_pid" "$GATEWAY_PORT"
 }
@@ -194,6 +202,8 @@ merchant=$(wallet merchant) caller=$(wallet caller)
 settler=$(wallet settler) spare=$(wallet spare) # one key, one settler
 start_chain
 step chain "$chain, a local Base Sepolia; the caller has 10 test USDC"
+deploy_contract
+step contract "$contract, settles many payments in one transaction"
 start_services
 step services "http://127.0.0.1:$SERVICES_PORT/api/embed, an API that knows nothing of payments"
 start_gateway

@@ -38,6 +38,8 @@ static const char help[] =
     "Settling\n"
     "  --rpc URL             an Ethereum node of that network\n"
     "  --settler-key FILE    the key that pays for gas: x402 wallet new FILE\n"
+    "  --batch-age SECONDS   how long payments wait for company, which makes them\n"
+    "                        cheaper to settle; default 10\n"
     "  --settle after|before when calls settle: after they are served (the default),\n"
     "                        within the bounds below, or before\n"
     "  --max-unsettled USD   what one payer may have been served and not settled yet,\n"
@@ -285,6 +287,7 @@ int x402_cli_serve(int argc, char **argv)
         {"rpc", 0, X402_OPTION_TEXT, &flags.rpc},
         {"settler-key", 0, X402_OPTION_TEXT, &flags.settler_key},
         {"settle", 0, X402_OPTION_TEXT, &flags.settle},
+        {"batch-age", 0, X402_OPTION_TEXT, &flags.batch_age},
         {"max-unsettled", 0, X402_OPTION_TEXT, &flags.max_unsettled},
         {"max-unsettled-new", 0, X402_OPTION_TEXT, &flags.max_unsettled_new},
         {"max-unsettled-total", 0, X402_OPTION_TEXT, &flags.max_unsettled_total},

@@ -16,6 +16,7 @@
 struct x402_serve_flags {
     const char *upstream, *price, *pay_to, *network, *listen, *data, *rate, *window;
     const char *rpc, *settler_key, *settle, *workers, *facilitator;
+    const char *batch_age;
     const char *max_unsettled, *max_unsettled_new, *max_unsettled_total;
     struct x402_option_list routes, frees;
     bool print_config;
@@ -59,6 +60,7 @@ struct x402_serve {
     struct x402_serve_credit credit;
     unsigned workers;                  /* 0: as many as processors */
     const char *rpc_url, *settler_key; /* both or neither */
+    const char *batch_age;             /* seconds, of the settler; NULL: its default */
 };
 
 /* Where things are on this machine. */

@@ -12,6 +12,7 @@
 #define WINDOW_MAX 86400
 #define WORKERS_MAX 512
 #define PATH_SIZE_MAX 255
+#define BATCH_AGE_MAX 3600
 
 /* The directives' own defaults. */
 #define PAYER_MICRO_USD 1000000
@@ -411,6 +412,7 @@ static bool decode_settling(struct x402_serve *out,
                             const struct x402_serve_flags *flags)
 {
     const char *problem = NULL;
+    uint64_t seconds;
     out->settle_first = flags->settle != NULL && strcmp(flags->settle, "before") == 0;
     if (flags->facilitator != NULL)
         problem = "--facilitator is not there yet: settle with --rpc URL and "
@@ -428,10 +430,14 @@ static bool decode_settling(struct x402_serve *out,
         problem = "--settler-key needs --rpc URL, the node that takes transactions";
     else if (flags->rpc != NULL && !x402_cli_is_http_url(flags->rpc))
         problem = "--rpc: write the node's URL alone, like https://sepolia.base.org";
+    else if (flags->batch_age != NULL &&
+             !x402_cli_number(&seconds, flags->batch_age, 0, BATCH_AGE_MAX))
+        problem = "--batch-age: write seconds, 0 to 3600";
     if (problem != NULL) {
         x402_cli_usage_error(COMMAND, "%s", problem);
         return false;
     }
+    out->batch_age = flags->batch_age;
     out->rpc_url = flags->rpc;
     out->settler_key = flags->settler_key;
     return true;

@@ -114,14 +114,18 @@ static bool start_nginx(struct supervisor *s)
 static void start_settler(struct supervisor *s)
 {
     char rpc[X402_PATH_MAX], caip2[X402_CAIP2_TEXT_SIZE], data[X402_PATH_MAX],
-        key[X402_PATH_MAX];
+        key[X402_PATH_MAX], age[16];
     char name[] = "x402", settle[] = "settle", data_flag[] = "--data",
-         rpc_flag[] = "--rpc", key_flag[] = "--key";
+         rpc_flag[] = "--rpc", key_flag[] = "--key", age_flag[] = "--batch-age";
     x402_caip2_encode(caip2, s->serve->network.chain_id);
     snprintf(rpc, sizeof rpc, "%s=%s", caip2, s->serve->rpc_url);
     snprintf(data, sizeof data, "%s", s->place->data_dir);
     snprintf(key, sizeof key, "%s", s->serve->settler_key);
-    char *argv[] = {name, settle, data_flag, data, rpc_flag, rpc, key_flag, key, NULL};
+    snprintf(age, sizeof age, "%s", s->serve->batch_age ? s->serve->batch_age : "");
+    char *argv[] = {name,     settle,   data_flag,
+                    data,     rpc_flag, rpc,
+                    key_flag, key,      s->serve->batch_age ? age_flag : NULL,
+                    age,      NULL};
     s->settler = start_child("/proc/self/exe", argv, SIGTERM);
     s->settler_started_milliseconds = steady_milliseconds();
     s->settler_restart_milliseconds = 0;
