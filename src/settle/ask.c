@@ -69,7 +69,9 @@ struct x402_rpc_call x402_ask_code(const uint8_t address20[20])
 
 struct x402_rpc_call x402_ask_fee_history(void)
 {
-    return ask("eth_feeHistory", json_pack("[s, s, [i]]", "0x5", "latest", 50));
+    return ask("eth_feeHistory",
+               json_pack("[o, s, [i]]", x402_json_of_quantity(X402_FEE_HISTORY_BLOCKS),
+                         "latest", 50));
 }
 
 struct x402_rpc_call x402_ask_receipt(const uint8_t hash32[32])

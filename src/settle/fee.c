@@ -36,8 +36,8 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* By selection: there are at most a few. */
-static uint64_t median(const uint64_t *values, size_t count)
+/* By selection: there are a hundred at most. */
+uint64_t x402_fee_median(const uint64_t *values, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         size_t below = 0, equal = 0;
@@ -51,11 +51,19 @@ static uint64_t median(const uint64_t *values, size_t count)
     return 0;
 }
 
+bool x402_fee_is_dear(uint64_t base_fee_wei, uint64_t median_wei, bool dear)
+{
+    uint64_t bound = add(median_wei, dear ? median_wei / 2 : median_wei);
+
+    return median_wei > 0 && base_fee_wei > bound &&
+           base_fee_wei > X402_MAX_FEE_WEI_MIN;
+}
+
 bool x402_fee_quote(struct x402_fee *out, const struct x402_fee_policy *policy,
                     uint64_t base_fee_wei, const uint64_t *rewards,
                     size_t rewards_count)
 {
-    uint64_t tip = median(rewards, rewards_count);
+    uint64_t tip = x402_fee_median(rewards, rewards_count);
     uint64_t cap = policy->max_fee_wei_max;
 
     tip = larger(tip, policy->tip_wei_min);

@@ -6,6 +6,7 @@
 
 #include <x402/error.h>
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Enough for one transferWithAuthorization (worst measured: 102,868). */
@@ -37,6 +38,19 @@ struct x402_fee_policy x402_fee_policy_of(uint64_t chain_id);
 bool x402_fee_quote(struct x402_fee *out, const struct x402_fee_policy *policy,
                     uint64_t base_fee_wei, const uint64_t *rewards,
                     size_t rewards_count);
+
+/*
+ * Whether gas is unusually dear: the base fee of the next block is more than twice the
+ * median of the recent past, and above what every transaction offers anyway. Once it
+ * is, it stays so until the base fee is at most one and a half times the median: `dear`
+ * is what was said last. Waiting pays, for who can: a spike mostly passes within
+ * minutes; what lasts becomes the median, and is paid. Without a past (a median of 0)
+ * nothing is dear.
+ */
+bool x402_fee_is_dear(uint64_t base_fee_wei, uint64_t median_wei, bool dear);
+
+/* Of values in any order; the upper one of two; 0 of none. */
+uint64_t x402_fee_median(const uint64_t *values, size_t count);
 
 /*
  * The fee of a transaction that replaces one with `old`: both parts at least a tenth

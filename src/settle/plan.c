@@ -1,6 +1,7 @@
 #include "settle/plan.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <string.h>
 
 /* ------------------------------------------------------------------------- reverts */
@@ -246,35 +247,102 @@ int64_t x402_plan_retry_milliseconds(const struct x402_refused *refused)
 /* --------------------------------------------------------------------- transactions */
 
 /*
- * Nodes agree on no codes, only roughly on words: geth and reth (op-geth, op-reth) and
- * anvil. The order matters: "replacement transaction underpriced" is a fee too low.
+ * Nodes agree on no codes, only roughly on words: geth and reth (also as op-geth,
+ * op-reth and base), anvil, besu, erigon, nethermind, and the services before them. The
+ * first words found win, so what is particular comes before what is general: a node
+ * that forwards quotes the other's words in its own.
  */
+static const struct {
+    const char *words;
+    enum x402_send send;
+} answers[] = {
+    {"already known", X402_SEND_ACCEPTED},
+    {"already imported", X402_SEND_ACCEPTED},
+    {"already in mempool", X402_SEND_ACCEPTED},
+    {"known transaction", X402_SEND_ACCEPTED},
+    {"existing tx with same hash", X402_SEND_ACCEPTED},
+    {"alreadyknown", X402_SEND_ACCEPTED},
+
+    {"nonce too low", X402_SEND_NONCE_SPENT},
+    {"nonce is too low", X402_SEND_NONCE_SPENT},
+    {"oldnonce", X402_SEND_NONCE_SPENT},
+
+    {"nonce too high", X402_SEND_NONCE_AHEAD},
+    {"nonce gap", X402_SEND_NONCE_AHEAD},
+    {"noncegap", X402_SEND_NONCE_AHEAD},
+    {"gapped-nonce", X402_SEND_NONCE_AHEAD},
+    {"nonce is too distant", X402_SEND_NONCE_AHEAD},
+    {"future transaction tries to replace pending", X402_SEND_NONCE_AHEAD},
+
+    {"underpriced", X402_SEND_FEE_LOW},
+    {"less than block base fee", X402_SEND_FEE_LOW},
+    {"gas price to replace existing", X402_SEND_FEE_LOW},
+    {"could not replace existing", X402_SEND_FEE_LOW},
+    {"replacementnotallowed", X402_SEND_FEE_LOW},
+    {"below chain minimum", X402_SEND_FEE_LOW},
+    {"below minimum", X402_SEND_FEE_LOW},
+    {"below configured minimum", X402_SEND_FEE_LOW},
+    {"fee too low", X402_SEND_FEE_LOW},
+    {"feetoolow", X402_SEND_FEE_LOW},
+    {"gas price too low", X402_SEND_FEE_LOW},
+
+    {"exceeds block gas limit", X402_SEND_TOO_LARGE},
+    {"exceeds block's gas limit", X402_SEND_TOO_LARGE},
+    {"exceeds max transaction gas limit", X402_SEND_TOO_LARGE},
+    {"greater than the block gas limit", X402_SEND_TOO_LARGE},
+    {"gas limit too high", X402_SEND_TOO_LARGE},
+    {"gas limit exceeded", X402_SEND_TOO_LARGE},
+    {"gaslimitexceeded", X402_SEND_TOO_LARGE},
+    {"intrinsic gas too high", X402_SEND_TOO_LARGE},
+    {"is greater than the cap", X402_SEND_TOO_LARGE},
+    {"exceeds the configured cap", X402_SEND_TOO_LARGE}, /* of the whole fee */
+    {"oversized data", X402_SEND_TOO_LARGE},
+    {"input data too large", X402_SEND_TOO_LARGE},
+
+    {"insufficient funds", X402_SEND_NO_GAS},
+    {"insufficientfunds", X402_SEND_NO_GAS},
+    {"overdraws from account", X402_SEND_NO_GAS},
+    {"upfront cost exceeds", X402_SEND_NO_GAS},
+
+    {"txpool is full", X402_SEND_BUSY},
+    {"pool is full", X402_SEND_BUSY},
+    {"pool size constraints", X402_SEND_BUSY},
+    {"limit exceeded", X402_SEND_BUSY}, /* of an account, of requests */
+    {"identified as a spammer", X402_SEND_BUSY},
+    {"in-flight transaction limit", X402_SEND_BUSY},
+    {"already reserved", X402_SEND_BUSY},
+    {"rate limit", X402_SEND_BUSY},
+    {"request limit", X402_SEND_BUSY},
+    {"request rate", X402_SEND_BUSY},
+    {"request count exceeded", X402_SEND_BUSY},
+    {"too many requests", X402_SEND_BUSY},
+    {"compute units", X402_SEND_BUSY},
+    {"over capacity", X402_SEND_BUSY},
+    {"healthy to serve", X402_SEND_BUSY},
+    {"unavailable", X402_SEND_BUSY},
+    {"try again", X402_SEND_BUSY},
+    {"timeout", X402_SEND_BUSY},
+    {"timed out", X402_SEND_BUSY},
+    {"deadline exceeded", X402_SEND_BUSY},
+    {"internal error", X402_SEND_BUSY},
+    {"syncing", X402_SEND_BUSY},
+};
+
+/* At the beginning of a word: "unknown transaction type" is no known transaction. */
+static bool says(const char *message, const char *words)
+{
+    const char *found = strcasestr(message, words);
+
+    while (found != NULL && found != message && isalpha((unsigned char)found[-1]))
+        found = strcasestr(found + 1, words);
+    return found != NULL;
+}
+
 enum x402_send x402_send_classify(const char *message)
 {
-    static const struct {
-        const char *words;
-        enum x402_send send;
-    } table[] = {
-        {"already known", X402_SEND_ACCEPTED},
-        {"already imported", X402_SEND_ACCEPTED},
-        {"already in mempool", X402_SEND_ACCEPTED},
-        {"known transaction", X402_SEND_ACCEPTED},
-        {"nonce too low", X402_SEND_NONCE_SPENT},
-        {"nonce is too low", X402_SEND_NONCE_SPENT},
-        {"nonce too high", X402_SEND_NONCE_AHEAD},
-        {"exceeds block gas limit", X402_SEND_TOO_LARGE},
-        {"gas limit too high", X402_SEND_TOO_LARGE},
-        {"intrinsic gas too high", X402_SEND_TOO_LARGE},
-        {"txpool is full", X402_SEND_BUSY},
-        {"underpriced", X402_SEND_FEE_LOW},
-        {"less than block base fee", X402_SEND_FEE_LOW},
-        {"fee too low", X402_SEND_FEE_LOW},
-        {"insufficient funds", X402_SEND_NO_GAS},
-    };
-
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        if (strcasestr(message, table[i].words) != NULL)
-            return table[i].send;
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        if (says(message, answers[i].words))
+            return answers[i].send;
     }
     return X402_SEND_REFUSED;
 }
@@ -302,6 +370,14 @@ static bool is_stuck(const struct x402_pending *pending)
     return false;
 }
 
+/* What was not taken is offered sooner again than what may have been dropped. */
+static int64_t patience_of(const struct x402_pending *pending)
+{
+    bool was_taken = pending->last == X402_SEND_ACCEPTED;
+
+    return was_taken ? pending->resend_milliseconds : pending->resend_milliseconds / 3;
+}
+
 enum x402_pending_action x402_plan_pending(const struct x402_pending *pending)
 {
     bool has_room = pending->rows < X402_PENDING_ROWS_MAX;
@@ -314,7 +390,7 @@ enum x402_pending_action x402_plan_pending(const struct x402_pending *pending)
         return X402_PENDING_SHRINK;
     if (is_stuck(pending) && pending->fee_can_rise && has_room)
         return X402_PENDING_REPLACE;
-    if (pending->sent_milliseconds >= pending->resend_milliseconds)
+    if (pending->sent_milliseconds >= patience_of(pending))
         return X402_PENDING_RESEND;
     return X402_PENDING_WAIT;
 }

@@ -156,7 +156,8 @@ struct x402_pending {
     int64_t sent_milliseconds;   /* since the newest was sent; -1 for never */
     enum x402_send last;         /* what the node said to it */
     int64_t stuck_seconds;       /* an age that calls for more fee */
-    int64_t resend_milliseconds; /* how often to send again */
+    int64_t resend_milliseconds; /* how often to send again what a node took; three
+                                    times as often what it did not take */
     bool fee_can_rise;           /* a replacement would be within the policy */
 };
 

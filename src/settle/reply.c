@@ -1,5 +1,7 @@
 #include "settle/reply.h"
 
+#include "settle/fee.h"
+
 #include "evm/abi.h"
 
 #include <x402/money.h>
@@ -241,22 +243,36 @@ bool x402_block_decode(struct x402_block *out, const json_t *value)
     return true;
 }
 
+/* The newest of an array of quantities, in order. */
+static bool decode_newest(uint64_t *out, size_t *out_count, size_t max,
+                          const json_t *values, bool nested)
+{
+    size_t size = json_array_size(values), skip = size > max ? size - max : 0;
+
+    for (size_t i = skip; i < size; i++) {
+        const json_t *value = json_array_get(values, i);
+        if (!x402_json_quantity(&out[i - skip],
+                                nested ? json_array_get(value, 0) : value))
+            return false;
+    }
+    *out_count = size - skip;
+    return true;
+}
+
 bool x402_fee_history_decode(struct x402_fee_history *out, const json_t *value)
 {
-    const json_t *base_fees = json_object_get(value, "baseFeePerGas");
-    const json_t *rewards = json_object_get(value, "reward");
+    uint64_t base_fees[X402_FEE_HISTORY_BLOCKS + 1]; /* and of the next block */
     struct x402_fee_history history = {0};
-    size_t count = json_array_size(base_fees);
+    size_t count = 0;
 
-    if (count == 0 || !x402_json_quantity(&history.base_fee_wei,
-                                          json_array_get(base_fees, count - 1)))
+    if (!decode_newest(base_fees, &count, X402_FEE_HISTORY_BLOCKS + 1,
+                       json_object_get(value, "baseFeePerGas"), false) ||
+        count == 0 ||
+        !decode_newest(history.rewards, &history.rewards_count, X402_FEE_HISTORY_MAX,
+                       json_object_get(value, "reward"), true))
         return false;
-    for (size_t i = 0; i < json_array_size(rewards) && i < X402_FEE_HISTORY_MAX; i++) {
-        const json_t *reward = json_array_get(json_array_get(rewards, i), 0);
-        if (!x402_json_quantity(&history.rewards[i], reward))
-            return false;
-        history.rewards_count++;
-    }
+    history.base_fee_wei = base_fees[count - 1];
+    history.base_fee_median_wei = x402_fee_median(base_fees, count - 1);
     *out = history;
     return true;
 }

@@ -112,10 +112,12 @@ enum x402_receipt_answer x402_transaction_receipt_decode(
     const uint8_t hash32[32]);
 void x402_transaction_receipt_release(struct x402_transaction_receipt *receipt);
 
-/* The last base fee and the rewards of eth_feeHistory with one percentile. */
+/* The base fees, and the newest rewards, of eth_feeHistory with one percentile. */
+#define X402_FEE_HISTORY_BLOCKS 100 /* asked for; a node may know fewer */
 #define X402_FEE_HISTORY_MAX 16
 struct x402_fee_history {
-    uint64_t base_fee_wei; /* of the next block */
+    uint64_t base_fee_wei;        /* of the next block */
+    uint64_t base_fee_median_wei; /* of those before it; 0 of none */
     uint64_t rewards[X402_FEE_HISTORY_MAX];
     size_t rewards_count;
 };

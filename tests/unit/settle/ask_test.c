@@ -37,7 +37,7 @@ static void each_question_has_the_form_nodes_expect(void **state)
                 "[\"" ADDRESS "\",\"latest\"]");
     assert_asks(x402_ask_code(address20), "eth_getCode",
                 "[\"" ADDRESS "\",\"latest\"]");
-    assert_asks(x402_ask_fee_history(), "eth_feeHistory", "[\"0x5\",\"latest\",[50]]");
+    assert_asks(x402_ask_fee_history(), "eth_feeHistory", "[\"0x64\",\"latest\",[50]]");
     assert_int_equal(receipt.reply_max, X402_RPC_REPLY_LOGS_MAX);
     assert_asks(receipt, "eth_getTransactionReceipt", "[\"" HASH "\"]");
     assert_asks(x402_ask_send(data, 2), "eth_sendRawTransaction", "[\"0xe3ee\"]");

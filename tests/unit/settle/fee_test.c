@@ -1,6 +1,7 @@
 #include "unit/core/support.h"
 
 #include "settle/fee.h"
+#include "settle/plan.h"
 
 static const struct x402_fee_policy base = {100000, 10000000, UINT64_C(20000000000)};
 
@@ -88,6 +89,69 @@ static void replacements_end_at_the_cap(void **state)
     assert_false(x402_fee_replacement(&next, &base, &fee, &quote));
 }
 
+static void gas_is_dear_above_twice_the_median_of_the_past(void **state)
+{
+    (void)state;
+    assert_false(x402_fee_is_dear(20000000, 10000000, false));
+    assert_true(x402_fee_is_dear(20000001, 10000000, false));
+    assert_true(x402_fee_is_dear(UINT64_MAX, 10000000, false));
+    assert_false(x402_fee_is_dear(UINT64_MAX, UINT64_MAX, false));
+}
+
+static void gas_that_was_dear_stays_so_down_to_half_above_the_median(void **state)
+{
+    (void)state;
+    assert_true(x402_fee_is_dear(15000001, 10000000, true));
+    assert_false(x402_fee_is_dear(15000000, 10000000, true));
+    assert_false(x402_fee_is_dear(15000001, 10000000, false));
+}
+
+/* On a quiet test chain the base fee falls to a few wei and doubles for nothing. */
+static void what_every_transaction_offers_is_never_dear(void **state)
+{
+    (void)state;
+    assert_false(x402_fee_is_dear(X402_MAX_FEE_WEI_MIN, 7, false));
+    assert_false(x402_fee_is_dear(X402_MAX_FEE_WEI_MIN, 7, true));
+    assert_true(x402_fee_is_dear(X402_MAX_FEE_WEI_MIN + 1, 7, false));
+}
+
+static void without_a_past_nothing_is_dear(void **state)
+{
+    (void)state;
+    assert_int_equal(x402_fee_median(NULL, 0), 0);
+    assert_false(x402_fee_is_dear(UINT64_MAX, 0, false));
+    assert_false(x402_fee_is_dear(UINT64_MAX, 0, true));
+}
+
+static void a_median_is_the_middle_whatever_the_order(void **state)
+{
+    static const uint64_t odd[] = {9, 1, 5}, even[] = {4, 1, 3, 2};
+    static const uint64_t same[] = {7, 7, 7, 1}, one[] = {6};
+
+    (void)state;
+    assert_int_equal(x402_fee_median(odd, 3), 5);
+    assert_int_equal(x402_fee_median(even, 4), 3);
+    assert_int_equal(x402_fee_median(same, 4), 7);
+    assert_int_equal(x402_fee_median(one, 1), 6);
+}
+
+/* Each policy's cap is reached before the rows of a nonce are used up. */
+static void a_tenth_more_each_time_passes_every_cap_soon(void **state)
+{
+    static const uint64_t chains[] = {1, 137, 8453};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof chains / sizeof chains[0]; i++) {
+        struct x402_fee_policy policy = x402_fee_policy_of(chains[i]);
+        struct x402_fee fee, none = {0, 0};
+        unsigned rows = 1;
+        assert_true(x402_fee_quote(&fee, &policy, 0, NULL, 0));
+        while (x402_fee_replacement(&fee, &policy, &fee, &none))
+            rows++;
+        assert_true(rows < X402_PENDING_ROWS_MAX);
+    }
+}
+
 static void chains_that_are_not_listed_are_like_base(void **state)
 {
     struct x402_fee_policy known = x402_fee_policy_of(8453);
@@ -110,6 +174,12 @@ int main(void)
         cmocka_unit_test(a_replacement_pays_a_tenth_more_of_both),
         cmocka_unit_test(a_replacement_is_not_below_what_is_asked_now),
         cmocka_unit_test(replacements_end_at_the_cap),
+        cmocka_unit_test(gas_is_dear_above_twice_the_median_of_the_past),
+        cmocka_unit_test(gas_that_was_dear_stays_so_down_to_half_above_the_median),
+        cmocka_unit_test(what_every_transaction_offers_is_never_dear),
+        cmocka_unit_test(without_a_past_nothing_is_dear),
+        cmocka_unit_test(a_median_is_the_middle_whatever_the_order),
+        cmocka_unit_test(a_tenth_more_each_time_passes_every_cap_soon),
         cmocka_unit_test(chains_that_are_not_listed_are_like_base),
     };
 

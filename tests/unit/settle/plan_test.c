@@ -375,29 +375,181 @@ static void what_is_over_is_asked_about_until_a_safe_block_says_so(void **state)
 
 /* --------------------------------------------------------------------- transactions */
 
-static void answers_to_a_sent_transaction_are_told_apart(void **state)
+struct answer {
+    const char *message;
+    enum x402_send send;
+};
+
+static void check_answers(const struct answer *answers, size_t count)
 {
-    static const struct {
-        const char *message;
-        enum x402_send send;
-    } rows[] = {
+    for (size_t i = 0; i < count; i++) {
+        if (x402_send_classify(answers[i].message) != answers[i].send)
+            fail_msg("'%s' is read as %d", answers[i].message,
+                     x402_send_classify(answers[i].message));
+    }
+}
+
+static void the_words_of_geth_are_understood(void **state)
+{
+    static const struct answer answers[] = {
         {"already known", X402_SEND_ACCEPTED},
-        {"transaction already imported", X402_SEND_ACCEPTED},
         {"nonce too low", X402_SEND_NONCE_SPENT},
         {"nonce too low: next nonce 5, tx nonce 3", X402_SEND_NONCE_SPENT},
+        {"nonce too low: address 0xf39F, tx: 3 state: 5", X402_SEND_NONCE_SPENT},
+        {"nonce too high", X402_SEND_NONCE_AHEAD},
+        {"gapped-nonce tx from delegated accounts", X402_SEND_NONCE_AHEAD},
+        {"future transaction tries to replace pending", X402_SEND_NONCE_AHEAD},
         {"replacement transaction underpriced", X402_SEND_FEE_LOW},
-        {"transaction underpriced: gas tip cap 0", X402_SEND_FEE_LOW},
+        {"replacement transaction underpriced: new tx gas fee cap 1 <= 2 queued + 10% "
+         "replacement penalty",
+         X402_SEND_FEE_LOW},
+        {"transaction underpriced", X402_SEND_FEE_LOW},
+        {"transaction underpriced: gas tip cap 0, minimum needed 1", X402_SEND_FEE_LOW},
+        {"transaction underpriced: tip needed 1000000, tip permitted 1",
+         X402_SEND_FEE_LOW},
+        {"transaction gas price below minimum: gas tip cap 0, minimum needed 1",
+         X402_SEND_FEE_LOW},
+        {"max fee per gas less than block base fee: address 0x0, maxFeePerGas: 1, "
+         "baseFee: 7",
+         X402_SEND_FEE_LOW},
+        {"fee cap less than block base fee", X402_SEND_FEE_LOW},
+        {"exceeds block gas limit", X402_SEND_TOO_LARGE},
+        {"transaction gas limit too high (cap: 16777216, tx: 21000000)",
+         X402_SEND_TOO_LARGE},
+        {"tx fee (1.20 ether) exceeds the configured cap (1.00 ether)",
+         X402_SEND_TOO_LARGE},
+        {"oversized data: transaction size 140000, limit 131072", X402_SEND_TOO_LARGE},
+        {"gas limit reached", X402_SEND_REFUSED},
+        {"insufficient funds for gas * price + value: balance 0, tx cost 1, overshot 1",
+         X402_SEND_NO_GAS},
+        {"insufficient funds for transfer", X402_SEND_NO_GAS},
+        {"txpool is full", X402_SEND_BUSY},
+        {"account limit exceeded: pooled 16 txs", X402_SEND_BUSY},
+        {"in-flight transaction limit reached for delegated accounts", X402_SEND_BUSY},
+        {"address already reserved", X402_SEND_BUSY},
+        {"intrinsic gas too low: gas 21000, minimum needed 30000", X402_SEND_REFUSED},
+        {"max priority fee per gas higher than max fee per gas", X402_SEND_REFUSED},
+        {"transaction type not supported", X402_SEND_REFUSED},
+        {"invalid sender", X402_SEND_REFUSED},
+    };
+
+    (void)state;
+    check_answers(answers, COUNT(answers));
+}
+
+/* And of op-reth, which speaks the same. */
+static void the_words_of_reth_are_understood(void **state)
+{
+    static const struct answer answers[] = {
+        {"already known", X402_SEND_ACCEPTED},
+        {"[0x12]: already imported", X402_SEND_ACCEPTED},
+        {"nonce too low: next nonce 9, tx nonce 8", X402_SEND_NONCE_SPENT},
+        {"nonce too high", X402_SEND_NONCE_AHEAD},
+        {"replacement transaction underpriced", X402_SEND_FEE_LOW},
+        {"[0x12]: insufficient gas price to replace existing transaction",
+         X402_SEND_FEE_LOW},
+        {"transaction feeCap 6 below chain minimum", X402_SEND_FEE_LOW},
+        {"transaction priority fee below minimum required priority fee 1000000",
+         X402_SEND_FEE_LOW},
         {"max fee per gas less than block base fee", X402_SEND_FEE_LOW},
+        {"exceeds block gas limit", X402_SEND_TOO_LARGE},
+        {"exceeds max transaction gas limit", X402_SEND_TOO_LARGE},
+        {"transaction's gas limit 40000000 exceeds block's gas limit 30000000",
+         X402_SEND_TOO_LARGE},
+        {"gas limit too high", X402_SEND_TOO_LARGE},
+        {"intrinsic gas too high", X402_SEND_TOO_LARGE},
+        {"transaction gas limit (21000000) is greater than the cap (16777216)",
+         X402_SEND_TOO_LARGE},
+        {"tx fee (1200000000000000000 wei) exceeds the configured cap "
+         "(1000000000000000000 wei)",
+         X402_SEND_TOO_LARGE},
+        {"oversized data: transaction size 140000, limit 131072", X402_SEND_TOO_LARGE},
+        {"input data too large", X402_SEND_TOO_LARGE},
+        {"insufficient funds for gas * price + value: have 0 want 1", X402_SEND_NO_GAS},
+        {"transaction overdraws from account", X402_SEND_NO_GAS},
+        {"txpool is full", X402_SEND_BUSY},
+        {"transaction discarded outright due to pool size constraints", X402_SEND_BUSY},
+        {"rejected due to 0xf39f being identified as a spammer", X402_SEND_BUSY},
+        {"internal eth error", X402_SEND_REFUSED},
+        {"failed to decode signed transaction", X402_SEND_REFUSED},
+    };
+
+    (void)state;
+    check_answers(answers, COUNT(answers));
+}
+
+static void the_words_of_anvil_are_understood(void **state)
+{
+    static const struct answer answers[] = {
+        {"transaction already imported", X402_SEND_ACCEPTED},
+        {"Tx: [0x12] already Imported", X402_SEND_ACCEPTED},
+        {"nonce too low", X402_SEND_NONCE_SPENT},
+        {"Nonce too high", X402_SEND_NONCE_AHEAD},
+        {"replacement transaction underpriced", X402_SEND_FEE_LOW},
+        {"Tx: [0x12] insufficient gas price to replace existing transaction",
+         X402_SEND_FEE_LOW},
+        {"max fee per gas less than block base fee", X402_SEND_FEE_LOW},
+        {"intrinsic gas too high -- tx.gas_limit > env.cfg.tx_gas_limit_cap",
+         X402_SEND_TOO_LARGE},
+        {"intrinsic gas too high -- tx.gas_limit > env.block.gas_limit",
+         X402_SEND_TOO_LARGE},
+        {"Transaction gas limit is greater than the block gas limit, gas_limit: 2, "
+         "cap: 1",
+         X402_SEND_TOO_LARGE},
         {"Insufficient funds for gas * price + value", X402_SEND_NO_GAS},
-        {"insufficient funds for gas * price + value: balance 0", X402_SEND_NO_GAS},
         {"invalid chain id for signer", X402_SEND_REFUSED},
         {"Failed to decode transaction", X402_SEND_REFUSED},
+        {"Unknown transaction type not supported", X402_SEND_REFUSED},
+    };
+
+    (void)state;
+    check_answers(answers, COUNT(answers));
+}
+
+static void the_words_of_other_nodes_and_services_are_understood(void **state)
+{
+    static const struct answer answers[] = {
+        {"Known transaction", X402_SEND_ACCEPTED},
+        {"AlreadyKnown", X402_SEND_ACCEPTED},
+        {"INTERNAL_ERROR: existing tx with same hash", X402_SEND_ACCEPTED},
+        {"failed to forward tx to sequencer, please try again. Error message: 'already "
+         "known'",
+         X402_SEND_ACCEPTED},
+        {"Nonce is too low", X402_SEND_NONCE_SPENT},
+        {"OldNonce, Current nonce: 5, nonce of rejected tx: 3", X402_SEND_NONCE_SPENT},
+        {"NonceGap, Future nonce. Expected nonce: 5", X402_SEND_NONCE_AHEAD},
+        {"Transaction nonce is too distant from current sender nonce",
+         X402_SEND_NONCE_AHEAD},
+        {"INTERNAL_ERROR: could not replace existing tx", X402_SEND_FEE_LOW},
+        {"INTERNAL_ERROR: fee too low", X402_SEND_FEE_LOW},
+        {"FeeTooLow, MaxFeePerGas too low.", X402_SEND_FEE_LOW},
+        {"ReplacementNotAllowed", X402_SEND_FEE_LOW},
+        {"Gas price below configured minimum gas price", X402_SEND_FEE_LOW},
+        {"GasLimitExceeded, Gas limit: 30000000", X402_SEND_TOO_LARGE},
+        {"InsufficientFunds, Account balance: 0", X402_SEND_NO_GAS},
+        {"Upfront cost exceeds account balance", X402_SEND_NO_GAS},
+        {"Transaction Pool is full", X402_SEND_BUSY},
+        {"failed to forward tx to sequencer, please try again. Error message: ''",
+         X402_SEND_BUSY},
+        {"sender is over rate limit", X402_SEND_BUSY},
+        {"over rate limit", X402_SEND_BUSY},
+        {"Too Many Requests", X402_SEND_BUSY},
+        {"daily request count exceeded, request rate limited", X402_SEND_BUSY},
+        {"50/second request limit reached - reduce calls per second or upgrade",
+         X402_SEND_BUSY},
+        {"Your app has exceeded its compute units per second capacity", X402_SEND_BUSY},
+        {"no backend is currently healthy to serve traffic", X402_SEND_BUSY},
+        {"backend is over capacity", X402_SEND_BUSY},
+        {"request timed out", X402_SEND_BUSY},
+        {"context deadline exceeded", X402_SEND_BUSY},
+        {"service temporarily unavailable", X402_SEND_BUSY},
+        {"Internal error", X402_SEND_BUSY},
+        {"the method eth_sendRawTransaction does not exist", X402_SEND_REFUSED},
         {"", X402_SEND_REFUSED},
     };
 
     (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++)
-        assert_int_equal(x402_send_classify(rows[i].message), rows[i].send);
+    check_answers(answers, COUNT(answers));
 }
 
 static struct x402_pending pending(void)
@@ -477,6 +629,7 @@ static void a_node_that_finds_every_fee_too_low_is_not_followed_in_haste(void **
     low.rows = 7;
     assert_int_equal(x402_plan_pending(&low), X402_PENDING_REPLACE);
     low.rows = 8;
+    low.sent_milliseconds = 1000;
     assert_int_equal(x402_plan_pending(&low), X402_PENDING_WAIT);
     low.age_seconds = low.stuck_seconds;
     assert_int_equal(x402_plan_pending(&low), X402_PENDING_REPLACE);
@@ -506,7 +659,10 @@ static void a_refusal_in_words_unknown_here_is_answered_with_more_fee(void **sta
     for (size_t i = 0; i < COUNT(others); i++) {
         stuck.last = others[i];
         stuck.age_seconds = 29;
+        stuck.sent_milliseconds = 4999;
         assert_int_equal(x402_plan_pending(&stuck), X402_PENDING_WAIT);
+        stuck.sent_milliseconds = 5000; /* not taken: offered sooner again */
+        assert_int_equal(x402_plan_pending(&stuck), X402_PENDING_RESEND);
         stuck.age_seconds = 30;
         assert_int_equal(x402_plan_pending(&stuck), X402_PENDING_REPLACE);
     }
@@ -522,6 +678,7 @@ static void a_batch_too_large_for_the_node_is_halved(void **state)
     large.fee_can_rise = false;
     assert_int_equal(x402_plan_pending(&large), X402_PENDING_SHRINK);
     large.payments = 1; /* nothing to halve */
+    large.sent_milliseconds = 1000;
     assert_int_equal(x402_plan_pending(&large), X402_PENDING_WAIT);
     large.payments = 200;
     large.sent_milliseconds = -1; /* the halved one is sent first */
@@ -639,7 +796,10 @@ int main(void)
         cmocka_unit_test(what_mostly_stands_for_good_is_tried_less_often),
         cmocka_unit_test(no_retry_sleeps_past_the_end_of_its_authorization),
         cmocka_unit_test(what_is_over_is_asked_about_until_a_safe_block_says_so),
-        cmocka_unit_test(answers_to_a_sent_transaction_are_told_apart),
+        cmocka_unit_test(the_words_of_geth_are_understood),
+        cmocka_unit_test(the_words_of_reth_are_understood),
+        cmocka_unit_test(the_words_of_anvil_are_understood),
+        cmocka_unit_test(the_words_of_other_nodes_and_services_are_understood),
         cmocka_unit_test(a_fresh_transaction_is_waited_for),
         cmocka_unit_test(a_stored_transaction_never_sent_is_sent_before_anything_else),
         cmocka_unit_test(a_silent_transaction_is_sent_again_now_and_then),

@@ -286,9 +286,11 @@ static void a_fee_history_gives_the_next_base_fee_and_the_tips(void **state)
     (void)state;
     assert_true(x402_fee_history_decode(&history, value));
     assert_int_equal(history.base_fee_wei, 3);
+    assert_int_equal(history.base_fee_median_wei, 2);
     assert_int_equal(history.rewards_count, 2);
     assert_int_equal(history.rewards[1], 11);
     assert_true(x402_fee_history_decode(&history, bare));
+    assert_int_equal(history.base_fee_median_wei, 0);
     assert_int_equal(history.rewards_count, 0);
     assert_false(x402_fee_history_decode(&history, wrong));
     assert_false(x402_fee_history_decode(&history, empty));
@@ -478,6 +480,27 @@ static void a_log_with_five_topics_is_refused(void **state)
     json_decref(receipt);
 }
 
+/* More blocks than asked for: what counts is near. */
+static void a_fee_history_too_long_is_read_from_its_end(void **state)
+{
+    json_t *fees = json_array(), *rewards = json_array();
+    struct x402_fee_history history;
+
+    (void)state;
+    for (uint64_t i = 0; i <= 1000; i++) {
+        json_array_append_new(fees, x402_json_of_quantity(i));
+        json_array_append_new(rewards,
+                              json_pack("[o]", x402_json_of_quantity(1000 + i)));
+    }
+    json_t *value = json_pack("{s:o, s:o}", "baseFeePerGas", fees, "reward", rewards);
+    assert_true(x402_fee_history_decode(&history, value));
+    assert_int_equal(history.base_fee_wei, 1000);
+    assert_int_equal(history.base_fee_median_wei, 950); /* of 900 to 999 */
+    assert_int_equal(history.rewards_count, X402_FEE_HISTORY_MAX);
+    assert_int_equal(history.rewards[X402_FEE_HISTORY_MAX - 1], 2000);
+    json_decref(value);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -494,6 +517,7 @@ int main(void)
         cmocka_unit_test(numbers_and_bytes_are_written_as_nodes_want_them),
         cmocka_unit_test(a_block_names_its_number_time_and_hash),
         cmocka_unit_test(a_fee_history_gives_the_next_base_fee_and_the_tips),
+        cmocka_unit_test(a_fee_history_too_long_is_read_from_its_end),
         cmocka_unit_test(a_receipt_tells_block_gas_and_logs),
         cmocka_unit_test(the_fee_of_a_rollup_holds_its_data),
         cmocka_unit_test(a_fee_beyond_all_bounds_is_bounded),
