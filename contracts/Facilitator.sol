@@ -50,7 +50,8 @@ contract Facilitator {
      * What must be left before an item is tried. A call gives away at most 63/64 of what
      * there is (EIP-150), so ITEM_GAS * 64 / 63 = 152,381 for the call; about 600 until
      * it is made; and, when the item spent all it had, about 2,500 to say so and to
-     * return. The rest is for fees of opcodes to come.
+     * return. The rest is for fees of opcodes to come. It is more than an item has: a
+     * batch that an item's payer or token begins tries nothing.
      */
     uint256 private constant ITEM_GAS_LEFT = 160_000;
 

@@ -56,5 +56,6 @@ part builds run_make test-builds
 part unit run_make unit
 part model each_passes model model tests/model/*.c
 part fuzz each_passes fuzzer fuzz tests/fuzz/*_fuzz.c
+part contracts sh tests/contracts.sh
 part e2e sh tests/e2e/run.sh
 totals
