@@ -101,7 +101,7 @@ class Lane {
   async settleThrough(...steps) {
     const { faults, till, shop } = this;
     steps.forEach((step) => faults.add(step));
-    await this.settle(() => till.decided());
+    await this.settle(() => till.collected());
     const fired = this.heal();
     await shop.chain.mine(SAFE_DEPTH);
     steps.filter(({ fault }) => fault !== 'hang').forEach((step) => faults.add(step));
@@ -178,7 +178,7 @@ describe('faults at random', { concurrency: LANES }, () => {
         if (random(3) === 0) await lane.shop.chain.mine(1 + random(20));
       }
       lane.heal();
-      await lane.till.decided();
+      await lane.till.collected();
       await lane.shop.chain.mine(SAFE_DEPTH);
       await lane.till.closed();
       await settler.stop();

@@ -1,6 +1,8 @@
 // What payers and others do with an authorization, and with money, behind the gateway's back.
 
 import assert from 'node:assert/strict';
+import { encodeFunctionData, keccak256 } from 'viem';
+import { CHAIN_ID } from './chain.mjs';
 import { DOMAIN } from './wallet.mjs';
 
 /** Pays for the gas of others' transactions, and takes what is drained. */
@@ -17,6 +19,23 @@ export async function useElsewhere(chain, paid) {
     SOMEBODY, 'transferWithAuthorization', ...transferArguments(paid));
   assert.equal(receipt.status, '0x1');
   return receipt;
+}
+
+/** The call that puts an authorization to its use, as a transaction's data. */
+export const useData = (chain, paid) => encodeFunctionData({
+  abi: chain.abi, functionName: 'transferWithAuthorization', args: transferArguments(paid),
+});
+
+/**
+ * A transaction of an account, signed and not sent: {raw, hash}. `fields` are its own; the
+ * rest is enough for a call to the token.
+ */
+export async function signedBy(signer, fields) {
+  const raw = await signer.signTransaction({
+    type: 'eip1559', chainId: CHAIN_ID, gas: 200_000n, value: 0n,
+    maxFeePerGas: 4_000_000_000n, maxPriorityFeePerGas: 1_000_000_000n, ...fields,
+  });
+  return { raw, hash: keccak256(raw) };
 }
 
 /** Its payer cancels an authorization; gives the receipt. */

@@ -67,15 +67,20 @@ export class Till {
     });
   }
 
-  /** Waits until the ledger says that each is paid for, or has failed. */
-  decided(some = this.sold, within = 60_000) {
-    const done = [...PAID, 'failed'];
-    return this.until(some, (row) => done.includes(row.money), 'the money', within);
+  /** Waits until the ledger says that each is paid for, but those that fail. */
+  collected(some = this.sold, within = 60_000) {
+    const good = some.filter((one) => one.fails === undefined);
+    return this.until(good, (row) => PAID.includes(row.money), 'the money', within);
   }
 
   /** Waits until each is final, or has failed: mine enough blocks first. */
   closed(some = this.sold, within = 60_000) {
     return this.until(some, (row) => ['final', 'failed'].includes(row.money), 'finality', within);
+  }
+
+  /** What the payee has when all of these are paid. */
+  worth(some = this.sold) {
+    return some.reduce((sum, one) => sum + (one.paid ?? one).message.value, 0n);
   }
 
   /**
