@@ -225,7 +225,7 @@ static int64_t retry_of_gas(const struct x402_refused *refused)
 
     if (left > RETRY_LAST_MILLISECONDS + RETRY_GAS_MILLISECONDS)
         return smaller(wait, left - RETRY_LAST_MILLISECONDS);
-    return smaller(wait, left + RETRY_MILLISECONDS); /* over: the chain is asked */
+    return smaller(RETRY_GAS_MILLISECONDS, left + RETRY_MILLISECONDS);
 }
 
 int64_t x402_plan_retry_milliseconds(const struct x402_refused *refused)
@@ -368,6 +368,22 @@ static bool is_stuck(const struct x402_pending *pending)
         break;
     }
     return false;
+}
+
+#define STUCK_SECONDS 30
+#define STUCK_SECONDS_MAX 600
+#define STUCK_SECONDS_MIN 5
+
+int64_t x402_plan_stuck_seconds(unsigned rows, bool is_below_base_fee,
+                                int64_t left_seconds)
+{
+    int64_t first = is_below_base_fee ? STUCK_SECONDS / 3 : STUCK_SECONDS;
+    int64_t seconds = doubled(first, rows, STUCK_SECONDS_MAX);
+
+    if (left_seconds <= 0)
+        return seconds;
+    seconds = smaller(seconds, left_seconds / 4);
+    return seconds > STUCK_SECONDS_MIN ? seconds : STUCK_SECONDS_MIN;
 }
 
 /* What was not taken is offered sooner again than what may have been dropped. */

@@ -126,7 +126,7 @@ struct x402_refused {
  * Milliseconds until it is simulated again: 2 s, doubling up to a minute; for what
  * mostly stands for good (a blacklist, a signature) 15 s up to ten minutes; for what
  * cost gas 30 s up to an hour. It does not sleep past its end: a simulation comes again
- * after half of what is left, and one that cost gas has a last try a minute before.
+ * after half of what is left, and what cost gas is tried every 30 s in the last minute.
  */
 int64_t x402_plan_retry_milliseconds(const struct x402_refused *refused);
 
@@ -175,6 +175,15 @@ enum x402_pending_action {
  * policy's cap long before.
  */
 #define X402_PENDING_ROWS_MAX 128
+
+/*
+ * stuck_seconds: 30 s, a third of that for what is below the base fee, doubling with
+ * each row up to ten minutes, but not more than a quarter of `left_seconds` (and 5 s at
+ * least). That is until the soonest validBefore among the payments of this nonce and of
+ * those above it, which wait for it; 0 or less when all of them are over.
+ */
+int64_t x402_plan_stuck_seconds(unsigned rows, bool is_below_base_fee,
+                                int64_t left_seconds);
 
 /*
  * More fee is no help where the signer cannot pay or another nonce is missing. Whatever

@@ -359,10 +359,11 @@ static void no_retry_sleeps_past_the_end_of_its_authorization(void **state)
     assert_int_equal(retry(X402_REVERT_BLACKLISTED, 9, false, 100000), 50000);
     assert_int_equal(retry(X402_REVERT_FUNDS, 9, false, 30000), 15000);
     assert_int_equal(retry(X402_REVERT_FUNDS, 9, false, 1000), 2000);
-    /* One more transaction, and that is a minute before. */
+    /* Transactions: one a minute before, and few after it. */
     assert_int_equal(retry(X402_REVERT_FUNDS, 9, true, 1000000), 940000);
     assert_int_equal(retry(X402_REVERT_FUNDS, 1, true, 60000), 30000);
-    assert_int_equal(retry(X402_REVERT_FUNDS, 9, true, 60000), 62000);
+    assert_int_equal(retry(X402_REVERT_FUNDS, 9, true, 60000), 30000);
+    assert_int_equal(retry(X402_REVERT_FUNDS, 9, true, 10000), 12000);
 }
 
 static void what_is_over_is_asked_about_until_a_safe_block_says_so(void **state)
@@ -619,6 +620,21 @@ static void replacing_ends_at_the_fee_cap_and_at_a_number_of_rows(void **state)
     assert_int_equal(x402_plan_pending(&stuck), X402_PENDING_RESEND);
 }
 
+static void each_replacement_waits_twice_as_long_but_not_past_the_end(void **state)
+{
+    int64_t day = 86400;
+
+    (void)state;
+    assert_int_equal(x402_plan_stuck_seconds(1, false, day), 30);
+    assert_int_equal(x402_plan_stuck_seconds(2, false, day), 60);
+    assert_int_equal(x402_plan_stuck_seconds(UINT32_MAX, false, day), 600);
+    assert_int_equal(x402_plan_stuck_seconds(1, true, day), 10);
+    assert_int_equal(x402_plan_stuck_seconds(3, true, day), 40);
+    assert_int_equal(x402_plan_stuck_seconds(9, false, 60), 15);
+    assert_int_equal(x402_plan_stuck_seconds(9, false, 1), 5);
+    assert_int_equal(x402_plan_stuck_seconds(9, false, 0), 600); /* all are over */
+}
+
 static void a_node_that_finds_every_fee_too_low_is_not_followed_in_haste(void **state)
 {
     struct x402_pending low = pending();
@@ -805,6 +821,7 @@ int main(void)
         cmocka_unit_test(a_silent_transaction_is_sent_again_now_and_then),
         cmocka_unit_test(a_stuck_transaction_is_replaced),
         cmocka_unit_test(replacing_ends_at_the_fee_cap_and_at_a_number_of_rows),
+        cmocka_unit_test(each_replacement_waits_twice_as_long_but_not_past_the_end),
         cmocka_unit_test(a_node_that_finds_every_fee_too_low_is_not_followed_in_haste),
         cmocka_unit_test(more_fee_is_no_help_without_money_or_before_a_missing_nonce),
         cmocka_unit_test(a_refusal_in_words_unknown_here_is_answered_with_more_fee),
