@@ -34,9 +34,9 @@ static const char help[] =
     "\n"
     "Make a key, send it a little ETH, and deploy to Base Sepolia:\n"
     "\n"
-    "  x402 wallet new deployer.key\n"
+    "  x402 wallet new gas.key\n"
     "  x402 contract deploy --rpc base-sepolia=https://sepolia.base.org --key "
-    "deployer.key\n";
+    "gas.key\n";
 
 /* Half of it again is left over (450,000 are used; see the e2e test). */
 #define DEPLOY_GAS_LIMIT 700000
