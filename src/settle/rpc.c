@@ -1,5 +1,7 @@
 #include "settle/rpc.h"
 
+#include "settle/origin.h"
+
 #include <curl/curl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,7 +12,6 @@
 #define CONNECT_MILLISECONDS 5000
 #define POLL_MILLISECONDS 200
 #define STOP_MILLISECONDS 2000 /* what is under way may end by itself this long */
-#define ORIGIN_MAX 300
 
 /* One of the requests under way. */
 struct slot {
@@ -25,8 +26,8 @@ struct slot {
 
 struct x402_rpc {
     char *url;
-    char origin[ORIGIN_MAX];
-    char message[X402_RPC_MESSAGE_MAX + ORIGIN_MAX + 16];
+    char origin[X402_ORIGIN_MAX];
+    char message[X402_RPC_MESSAGE_MAX + X402_ORIGIN_MAX + 16];
     CURLM *multi;
     struct curl_slist *headers;
     struct slot slots[X402_RPC_PARALLEL_MAX];
@@ -57,25 +58,6 @@ __attribute__((format(printf, 2, 3))) static void say(struct x402_rpc *rpc,
 
 /* ------------------------------------------------------------------- open and close */
 
-/* An API key stands in the path, the query or the user: none of it may be shown. */
-static void take_origin(char out[ORIGIN_MAX], const char *url)
-{
-    const char *host = strstr(url, "://");
-    size_t scheme_size = host ? (size_t)(host - url) + 3 : 0;
-
-    host = url + scheme_size;
-    size_t size = strcspn(host, "/?#");
-    for (size_t i = 0; i < size; i++) {
-        if (host[i] == '@') {
-            host += i + 1;
-            size -= i + 1;
-            i = (size_t)-1; /* the last one counts */
-        }
-    }
-    snprintf(out, ORIGIN_MAX, "%.*s%.*s", (int)(scheme_size & 0xff), url,
-             (int)(size < 256 ? size : 256), host);
-}
-
 static bool open_handles(struct x402_rpc *rpc)
 {
     rpc->multi = curl_multi_init();
@@ -99,7 +81,7 @@ struct x402_rpc *x402_rpc_open(const char *url, bool (*stop)(void *data), void *
     rpc->stop = stop;
     rpc->stop_data = data;
     rpc->next_id = 1;
-    take_origin(rpc->origin, url);
+    x402_url_origin(rpc->origin, url);
     if (open_handles(rpc))
         return rpc;
     x402_rpc_close(rpc);
