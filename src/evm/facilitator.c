@@ -237,6 +237,14 @@ size_t x402_facilitator_look_encode(uint8_t *out, size_t out_max,
     return X402_FACILITATOR_LOOK_SIZE(count);
 }
 
+/* What must be left before the last payer is looked at (60,000), the transaction and
+ * its head; and calldata, two cold accesses and USDC's own work for each payer. */
+uint64_t x402_facilitator_look_gas(size_t count)
+{
+    assert(count <= X402_FACILITATOR_LOOK_MAX);
+    return 150000 + (uint64_t)count * 12000;
+}
+
 /* A word of the answer: flags in the first byte, the balance in the low 128 bits. */
 static struct x402_facilitator_seen read_seen(const uint8_t word32[WORD_SIZE])
 {

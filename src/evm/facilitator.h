@@ -132,6 +132,10 @@ size_t x402_facilitator_look_encode(uint8_t *out, size_t out_max,
                                     const uint8_t token20[20], const uint8_t *payers,
                                     size_t count);
 
+/* Gas to give the eth_call: half of it again is left over with USDC. With too little
+ * the call reverts; it never says less than all. */
+uint64_t x402_facilitator_look_gas(size_t count);
+
 /* The answer, in the order of the payers. False when it is not one for `count`; out is
  * written only on success. */
 X402_MUST_USE bool x402_facilitator_look_decode(struct x402_facilitator_seen *out,
