@@ -273,6 +273,15 @@ static void look_answer_says_balance_code_and_what_is_not_known(void **state)
     batch_close(batch);
 }
 
+static void a_full_look_takes_no_more_gas_than_nodes_give(void **state)
+{
+    (void)state;
+
+    assert_true(x402_facilitator_look_gas(X402_FACILITATOR_LOOK_MAX) <= 10000000);
+    /* the last payer is looked at with 60,000 left */
+    assert_true(x402_facilitator_look_gas(1) > 21000 + 60000);
+}
+
 static void answers_that_are_not_of_look_are_refused(void **state)
 {
     (void)state;
@@ -342,6 +351,7 @@ int main(void)
         cmocka_unit_test(reasons_are_text_or_the_hex_of_a_selector),
         cmocka_unit_test(look_is_the_reference_calldata),
         cmocka_unit_test(look_answer_says_balance_code_and_what_is_not_known),
+        cmocka_unit_test(a_full_look_takes_no_more_gas_than_nodes_give),
         cmocka_unit_test(answers_that_are_not_of_look_are_refused),
         cmocka_unit_test(failed_topic_is_the_hash_of_its_signature),
         cmocka_unit_test(address_is_where_the_deployer_puts_the_code),
