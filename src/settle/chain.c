@@ -50,6 +50,7 @@ bool x402_chain_open(struct x402_chain *chain,
     chain->policy = x402_fee_policy_of(which->network.chain_id);
     chain->logs_span = X402_LOGS_SPAN;
     chain->gap_milliseconds = -1;
+    chain->behind_milliseconds = -1;
     x402_caip2_encode(chain->name, which->network.chain_id);
     if (which->network.name[0] != '\0')
         snprintf(chain->name, sizeof chain->name, "%s", which->network.name);
@@ -66,7 +67,9 @@ void x402_chain_close(struct x402_chain *chain)
         x402_chain_ledger_failed(chain); /* it runs out by itself */
     x402_flights_release(chain);
     free(chain->held);
+    free(chain->traces);
     chain->held = NULL;
+    chain->traces = NULL;
     x402_rpc_close(chain->rpc);
     chain->rpc = NULL;
 }
@@ -178,7 +181,15 @@ bool x402_chain_hold(struct x402_chain *chain)
 /* ----------------------------------------------------------------- what it looks like
  */
 
-enum { LOOK_BLOCK, LOOK_LATEST, LOOK_PENDING, LOOK_BALANCE, LOOK_FEES, LOOKS };
+enum {
+    LOOK_BLOCK,
+    LOOK_BEFORE,
+    LOOK_LATEST,
+    LOOK_PENDING,
+    LOOK_BALANCE,
+    LOOK_FEES,
+    LOOKS
+};
 
 static bool take_fees(struct x402_chain *chain, const struct x402_rpc_call *call)
 {
@@ -216,10 +227,54 @@ static bool take_view(struct x402_chain *chain, const struct x402_rpc_call *call
     return wrong == LOOKS;
 }
 
+/*
+ * Behind a name there may be several nodes, and one of them behind the others: for a
+ * while it is only not believed that something is not there. When it stays so, the
+ * chain itself went back.
+ */
+static void watch_height(struct x402_chain *chain)
+{
+    struct x402_view *view = &chain->view;
+    int64_t now = x402_chain_milliseconds();
+
+    if (view->latest.number >= chain->highest.number) {
+        chain->behind_milliseconds = -1;
+    } else if (chain->behind_milliseconds < 0) {
+        chain->behind_milliseconds = now;
+    }
+    view->behind = chain->behind_milliseconds >= 0 &&
+                   now - chain->behind_milliseconds < X402_BELIEVE_MILLISECONDS;
+    if (view->behind)
+        return;
+    if (chain->behind_milliseconds >= 0)
+        x402_chain_recheck(chain);
+    chain->behind_milliseconds = -1;
+    chain->highest = view->latest;
+}
+
+/* Another block where one was seen before. */
+static void watch_fork(struct x402_chain *chain, const struct x402_rpc_call *call)
+{
+    struct x402_block before;
+
+    if (chain->highest.time_seconds > 0 &&
+        x402_block_decode(&before, call->reply.result) &&
+        before.number == chain->highest.number &&
+        memcmp(before.hash32, chain->highest.hash32, 32) != 0)
+        x402_chain_recheck(chain);
+}
+
+void x402_chain_recheck(struct x402_chain *chain)
+{
+    chain->rechecking = true;
+    chain->final_continues = false; /* from the beginning */
+}
+
 static bool look(struct x402_chain *chain)
 {
     struct x402_rpc_call calls[LOOKS] = {
         [LOOK_BLOCK] = x402_ask_block("latest"),
+        [LOOK_BEFORE] = x402_ask_block_number(chain->highest.number),
         [LOOK_LATEST] = x402_ask_nonce(chain->signer20, "latest"),
         [LOOK_PENDING] = x402_ask_nonce(chain->signer20, "pending"),
         [LOOK_BALANCE] = x402_ask_balance(chain->signer20),
@@ -228,6 +283,10 @@ static bool look(struct x402_chain *chain)
 
     memset(&chain->view, 0, sizeof chain->view);
     bool fine = x402_chain_ask(chain, calls, LOOKS) && take_view(chain, calls);
+    if (fine) {
+        watch_fork(chain, &calls[LOOK_BEFORE]);
+        watch_height(chain);
+    }
     x402_rpc_calls_release(calls, LOOKS);
     return fine;
 }
@@ -301,7 +360,8 @@ static void watch_gap(struct x402_chain *chain, const struct x402_nonces *nonces
         chain->gap_milliseconds = -1;
     else if (chain->gap_milliseconds < 0)
         chain->gap_milliseconds = x402_chain_milliseconds();
-    chain->rechecking = chain->rechecking || gap;
+    if (gap && !chain->rechecking)
+        x402_chain_recheck(chain);
 }
 
 bool x402_chain_is_shaken(const struct x402_chain *chain)
@@ -348,6 +408,7 @@ static void work(struct x402_chain *chain)
     x402_due_send(chain);
     x402_sent_prune(chain);
     x402_held_prune(chain);
+    x402_traces_prune(chain);
     if (!chain->failed && !x402_chain_stopping(chain))
         x402_finality_check(chain);
 }

@@ -8,6 +8,7 @@
  *   funds.c     whether one payer's payments can all be paid
  *   trace.c     who used an authorization
  *   finality.c  settled payments, once the safe block passed theirs
+ *   payers.c    what the payers have
  *   held.c      refused payments that wait for their next try
  *   verdict.c   what is told to the ledger, and to people
  */
@@ -19,6 +20,7 @@
 #include "settle/fee.h"
 #include "settle/plan.h"
 #include "settle/proof.h"
+#include "settle/search.h"
 #include "settle/settler.h"
 
 #include <stdatomic.h>
@@ -34,9 +36,9 @@
 #define X402_FINALITY_MILLISECONDS 5000
 #define X402_FINALITY_SHAKEN_MILLISECONDS 1000
 #define X402_LOOK_UPS_MAX 16 /* a pass */
-#define X402_LOOK_BACK_BLOCKS 50000
-#define X402_LOGS_SPAN 5000 /* blocks a query, halved where a node wants less */
-#define X402_LOGS_SPAN_MIN 100
+#define X402_TRACES_MAX 8192
+/* Where a node knows neither a safe nor a finalized block: so far below the latest. */
+#define X402_SAFE_DEPTH_BLOCKS 64
 #define X402_ROW_PAYMENTS_MAX 512
 #define X402_HELD_MAX 65536
 #define X402_CONTRACTS_MAX 16
@@ -91,9 +93,25 @@ struct x402_held {
     bool cost_gas;
 };
 
+/* A payment whose authorization is used, by what is being looked for. Lost at a
+ * restart. */
+struct x402_traced {
+    int64_t payment_id;
+    int64_t try_at_milliseconds;
+    int64_t touched_milliseconds;
+    struct x402_search search;
+    unsigned looks;
+    bool told;
+};
+
 /* What the chain looked like at the beginning of a pass. */
 struct x402_view {
     struct x402_block latest;
+    struct x402_block safe; /* what x402_chain_safe gives */
+    bool safe_asked, safe_known;
+    bool behind; /* latest is older than one seen before: a node that lags, and says
+                    nothing of what is not there */
+    unsigned log_queries; /* made in this pass */
     struct x402_nonces nonces;
     uint64_t balance_wei;
     bool quoted; /* the fee is within the policy */
@@ -102,6 +120,7 @@ struct x402_view {
 
 /* The transaction that used an authorization. */
 struct x402_evidence {
+    enum x402_sight unsafe; /* what UNSAFE is of: EXPIRED, CANCELED, USED_OTHERWISE */
     uint8_t hash32[32];
     uint64_t block_number;
     uint8_t block_hash32[32];
@@ -155,7 +174,10 @@ struct x402_chain {
     size_t sent_count;
     struct x402_held *held; /* by payment id */
     size_t held_count, held_capacity;
+    struct x402_traced *traces; /* by payment id */
+    size_t traces_count, traces_capacity;
     uint64_t logs_span;
+    int64_t logs_span_milliseconds;            /* when it was halved last */
     uint8_t contracts[X402_CONTRACTS_MAX][20]; /* tokens seen to have code */
     size_t contracts_count;
 
@@ -164,7 +186,16 @@ struct x402_chain {
     int64_t finality_milliseconds;
     int64_t gap_milliseconds; /* since when nonces are missing; -1 none are */
     uint64_t gap_nonce;
-    bool rechecking;      /* the chain went back: what was settled may have moved */
+    bool rechecking;        /* the chain went back: what was settled may have moved */
+    bool has_safe;          /* the node has named a safe block before */
+    unsigned safe_refusals; /* in a row, before it did */
+    struct x402_block highest;   /* the latest block of all passes */
+    int64_t behind_milliseconds; /* since when the latest is below it; -1 it is not */
+    struct x402_settled final_after; /* where the last look at settled ones ended */
+    bool final_continues;
+    bool final_whole;    /* it was of all, not only of those below the safe block */
+    size_t looked_again; /* payments without a receipt, in this look */
+    bool unanchored_told;
     size_t displaced;     /* settled payments found elsewhere or nowhere, in one look */
     uint64_t next_nonce;  /* of the next transaction of this pass */
     bool pending_refused; /* the node simulates on no "pending" block */
@@ -197,6 +228,8 @@ void x402_chain_close(struct x402_chain *chain); /* releases the lease */
 /* One pass. ERR_NETWORK when the node is of another chain; everything else is noted. */
 X402_MUST_USE enum x402_error x402_chain_pass(struct x402_chain *chain);
 bool x402_chain_is_done(const struct x402_chain *chain); /* nothing due or under way */
+/* It did: all that is settled is looked at again. */
+void x402_chain_recheck(struct x402_chain *chain);
 /* The chain went back, and not all of what was settled is known to be in place. */
 bool x402_chain_is_shaken(const struct x402_chain *chain);
 
@@ -283,14 +316,38 @@ void x402_funds_check(struct x402_chain *chain, struct x402_candidate *candidate
  */
 
 /*
- * Asks the chain, at its latest block, whether the authorization is used, and by whom.
- * *out is written for USED_FOR_US. UNKNOWN when the node does not say.
+ * Asks the chain whether the authorization is used, and by whom, at its latest block,
+ * or at the safe one where that is past validBefore. What ends a payment for good is
+ * said only of a safe block, asked by its hash; the same above it is UNSAFE, and
+ * out->unsafe says what. *out has the transaction for USED_FOR_US, USED_OTHERWISE and
+ * CANCELED, and for UNSAFE of these. UNKNOWN when the node does not say, lags behind
+ * itself, or was asked a moment ago; for a payment under way also while its nonce is
+ * not spent in the very block that was asked.
  */
 enum x402_sight x402_trace(struct x402_chain *chain, struct x402_evidence *out,
                            const struct x402_settlement *payment);
+/* Whether an authorization is used (or canceled), at a block named by its hash. */
+enum x402_used {
+    X402_USED_UNKNOWN, /* the node did not say */
+    X402_USED_NO,
+    X402_USED_YES,
+};
+struct x402_rpc_call x402_ask_used(const struct x402_settlement *payment,
+                                   const uint8_t block_hash32[32]);
+enum x402_used x402_used_decode(const struct x402_rpc_reply *reply);
+/* Looked for in vain a moment ago: a trace now would say UNKNOWN. */
+bool x402_trace_waits(const struct x402_chain *chain, int64_t payment_id);
+void x402_traces_prune(struct x402_chain *chain);
 
 /* ------------------------------------------------------------------------ finality.c
  */
+
+/*
+ * The safe block, asked for once a pass; where the node has none, the finalized one,
+ * and where it never had either, the one X402_SAFE_DEPTH_BLOCKS below the latest. False
+ * when it is not known now.
+ */
+bool x402_chain_safe(struct x402_chain *chain, struct x402_block *out);
 
 void x402_finality_check(struct x402_chain *chain);
 bool x402_finality_is_due(const struct x402_chain *chain);

@@ -1,65 +1,240 @@
 #include "settle/chain.h"
 
+#include "core/failpoint.h"
+
 #include <x402/money.h>
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECKED_MAX 128        /* settled payments looked at again at once */
-#define CHECKED_WHOLE_MAX 4096 /* after the chain went back: those not safe too */
-#define ROUNDS_MAX 8
+#define PAGE_MAX 512     /* settled payments looked at at once */
+#define PAGES_MAX 32     /* in one look; the next goes on from there */
+#define LOOK_UPS_MAX 128 /* payments without their receipt, in one look */
+#define REFUSALS_MAX 3   /* of a safe and a finalized block, before there are none */
 
-/* A settled payment, and where the ledger says its money moved. */
-struct item {
-    struct x402_settlement payment;
-    uint8_t hash32[32];
-    uint64_t block_number;
-    bool known;
+/* ---------------------------------------------------------------------- the safe block
+ */
+
+enum tag {
+    TAG_UNKNOWN, /* no answer, or none for now */
+    TAG_NONE,    /* the node does not know such a block */
+    TAG_BLOCK,
 };
 
-static bool take_row(const struct x402_payment_row *row, void *data)
+/* "Too much", "internal" and the like are no word about the block. */
+static bool is_refusal(const struct x402_rpc_reply *reply)
 {
-    struct item *item = data;
-
-    if (row->settlement.payment_id == item->payment.payment_id &&
-        row->has_transaction) {
-        memcpy(item->hash32, row->transaction32, 32);
-        item->block_number = row->block_number;
-        item->known = true;
-    }
-    return false;
+    if (reply->status == X402_RPC_RESULT)
+        return json_is_null(reply->result);
+    return reply->status == X402_RPC_ERROR && reply->code != -32005 &&
+           reply->code != -32002 && reply->code != -32603;
 }
 
-static bool read_item(struct x402_chain *chain, struct item *item,
-                      const struct x402_settlement *payment)
+static enum tag ask_block(struct x402_chain *chain, struct x402_block *out,
+                          struct x402_rpc_call call)
 {
-    struct x402_payment_filter filter = {
-        .follow = true, .after_id = payment->payment_id - 1, .limit = 1};
+    enum tag tag = TAG_UNKNOWN;
 
-    memset(item, 0, sizeof *item);
-    item->payment = *payment;
-    if (x402_ledger_payments(chain->ledger, &filter, take_row, item) != X402_OK) {
-        x402_chain_ledger_failed(chain);
-        return false;
+    if (x402_chain_ask(chain, &call, 1)) {
+        if (is_refusal(&call.reply))
+            tag = TAG_NONE;
+        else if (x402_block_decode(out, call.reply.result))
+            tag = TAG_BLOCK;
+        else
+            x402_chain_nonsense(chain, &call);
     }
-    return item->known;
+    x402_rpc_calls_release(&call, 1);
+    return tag;
 }
 
-/* ------------------------------------------------------------------ no receipt there
+/* Only where the node never named one: one that loses it for a moment is waited for. */
+static enum tag ask_deep(struct x402_chain *chain, struct x402_block *out)
+{
+    uint64_t latest = chain->view.latest.number;
+
+    if (chain->has_safe || latest < X402_SAFE_DEPTH_BLOCKS)
+        return TAG_UNKNOWN;
+    if (++chain->safe_refusals < REFUSALS_MAX)
+        return TAG_UNKNOWN;
+    if (chain->safe_refusals == REFUSALS_MAX)
+        x402_chain_note(chain,
+                        "%s: node %s knows no safe block: payments are final %d blocks "
+                        "below the latest",
+                        chain->name, x402_rpc_origin(chain->rpc),
+                        X402_SAFE_DEPTH_BLOCKS);
+    return ask_block(chain, out,
+                     x402_ask_block_number(latest - X402_SAFE_DEPTH_BLOCKS));
+}
+
+static bool ask_safe(struct x402_chain *chain, struct x402_block *out)
+{
+    enum tag tag = ask_block(chain, out, x402_ask_block("safe"));
+
+    if (tag == TAG_NONE)
+        tag = ask_block(chain, out, x402_ask_block("finalized"));
+    if (tag == TAG_NONE)
+        return ask_deep(chain, out) == TAG_BLOCK;
+    chain->has_safe = chain->has_safe || tag == TAG_BLOCK;
+    return tag == TAG_BLOCK;
+}
+
+bool x402_chain_safe(struct x402_chain *chain, struct x402_block *out)
+{
+    struct x402_view *view = &chain->view;
+
+    if (!view->safe_asked) {
+        view->safe_asked = true;
+        view->safe_known = ask_safe(chain, &view->safe);
+    }
+    if (view->safe_known)
+        *out = view->safe;
+    return view->safe_known;
+}
+
+/* ------------------------------------------------------------------------------- pages
+ */
+
+/* Settled payments of one transaction, in one page. */
+struct group {
+    const struct x402_settled *first;
+    struct x402_transaction_receipt receipt;
+    enum x402_receipt_answer answer; /* BROKEN also when there was no answer */
+    bool anchored; /* an authorization of it is used at the safe block */
+};
+
+struct page {
+    struct x402_settled *items;
+    size_t items_count;
+    size_t *group_of; /* each item's */
+    struct group *groups;
+    size_t groups_count;
+    struct x402_verdict *verdicts;
+    size_t verdicts_count;
+    struct x402_rpc_call *calls;
+};
+
+static void release_page(struct page *page)
+{
+    for (size_t i = 0; i < page->groups_count; i++) {
+        if (page->groups[i].answer == X402_RECEIPT_FOUND)
+            x402_transaction_receipt_release(&page->groups[i].receipt);
+    }
+    free(page->items);
+    free(page->group_of);
+    free(page->groups);
+    free(page->verdicts);
+    free(page->calls);
+    memset(page, 0, sizeof *page);
+}
+
+/* A payment may be moved and made final: three verdicts. */
+static bool open_page(struct page *page)
+{
+    memset(page, 0, sizeof *page);
+    page->items = calloc(PAGE_MAX, sizeof *page->items);
+    page->group_of = calloc(PAGE_MAX, sizeof *page->group_of);
+    page->groups = calloc(PAGE_MAX, sizeof *page->groups);
+    page->verdicts = calloc(3 * PAGE_MAX, sizeof *page->verdicts);
+    page->calls = calloc(PAGE_MAX, sizeof *page->calls);
+    return page->items != NULL && page->group_of != NULL && page->groups != NULL &&
+           page->verdicts != NULL && page->calls != NULL;
+}
+
+static void group_items(struct page *page)
+{
+    for (size_t i = 0; i < page->items_count; i++) {
+        const struct x402_settled *item = &page->items[i];
+        size_t group = 0;
+        while (group < page->groups_count &&
+               memcmp(page->groups[group].first->hash32, item->hash32, 32) != 0)
+            group++;
+        if (group == page->groups_count)
+            page->groups[page->groups_count++].first = item;
+        page->group_of[i] = group;
+    }
+}
+
+/* ---------------------------------------------------------------------------- receipts
+ */
+
+static void ask_receipts(struct x402_chain *chain, struct page *page)
+{
+    for (size_t i = 0; i < page->groups_count; i++)
+        page->calls[i] = x402_ask_receipt(page->groups[i].first->hash32);
+    (void)x402_chain_ask(chain, page->calls, page->groups_count);
+    for (size_t i = 0; i < page->groups_count; i++) {
+        const struct x402_rpc_call *call = &page->calls[i];
+        struct group *group = &page->groups[i];
+        group->answer = X402_RECEIPT_BROKEN;
+        if (call->reply.status == X402_RPC_RESULT)
+            group->answer = x402_transaction_receipt_decode(
+                &group->receipt, call->reply.result, group->first->hash32);
+        if (group->answer == X402_RECEIPT_BROKEN &&
+            call->reply.status != X402_RPC_FAILED)
+            x402_chain_nonsense(chain, call);
+    }
+    x402_rpc_calls_release(page->calls, page->groups_count);
+}
+
+static bool is_below(const struct group *group, const struct x402_block *safe)
+{
+    return group->answer == X402_RECEIPT_FOUND && group->receipt.succeeded &&
+           group->receipt.block_number <= safe->number;
+}
+
+static void tell_unanchored(struct x402_chain *chain,
+                            const struct x402_rpc_reply *reply)
+{
+    if (!chain->unanchored_told)
+        x402_chain_note(chain,
+                        "%s: node %s does not answer for the safe block, and nothing "
+                        "becomes final: %s",
+                        chain->name, x402_rpc_origin(chain->rpc), reply->message);
+    chain->unanchored_told = true;
+}
+
+/*
+ * One authorization of each transaction is looked up at the safe block itself, by its
+ * hash. A node left behind on a dead fork has that fork's receipts, but not this block.
+ * One that keeps no state so old makes nothing final.
+ */
+static void ask_anchors(struct x402_chain *chain, struct page *page,
+                        const struct x402_block *safe)
+{
+    size_t groups[PAGE_MAX], count = 0;
+
+    for (size_t i = 0; i < page->groups_count; i++) {
+        if (!is_below(&page->groups[i], safe))
+            continue;
+        groups[count] = i;
+        page->calls[count++] =
+            x402_ask_used(&page->groups[i].first->settlement, safe->hash32);
+    }
+    (void)x402_chain_ask(chain, page->calls, count);
+    for (size_t i = 0; i < count; i++) {
+        enum x402_used used = x402_used_decode(&page->calls[i].reply);
+        page->groups[groups[i]].anchored = used == X402_USED_YES;
+        if (page->calls[i].reply.status == X402_RPC_ERROR)
+            tell_unanchored(chain, &page->calls[i].reply);
+    }
+    x402_rpc_calls_release(page->calls, count);
+}
+
+/* ----------------------------------------------------------------- not where it was
  */
 
 /*
  * Its block is gone, and its transaction perhaps not: while the nonce is free the same
  * bytes are sent again, so that no nonce stays unfilled. Otherwise the chain is asked.
  */
-static bool send_again(struct x402_chain *chain, const struct item *item)
+static bool send_again(struct x402_chain *chain, const struct x402_settled *item)
 {
     struct x402_row row;
     const struct x402_row *list = &row;
 
-    if (item->payment.transaction_id == 0 ||
-        !x402_row_find(chain, &row, item->payment.transaction_id))
+    if (item->settlement.transaction_id == 0 ||
+        !x402_row_find(chain, &row, item->settlement.transaction_id))
         return false;
     struct x402_sent *sent = x402_sent_of(chain, row.nonce);
     bool nonce_free = row.nonce >= chain->view.nonces.chain_latest;
@@ -72,155 +247,233 @@ static bool send_again(struct x402_chain *chain, const struct item *item)
     return nonce_free;
 }
 
-static void look_again(struct x402_chain *chain, const struct item *item)
+/*
+ * A node that lags knows neither the block nor what is in it: only one that has got as
+ * far as the payment's block is asked.
+ */
+static bool can_say(const struct x402_chain *chain, const struct x402_settled *item)
 {
-    struct x402_finding finding = {.sight = X402_SIGHT_GONE};
+    return !chain->view.behind && chain->view.latest.number >= item->block_number;
+}
+
+/* All payments of a transaction that has no receipt, or those it does not prove. */
+static void look_again(struct x402_chain *chain, const struct page *page, size_t group,
+                       const bool *proven)
+{
+    const struct x402_settled *first = page->groups[group].first;
 
     chain->displaced++;
-    if (!send_again(chain, item))
-        (void)x402_chain_act(chain, &item->payment, &finding);
+    if (!can_say(chain, first) ||
+        (page->groups[group].answer == X402_RECEIPT_ABSENT && send_again(chain, first)))
+        return;
+    for (size_t i = 0; i < page->items_count && !x402_chain_stopping(chain); i++) {
+        struct x402_finding finding = {.sight = X402_SIGHT_GONE};
+        if (page->group_of[i] != group || proven[i])
+            continue;
+        if (chain->looked_again++ < LOOK_UPS_MAX)
+            (void)x402_chain_act(chain, &page->items[i].settlement, &finding);
+    }
 }
 
-/* -------------------------------------------------------------------------- receipts
+/* ---------------------------------------------------------------------------- verdicts
  */
 
-static void take_evidence(const struct x402_chain *chain, struct x402_evidence *out,
-                          const struct x402_transaction_receipt *receipt)
+static struct x402_verdict *add_verdict(struct page *page,
+                                        const struct x402_settled *item,
+                                        enum x402_event event)
 {
-    *out = (struct x402_evidence){
-        .block_number = receipt->block_number,
-        .ours = memcmp(receipt->from20, chain->signer20, 20) == 0,
-        .gas_used = receipt->gas_used,
-        .fee_wei = receipt->fee_wei,
-    };
-    memcpy(out->hash32, receipt->hash32, 32);
-    memcpy(out->block_hash32, receipt->block_hash32, 32);
+    struct x402_verdict *verdict = &page->verdicts[page->verdicts_count++];
+
+    *verdict = (struct x402_verdict){.payment_id = item->settlement.payment_id,
+                                     .event = event,
+                                     .transaction_id = item->settlement.transaction_id};
+    return verdict;
 }
 
-/* True when the payment is proved in a block that is safe. */
-static bool is_final(struct x402_chain *chain, const struct item *item,
-                     const struct x402_transaction_receipt *receipt,
-                     uint64_t safe_number)
+/* How many payments share what a transaction of ours cost. */
+static size_t share_of(struct x402_chain *chain, const struct group *group)
 {
-    struct x402_evidence evidence;
+    int64_t id = group->first->settlement.transaction_id;
+    struct x402_settlement *payments = calloc(X402_ROW_PAYMENTS_MAX, sizeof *payments);
+    size_t count = 0;
 
-    if (!receipt->succeeded ||
-        !x402_proof_of_payment(receipt->logs, receipt->logs_count, &item->payment)) {
-        look_again(chain, item);
-        return false;
-    }
-    if (receipt->block_number != item->block_number) {
-        chain->displaced++;
-        take_evidence(chain, &evidence, receipt);
-        if (!x402_verdict_settled(chain, &item->payment, &evidence,
-                                  item->payment.transaction_id))
-            return false;
-    }
-    return receipt->block_number <= safe_number;
-}
-
-static bool check_item(struct x402_chain *chain, const struct item *item,
-                       const struct x402_rpc_call *call, uint64_t safe_number)
-{
-    struct x402_transaction_receipt receipt;
-    enum x402_receipt_answer answer = X402_RECEIPT_BROKEN;
-    bool final = false;
-
-    if (call->reply.status == X402_RPC_FAILED)
-        return false;
-    if (call->reply.status == X402_RPC_RESULT)
-        answer =
-            x402_transaction_receipt_decode(&receipt, call->reply.result, item->hash32);
-    if (answer == X402_RECEIPT_BROKEN)
-        x402_chain_nonsense(chain, call);
-    if (answer == X402_RECEIPT_ABSENT)
-        look_again(chain, item);
-    if (answer == X402_RECEIPT_FOUND) {
-        final = is_final(chain, item, &receipt, safe_number);
-        x402_transaction_receipt_release(&receipt);
-    }
-    return final;
-}
-
-static bool make_final(struct x402_chain *chain, struct x402_verdict *verdicts,
-                       size_t count, uint64_t safe_number)
-{
-    if (count == 0)
-        return false;
-    if (x402_ledger_advance(chain->ledger, verdicts, count) != X402_OK) {
-        x402_chain_ledger_failed(chain);
-        return false;
-    }
-    chain->moved += count;
-    x402_chain_note(chain, "final: %zu payment%s, safe block %" PRIu64, count,
-                    count == 1 ? "" : "s", safe_number);
-    return true;
-}
-
-/* ---------------------------------------------------------------------------- rounds
- */
-
-static bool check_items(struct x402_chain *chain, const struct item *items,
-                        size_t count, uint64_t safe_number)
-{
-    struct x402_rpc_call *calls = calloc(count + 1, sizeof *calls);
-    struct x402_verdict *verdicts = calloc(count + 1, sizeof *verdicts);
-    size_t final = 0;
-    bool moved = false;
-
-    if (calls != NULL && verdicts != NULL) {
-        for (size_t i = 0; i < count; i++)
-            calls[i] = x402_ask_receipt(items[i].hash32);
-        (void)x402_chain_ask(chain, calls, count);
-        for (size_t i = 0; i < count && !x402_chain_stopping(chain); i++) {
-            if (!check_item(chain, &items[i], &calls[i], safe_number))
-                continue;
-            verdicts[final].payment_id = items[i].payment.payment_id;
-            verdicts[final].transaction_id = items[i].payment.transaction_id;
-            verdicts[final++].event = X402_EVENT_FINAL;
-        }
-        x402_rpc_calls_release(calls, count);
-        moved = make_final(chain, verdicts, final, safe_number);
-    }
-    free(calls);
-    free(verdicts);
-    return moved;
-}
-
-/* One round over at most `max`; true when there may be more. */
-static bool check_round(struct x402_chain *chain, uint64_t horizon, size_t max,
-                        uint64_t safe_number)
-{
-    struct x402_settled *payments = calloc(max, sizeof *payments);
-    struct item *items = calloc(max, sizeof *items);
-    size_t count = 0, known = 0;
-    bool moved = false;
-
-    if (payments == NULL || items == NULL ||
-        x402_ledger_settled(chain->ledger, chain->network.chain_id, horizon, NULL,
-                            payments, max, &count))
-        x402_chain_ledger_failed(chain);
-    for (size_t i = 0; i < count && !chain->failed; i++)
-        known += read_item(chain, &items[known], &payments[i].settlement);
-    if (known > 0 && !chain->failed)
-        moved = check_items(chain, items, known, safe_number);
+    if (payments == NULL || x402_ledger_outbox_payments(chain->ledger, id, payments,
+                                                        X402_ROW_PAYMENTS_MAX, &count))
+        count = 0;
     free(payments);
-    free(items);
-    return moved && count == max && !chain->failed;
+    return count > 0 ? count : 1;
 }
 
-/* A chain without a safe block makes nothing final. */
-static bool ask_safe(struct x402_chain *chain, uint64_t *safe_number)
+/* In another block than recorded: out of the old one and into the new at once. */
+static void add_move(struct page *page, const struct x402_settled *item,
+                     const struct x402_transaction_receipt *receipt, size_t share)
 {
-    struct x402_rpc_call call = x402_ask_block("safe");
-    struct x402_block block;
-    bool fine =
-        x402_chain_ask(chain, &call, 1) && x402_block_decode(&block, call.reply.result);
+    struct x402_verdict *verdict;
 
-    x402_rpc_calls_release(&call, 1);
-    if (fine)
-        *safe_number = block.number;
-    return fine;
+    (void)add_verdict(page, item, X402_EVENT_UNSETTLED);
+    verdict = add_verdict(page, item, X402_EVENT_SETTLED);
+    memcpy(verdict->hash32, receipt->hash32, 32);
+    memcpy(verdict->block_hash32, receipt->block_hash32, 32);
+    verdict->block_number = receipt->block_number;
+    verdict->gas_used = share > 0 ? receipt->gas_used / share : 0;
+    verdict->fee_wei = share > 0 ? receipt->fee_wei / share : 0;
+}
+
+static bool is_moved(const struct x402_settled *item,
+                     const struct x402_transaction_receipt *receipt)
+{
+    return receipt->block_number != item->block_number ||
+           memcmp(receipt->block_hash32, item->block_hash32, 32) != 0;
+}
+
+static bool is_ours(const struct x402_chain *chain, const struct group *group)
+{
+    return memcmp(group->receipt.from20, chain->signer20, 20) == 0;
+}
+
+/* The payments of one transaction that has a receipt. */
+static void judge_group(struct x402_chain *chain, struct page *page, size_t index,
+                        const struct x402_block *safe)
+{
+    struct group *group = &page->groups[index];
+    const struct x402_transaction_receipt *receipt = &group->receipt;
+    bool proven[PAGE_MAX] = {false}, all = true;
+    bool final = is_below(group, safe) && group->anchored;
+    size_t share = 0;
+
+    for (size_t i = 0; i < page->items_count; i++) {
+        const struct x402_settled *item = &page->items[i];
+        if (page->group_of[i] != index)
+            continue;
+        proven[i] = receipt->succeeded &&
+                    x402_proof_of_payment(receipt->logs, receipt->logs_count,
+                                          &item->settlement);
+        all = all && proven[i];
+        if (proven[i] && is_moved(item, receipt)) {
+            if (share == 0 && is_ours(chain, group))
+                share = share_of(chain, group);
+            chain->displaced += receipt->block_number != item->block_number;
+            add_move(page, item, receipt, share);
+        }
+        if (proven[i] && final)
+            (void)add_verdict(page, item, X402_EVENT_FINAL);
+    }
+    if (!all)
+        look_again(chain, page, index, proven);
+}
+
+/* How many of the verdicts of a kind the ledger took. */
+static size_t count_applied(const struct page *page, enum x402_event event)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < page->verdicts_count; i++)
+        count += page->verdicts[i].applied && page->verdicts[i].event == event;
+    return count;
+}
+
+static void tell(struct x402_chain *chain, const struct page *page,
+                 const struct x402_block *safe)
+{
+    size_t moved = count_applied(page, X402_EVENT_SETTLED);
+    size_t final = count_applied(page, X402_EVENT_FINAL);
+
+    chain->moved += moved + final;
+    if (moved > 0)
+        x402_chain_note(chain, "moved to another block: %zu payment%s", moved,
+                        moved == 1 ? "" : "s");
+    if (final > 0)
+        x402_chain_note(chain, "final: %zu payment%s, safe block %" PRIu64, final,
+                        final == 1 ? "" : "s", safe->number);
+}
+
+static void judge_page(struct x402_chain *chain, struct page *page,
+                       const struct x402_block *safe)
+{
+    static const bool none_proven[PAGE_MAX];
+
+    for (size_t i = 0; i < page->groups_count && !x402_chain_stopping(chain); i++) {
+        if (page->groups[i].answer == X402_RECEIPT_FOUND)
+            judge_group(chain, page, i, safe);
+        else if (page->groups[i].answer == X402_RECEIPT_ABSENT)
+            look_again(chain, page, i, none_proven);
+    }
+    if (page->verdicts_count == 0)
+        return;
+    if (x402_ledger_advance(chain->ledger, page->verdicts, page->verdicts_count)) {
+        x402_chain_ledger_failed(chain);
+        return;
+    }
+    X402_FAILPOINT(settler_finalized);
+    tell(chain, page, safe);
+}
+
+/* ------------------------------------------------------------------------------- looks
+ */
+
+/* One page behind the last one; true when there may be more. */
+static bool check_page(struct x402_chain *chain, uint64_t horizon,
+                       const struct x402_block *safe)
+{
+    struct page page;
+    bool fine = open_page(&page);
+
+    if (!fine ||
+        x402_ledger_settled(chain->ledger, chain->network.chain_id, horizon,
+                            chain->final_continues ? &chain->final_after : NULL,
+                            page.items, PAGE_MAX, &page.items_count)) {
+        x402_chain_ledger_failed(chain);
+        fine = false;
+    }
+    chain->final_continues = fine && page.items_count == PAGE_MAX;
+    if (fine && page.items_count > 0) {
+        chain->final_after = page.items[page.items_count - 1];
+        group_items(&page);
+        ask_receipts(chain, &page);
+        ask_anchors(chain, &page, safe);
+        judge_page(chain, &page, safe);
+    }
+    release_page(&page);
+    return chain->final_continues;
+}
+
+/*
+ * Goes on at the next look where this one had enough, and then from the beginning. True
+ * when the end was reached, and every question answered.
+ */
+static bool check_pages(struct x402_chain *chain, uint64_t horizon,
+                        const struct x402_block *safe)
+{
+    bool more = true;
+
+    chain->looked_again = 0;
+    for (int i = 0; more && i < PAGES_MAX && !x402_chain_stopping(chain); i++)
+        more = check_page(chain, horizon, safe) && !chain->failed;
+    if (chain->failed)
+        chain->final_continues = false;
+    return !more && !chain->failed;
+}
+
+/*
+ * After the chain went back everything settled is looked at, safe or not, until a whole
+ * look finds all of it where it is recorded.
+ */
+static void check_whole(struct x402_chain *chain, const struct x402_block *safe)
+{
+    if (!chain->final_continues || !chain->final_whole) {
+        chain->final_continues = false;
+        chain->final_whole = true;
+        chain->displaced = 0;
+    }
+    if (check_pages(chain, X402_VALUE_MAX, safe))
+        chain->rechecking = chain->displaced > 0;
+}
+
+static void check_safe(struct x402_chain *chain, const struct x402_block *safe)
+{
+    chain->final_continues = chain->final_continues && !chain->final_whole;
+    chain->final_whole = false;
+    (void)check_pages(chain, safe->number, safe);
 }
 
 bool x402_finality_is_due(const struct x402_chain *chain)
@@ -231,36 +484,17 @@ bool x402_finality_is_due(const struct x402_chain *chain)
                                                  : X402_FINALITY_MILLISECONDS);
 }
 
-/*
- * After the chain went back, everything settled is looked at, safe or not, until a
- * look finds all of it where it is recorded.
- */
-static void check_whole(struct x402_chain *chain, uint64_t safe_number)
-{
-    chain->displaced = 0;
-    (void)check_round(chain, X402_VALUE_MAX, CHECKED_WHOLE_MAX, safe_number);
-    chain->rechecking = chain->displaced > 0 || chain->failed;
-}
-
-static void check_safe(struct x402_chain *chain, uint64_t safe_number)
-{
-    for (int i = 0; i < ROUNDS_MAX && !x402_chain_stopping(chain); i++) {
-        if (!check_round(chain, safe_number, CHECKED_MAX, safe_number))
-            break;
-    }
-}
-
 void x402_finality_check(struct x402_chain *chain)
 {
-    uint64_t safe_number;
+    struct x402_block safe = {0};
 
-    if (!x402_finality_is_due(chain))
+    if (!x402_finality_is_due(chain) || chain->view.behind)
         return;
-    chain->finality_milliseconds = x402_chain_milliseconds();
-    if (!ask_safe(chain, &safe_number))
-        return;
+    bool known = x402_chain_safe(chain, &safe);
     if (x402_chain_is_shaken(chain))
-        check_whole(chain, safe_number);
-    else
-        check_safe(chain, safe_number);
+        check_whole(chain, &safe);
+    else if (known)
+        check_safe(chain, &safe);
+    if (known)
+        chain->finality_milliseconds = x402_chain_milliseconds();
 }

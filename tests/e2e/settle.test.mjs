@@ -188,6 +188,7 @@ describe('a payer whose money is gone', () => {
     await noted(settler, 'ERC20: transfer amount exceeds balance');
     assert.equal((await shop.row(paid)).money, 'due');
     await shop.chain.advance(301);
+    await shop.chain.mine(SAFE_DEPTH); // only a safe block says that it is over
     const row = await waitFor(async () => {
       const now = await shop.row(paid);
       return now.money !== 'due' && now;
@@ -243,6 +244,7 @@ describe('an authorization that is used up', () => {
       message: { authorizer: payer.address, nonce: paid.message.nonce },
     });
     await shop.chain.send('cancelAuthorization', payer.address, paid.message.nonce, signature);
+    await shop.chain.mine(SAFE_DEPTH);
     await settleOnce(shop.gateway, shop.chain, shop.key);
     const row = await shop.row(paid);
     assert.equal(row.money, 'failed');
@@ -270,6 +272,7 @@ describe('an authorization that is used up', () => {
     const { payer, paid } = await shop.sell();
     const message = authorization(payer, { to: SOMEBODY, nonce: paid.message.nonce });
     await useElsewhere(shop, { message, signature: await sign(payer, message) });
+    await shop.chain.mine(SAFE_DEPTH);
     await settleOnce(shop.gateway, shop.chain, shop.key);
     const row = await shop.row(paid);
     assert.equal(row.money, 'failed');
