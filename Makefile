@@ -47,7 +47,8 @@ endif
 objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)))
 
 CORE := $(call objects,src/core/*.c src/evm/*.c)
-LEDGER := $(call objects,src/ledger/*.c) $(B)/obj/src/ledger/schema.o
+SCHEMAS := schema schema-2
+LEDGER := $(call objects,src/ledger/*.c) $(SCHEMAS:%=$(B)/obj/src/ledger/%.o)
 SETTLE := $(call objects,src/settle/*.c)
 CLI_MAIN := $(call objects,src/cli/main.c)
 CLI := $(filter-out $(CLI_MAIN),$(call objects,src/cli/*.c))
@@ -78,14 +79,14 @@ $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# The ledger's schema is a .sql file, linked in as text.
-$(B)/obj/src/ledger/schema.o: $(B)/gen/schema.c
+# The ledger's schemas are .sql files, linked in as text.
+$(SCHEMAS:%=$(B)/obj/src/ledger/%.o): $(B)/obj/src/ledger/%.o: $(B)/gen/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-$(B)/gen/schema.c: src/ledger/schema.sql src/ledger/embed.sh
+$(SCHEMAS:%=$(B)/gen/%.c): $(B)/gen/%.c: src/ledger/%.sql src/ledger/embed.sh
 	@mkdir -p $(@D)
-	sh src/ledger/embed.sh x402_ledger_schema_sql < $< > $@
+	sh src/ledger/embed.sh x402_ledger_$(subst -,_,$*)_sql < $< > $@
 
 $(B)/obj/src/nginx/%.o: CPPFLAGS += -isystem $(NGINX_OBJS)/src/core \
 	-isystem $(NGINX_OBJS)/src/event -isystem $(NGINX_OBJS)/src/event/modules \

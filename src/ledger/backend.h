@@ -31,10 +31,19 @@ struct x402_ledger_backend {
                               struct x402_admit *admits, size_t admits_count,
                               x402_gate *gate, void *gate_data);
 
+    enum x402_error (*look)(struct x402_ledger *ledger, struct x402_look *looks,
+                            size_t count);
+    enum x402_error (*receipt_key)(struct x402_ledger *ledger, uint8_t key32[32]);
+
     enum x402_error (*signer_acquire)(struct x402_ledger *ledger, uint64_t chain_id,
                                       const uint8_t signer20[20], const char *owner);
     enum x402_error (*signer_release)(struct x402_ledger *ledger, uint64_t chain_id,
                                       const uint8_t signer20[20]);
+    enum x402_error (*signer_owner)(struct x402_ledger *ledger,
+                                    char owner[X402_ROUTE_MAX], uint64_t chain_id,
+                                    const uint8_t signer20[20]);
+    enum x402_error (*signer_evict)(struct x402_ledger *ledger, uint64_t chain_id,
+                                    const uint8_t signer20[20], const char *owner);
     enum x402_error (*due)(struct x402_ledger *ledger, uint64_t chain_id,
                            struct x402_settlement *out, size_t max, size_t *count);
     enum x402_error (*submit)(struct x402_ledger *ledger, struct x402_outbox *outbox,
@@ -55,6 +64,10 @@ struct x402_ledger_backend {
     enum x402_error (*settled)(struct x402_ledger *ledger, uint64_t chain_id,
                                uint64_t block_number, const struct x402_settled *after,
                                struct x402_settled *out, size_t max, size_t *count);
+    enum x402_error (*payers_wanted)(struct x402_ledger *ledger, uint64_t chain_id,
+                                     struct x402_payer *out, size_t max, size_t *count);
+    enum x402_error (*payers_seen)(struct x402_ledger *ledger, uint64_t chain_id,
+                                   const struct x402_sighting *sightings, size_t count);
     enum x402_error (*tidy)(struct x402_ledger *ledger);
 
     enum x402_error (*totals)(struct x402_ledger *ledger, struct x402_totals *out,
@@ -62,6 +75,11 @@ struct x402_ledger_backend {
     enum x402_error (*payments)(
         struct x402_ledger *ledger, const struct x402_payment_filter *filter,
         bool (*each)(const struct x402_payment_row *row, void *data), void *data);
+    enum x402_error (*payment)(struct x402_ledger *ledger, struct x402_payment_row *out,
+                               int64_t payment_id);
+    enum x402_error (*earnings)(
+        struct x402_ledger *ledger, int64_t first_day, int64_t last_day,
+        bool (*each)(const struct x402_earning *earning, void *data), void *data);
     enum x402_error (*books)(struct x402_ledger *ledger,
                              char message[X402_LEDGER_MESSAGE_MAX]);
 };

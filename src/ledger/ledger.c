@@ -82,6 +82,18 @@ enum x402_error x402_ledger_commit(struct x402_ledger *ledger, const char *owner
                                    admits_count, gate, gate_data);
 }
 
+enum x402_error x402_ledger_look(struct x402_ledger *ledger, struct x402_look *looks,
+                                 size_t count)
+{
+    assert(looks != NULL || count == 0);
+    return entered(ledger)->look(ledger, looks, count);
+}
+
+enum x402_error x402_ledger_receipt_key(struct x402_ledger *ledger, uint8_t key32[32])
+{
+    return entered(ledger)->receipt_key(ledger, key32);
+}
+
 enum x402_error x402_ledger_signer_acquire(struct x402_ledger *ledger,
                                            uint64_t chain_id,
                                            const uint8_t signer20[20],
@@ -95,6 +107,20 @@ enum x402_error x402_ledger_signer_release(struct x402_ledger *ledger,
                                            const uint8_t signer20[20])
 {
     return entered(ledger)->signer_release(ledger, chain_id, signer20);
+}
+
+enum x402_error x402_ledger_signer_owner(struct x402_ledger *ledger,
+                                         char owner[X402_ROUTE_MAX], uint64_t chain_id,
+                                         const uint8_t signer20[20])
+{
+    return entered(ledger)->signer_owner(ledger, owner, chain_id, signer20);
+}
+
+enum x402_error x402_ledger_signer_evict(struct x402_ledger *ledger, uint64_t chain_id,
+                                         const uint8_t signer20[20], const char *owner)
+{
+    assert(owner != NULL);
+    return entered(ledger)->signer_evict(ledger, chain_id, signer20, owner);
 }
 
 enum x402_error x402_ledger_due(struct x402_ledger *ledger, uint64_t chain_id,
@@ -153,6 +179,21 @@ enum x402_error x402_ledger_settled(struct x402_ledger *ledger, uint64_t chain_i
                                     count);
 }
 
+enum x402_error x402_ledger_payers_wanted(struct x402_ledger *ledger, uint64_t chain_id,
+                                          struct x402_payer *out, size_t max,
+                                          size_t *count)
+{
+    return entered(ledger)->payers_wanted(ledger, chain_id, out, max, count);
+}
+
+enum x402_error x402_ledger_payers_seen(struct x402_ledger *ledger, uint64_t chain_id,
+                                        const struct x402_sighting *sightings,
+                                        size_t count)
+{
+    assert(sightings != NULL || count == 0);
+    return entered(ledger)->payers_seen(ledger, chain_id, sightings, count);
+}
+
 enum x402_error x402_ledger_tidy(struct x402_ledger *ledger)
 {
     return entered(ledger)->tidy(ledger);
@@ -169,6 +210,19 @@ enum x402_error x402_ledger_payments(
     bool (*each)(const struct x402_payment_row *row, void *data), void *data)
 {
     return entered(ledger)->payments(ledger, filter, each, data);
+}
+
+enum x402_error x402_ledger_payment(struct x402_ledger *ledger,
+                                    struct x402_payment_row *out, int64_t payment_id)
+{
+    return entered(ledger)->payment(ledger, out, payment_id);
+}
+
+enum x402_error x402_ledger_earnings(
+    struct x402_ledger *ledger, int64_t first_day, int64_t last_day,
+    bool (*each)(const struct x402_earning *earning, void *data), void *data)
+{
+    return entered(ledger)->earnings(ledger, first_day, last_day, each, data);
 }
 
 enum x402_error x402_ledger_books(struct x402_ledger *ledger,

@@ -16,13 +16,15 @@
 #include <sqlite3.h>
 
 #define X402_SQLITE_APPLICATION_ID 0x78343032 /* "x402" */
-#define X402_SQLITE_VERSION 1
+#define X402_SQLITE_VERSION 2
 #define X402_SQLITE_WAIT_MILLISECONDS                                                  \
     5000                               /* for the queue, then for SQLite's locks       \
                                         */
 #define X402_SQLITE_WAL_MAX (64 << 20) /* bytes; above it the log is reset */
 #define X402_SQLITE_BLOCK 32768        /* ids of one block of flows */
 #define X402_SQLITE_FLOWS_MAX 32
+#define X402_SQLITE_PAYERS_MAX 64
+#define X402_SQLITE_EARNINGS_MAX 16
 #define X402_SQLITE_TOKENS_MAX 8 /* remembered; there may be more */
 
 /* A payment about to change, as it stands inside the transaction. */
@@ -31,6 +33,7 @@ struct x402_sqlite_subject {
     int64_t token_id;
     struct x402_state state;
     uint64_t value;
+    uint8_t payer20[20];
 };
 
 #define X402_FLOW_NONE (-1)    /* delivery and money of what was not there before */
@@ -43,7 +46,44 @@ struct x402_sqlite_flow {
     uint64_t count, value_before, value_after;
 };
 
+/* A row of `token`, as the transaction has it so far. */
 struct x402_sqlite_token {
+    int64_t id;
+    uint64_t chain_id;
+    uint64_t payers;
+    uint64_t unsettled;
+    uint64_t final_block;
+    bool changed;
+};
+
+/* A row of `payer`, likewise. What it says of sums: schema-2.sql. */
+struct x402_sqlite_payer {
+    int64_t token_id;
+    uint8_t payer20[20];
+    bool is_new; /* there is no row yet */
+    bool sums_changed;
+    bool others_changed;
+    uint64_t unsettled, owed, after_block;
+    bool wanted;
+    int64_t seen_at_seconds; /* 0: the next four are not known */
+    uint64_t balance, balance_block;
+    bool has_code;
+    int64_t distrust_until_seconds;
+};
+
+/* What to add to a row of `earning`. */
+struct x402_sqlite_earning {
+    int64_t day;
+    int64_t token_id;
+    int64_t block;
+    char route[X402_ROUTE_MAX];
+    struct x402_count settled, failed; /* modulo 2^64 */
+    uint64_t gas_used, fee_wei;
+    uint64_t gas_back, fee_back; /* to be taken away again */
+};
+
+/* Which token a (chain, asset) is: for as long as the connection lasts. */
+struct x402_sqlite_token_name {
     uint64_t chain_id;
     uint8_t asset20[20];
     int64_t id;
@@ -66,15 +106,27 @@ struct x402_sqlite {
     int64_t lease_taken; /* the lease to have once it commits; 0: no change */
     struct x402_sqlite_flow flows[X402_SQLITE_FLOWS_MAX];
     size_t flows_count;
-
+    struct x402_sqlite_payer payers[X402_SQLITE_PAYERS_MAX];
+    size_t payers_count;
     struct x402_sqlite_token tokens[X402_SQLITE_TOKENS_MAX];
     size_t tokens_count;
+    struct x402_sqlite_earning earnings[X402_SQLITE_EARNINGS_MAX];
+    size_t earnings_count;
+
+    struct x402_sqlite_token_name names[X402_SQLITE_TOKENS_MAX];
+    size_t names_count;
     uint8_t *raw; /* what x402_ledger_outbox_next gave out last */
 };
 
 static inline struct x402_sqlite *x402_sqlite_of(struct x402_ledger *ledger)
 {
     return (struct x402_sqlite *)ledger;
+}
+
+/* A sum that stays at the most there is. */
+static inline uint64_t x402_sqlite_saturated(uint64_t a, uint64_t b)
+{
+    return b < UINT64_MAX - a ? a + b : UINT64_MAX;
 }
 
 /* ------------------------------------------------ sqlite_connection.c, sqlite_create.c
@@ -166,27 +218,117 @@ void x402_sqlite_column_blob(sqlite3_stmt *statement, int column, uint8_t *out,
                              size_t size);
 void x402_sqlite_column_text(sqlite3_stmt *statement, int column, char *out,
                              size_t out_size);
-/* Columns 0 to 4: id, token_id, delivery, money, value. */
+/* Columns 0 to 5: id, token_id, delivery, money, value, payer. */
 void x402_sqlite_column_subject(sqlite3_stmt *statement,
                                 struct x402_sqlite_subject *out);
 
 /* ----------------------------------------------------------------- sqlite_flow.c */
 
 /*
- * Applies an event to a payment: the row, by compare-and-set, and the flows. Writes the
- * new state. ERR_CONFLICT when the table has no such step.
+ * Applies an event to a payment: the row, by compare-and-set, and all that is added up.
+ * Writes the new state. ERR_CONFLICT when the table has no such step.
  */
 X402_MUST_USE enum x402_error x402_sqlite_move(struct x402_sqlite *sqlite,
                                                struct x402_sqlite_subject *subject,
                                                enum x402_event event);
-/* Counts one step in the flows. */
+/*
+ * Counts one step in everything that is added up: flows, what payers and tokens have
+ * unsettled, earnings. The one place that does. `before` is NULL for a payment that was
+ * not there, `after` for one that is removed.
+ */
 X402_MUST_USE enum x402_error x402_sqlite_count(
     struct x402_sqlite *sqlite, const struct x402_sqlite_subject *before, int event,
-    uint64_t value_after);
+    const struct x402_sqlite_subject *after);
 /* Writes the flows counted so far: x402_sqlite_write does it before it commits. */
 X402_MUST_USE enum x402_error x402_sqlite_flows_write(struct x402_sqlite *sqlite);
 /* Whether it counts payments that were not there before. */
 bool x402_sqlite_flow_is_first(const struct x402_sqlite_flow *flow);
+
+/* ---------------------------------------------------------------- sqlite_token.c */
+
+/* The id of a (chain, asset). `add` makes one where there is none; else 0. */
+X402_MUST_USE enum x402_error x402_sqlite_token_find(struct x402_sqlite *sqlite,
+                                                     uint64_t chain_id,
+                                                     const uint8_t asset20[20],
+                                                     bool add, int64_t *id);
+/* A token's row, to read and to change (then set `changed`): good until the next call.
+ */
+X402_MUST_USE enum x402_error x402_sqlite_token_take(struct x402_sqlite *sqlite,
+                                                     int64_t token_id,
+                                                     struct x402_sqlite_token **out);
+/* Writes the rows changed so far: x402_sqlite_write does it before it commits. */
+X402_MUST_USE enum x402_error x402_sqlite_tokens_write(struct x402_sqlite *sqlite);
+
+/* ---------------------------------------------------------------- sqlite_payer.c */
+
+/* What a payment in this state is to its payer. */
+uint64_t x402_sqlite_unsettled(struct x402_state state, uint64_t value);
+uint64_t x402_sqlite_owed(struct x402_state state, uint64_t value);
+
+/*
+ * A payer's row, to read and to change (then say what has changed): good until the next
+ * call. One that has no row is all zeros and gets one once it is changed.
+ */
+X402_MUST_USE enum x402_error x402_sqlite_payer_take(struct x402_sqlite *sqlite,
+                                                     int64_t token_id,
+                                                     const uint8_t payer20[20],
+                                                     struct x402_sqlite_payer **out);
+/* One step, as x402_sqlite_count has it. */
+X402_MUST_USE enum x402_error x402_sqlite_payer_count(
+    struct x402_sqlite *sqlite, const struct x402_sqlite_subject *before,
+    const struct x402_sqlite_subject *after);
+/* A payment was settled in this block, or (not `in`) is no longer. */
+X402_MUST_USE enum x402_error x402_sqlite_payer_included(
+    struct x402_sqlite *sqlite, const struct x402_sqlite_subject *subject,
+    uint64_t block_number, bool in);
+/* A payment failed that was served. */
+X402_MUST_USE enum x402_error x402_sqlite_payer_distrust(
+    struct x402_sqlite *sqlite, const struct x402_sqlite_subject *subject);
+/* Forgets a payer that has no payments any more. */
+X402_MUST_USE enum x402_error x402_sqlite_payer_forget(
+    struct x402_sqlite *sqlite, const struct x402_sqlite_subject *subject);
+/* Writes the rows changed so far: x402_sqlite_write does it before it commits. */
+X402_MUST_USE enum x402_error x402_sqlite_payers_write(struct x402_sqlite *sqlite);
+
+/* --------------------------------------------------------------- sqlite_credit.c */
+
+/* Whether a payment may be served before it is settled. */
+X402_MUST_USE enum x402_error x402_sqlite_credit_check(
+    struct x402_sqlite *sqlite, const struct x402_credit *credit, int64_t token_id,
+    const struct x402_verified *verified, bool *is_within);
+
+enum x402_error x402_sqlite_payers_wanted(struct x402_ledger *ledger, uint64_t chain_id,
+                                          struct x402_payer *out, size_t max,
+                                          size_t *count);
+enum x402_error x402_sqlite_payers_seen(struct x402_ledger *ledger, uint64_t chain_id,
+                                        const struct x402_sighting *sightings,
+                                        size_t count);
+
+/* -------------------------------------------------------------- sqlite_earning.c */
+
+/* One step, as x402_sqlite_count has it. */
+X402_MUST_USE enum x402_error x402_sqlite_earning_count(
+    struct x402_sqlite *sqlite, const struct x402_sqlite_subject *before,
+    const struct x402_sqlite_subject *after);
+/* What a payment's transactions cost; or (not `spent`) what is given back. */
+X402_MUST_USE enum x402_error x402_sqlite_earning_cost(
+    struct x402_sqlite *sqlite, const struct x402_sqlite_subject *subject,
+    uint64_t gas_used, uint64_t fee_wei, bool spent);
+/* Writes the earnings counted so far: x402_sqlite_write does it before it commits. */
+X402_MUST_USE enum x402_error x402_sqlite_earnings_write(struct x402_sqlite *sqlite);
+
+/* What a payment in this state is to its route. */
+struct x402_count x402_sqlite_settled_count(struct x402_state state, uint64_t value);
+struct x402_count x402_sqlite_failed_count(struct x402_state state, uint64_t value);
+
+enum x402_error x402_sqlite_earnings(
+    struct x402_ledger *ledger, int64_t first_day, int64_t last_day,
+    bool (*each)(const struct x402_earning *earning, void *data), void *data);
+
+/* -------------------------------------------------------------- sqlite_migrate.c */
+
+/* One version up, inside a transaction. A result code of SQLite. */
+X402_MUST_USE int x402_sqlite_migrate(sqlite3 *db, int version);
 
 /* ---------------------------------------------------------------- sqlite_lease.c */
 
@@ -203,7 +345,7 @@ X402_MUST_USE enum x402_error x402_sqlite_lease_alive(struct x402_sqlite *sqlite
 /* Inside a transaction: abandons what is pending under lost leases. */
 X402_MUST_USE enum x402_error x402_sqlite_lease_sweep(struct x402_sqlite *sqlite);
 
-/* ------------------------------------------ sqlite_admit.c, _settle.c, _outbox.c … */
+/* ------------------------------------------ sqlite_admit.c, _settle.c, _look.c … */
 
 enum x402_error x402_sqlite_commit(struct x402_ledger *ledger, const char *owner,
                                    struct x402_outcome *outcomes, size_t outcomes_count,
@@ -217,6 +359,11 @@ enum x402_error x402_sqlite_signer_acquire(struct x402_ledger *ledger,
 enum x402_error x402_sqlite_signer_release(struct x402_ledger *ledger,
                                            uint64_t chain_id,
                                            const uint8_t signer20[20]);
+enum x402_error x402_sqlite_signer_owner(struct x402_ledger *ledger,
+                                         char owner[X402_ROUTE_MAX], uint64_t chain_id,
+                                         const uint8_t signer20[20]);
+enum x402_error x402_sqlite_signer_evict(struct x402_ledger *ledger, uint64_t chain_id,
+                                         const uint8_t signer20[20], const char *owner);
 enum x402_error x402_sqlite_due(struct x402_ledger *ledger, uint64_t chain_id,
                                 struct x402_settlement *out, size_t max, size_t *count);
 enum x402_error x402_sqlite_settled(struct x402_ledger *ledger, uint64_t chain_id,
@@ -226,6 +373,8 @@ enum x402_error x402_sqlite_settled(struct x402_ledger *ledger, uint64_t chain_i
                                     size_t *count);
 enum x402_error x402_sqlite_advance(struct x402_ledger *ledger,
                                     struct x402_verdict *verdicts, size_t count);
+/* A number of 64 bits as SQLite's 63 have it. */
+int64_t x402_sqlite_bounded(uint64_t number);
 /* Reads X402_SETTLEMENT_COLUMNS. */
 void x402_sqlite_column_settlement(sqlite3_stmt *statement,
                                    struct x402_settlement *out);
@@ -255,6 +404,11 @@ enum x402_error x402_sqlite_outbox_payments(struct x402_ledger *ledger,
                                             struct x402_settlement *out, size_t max,
                                             size_t *count);
 
+enum x402_error x402_sqlite_look(struct x402_ledger *ledger, struct x402_look *looks,
+                                 size_t count);
+enum x402_error x402_sqlite_receipt_key(struct x402_ledger *ledger, uint8_t key32[32]);
+enum x402_error x402_sqlite_payment(struct x402_ledger *ledger,
+                                    struct x402_payment_row *out, int64_t payment_id);
 enum x402_error x402_sqlite_tidy(struct x402_ledger *ledger);
 enum x402_error x402_sqlite_totals(struct x402_ledger *ledger, struct x402_totals *out,
                                    size_t max, size_t *count);

@@ -20,6 +20,7 @@ struct known {
     uint8_t attempt16[16];
     int64_t lease_id;
     uint8_t payee20[20];
+    int64_t valid_before_seconds;
 };
 
 /* Nobody's: of a payment whose attempt was forgotten. */
@@ -43,7 +44,7 @@ static enum x402_error outcome_apply(struct x402_sqlite *sqlite,
         return error;
     }
     x402_sqlite_column_subject(statement, &subject);
-    x402_sqlite_column_blob(statement, 5, attempt16, sizeof(attempt16));
+    x402_sqlite_column_blob(statement, 6, attempt16, sizeof(attempt16));
     x402_sqlite_done(statement);
     if (memcmp(attempt16, outcome->attempt16, sizeof(attempt16)) != 0 ||
         memcmp(attempt16, no_attempt16, sizeof(attempt16)) == 0) {
@@ -57,98 +58,15 @@ static enum x402_error outcome_apply(struct x402_sqlite *sqlite,
     return error;
 }
 
-/* --------------------------------------------------------------------------- tokens */
+/* --------------------------------------------------------------------- admissions */
 
-static void token_remember(struct x402_sqlite *sqlite, const struct x402_verified *of,
-                           int64_t id)
-{
-    struct x402_sqlite_token *token;
-
-    if (sqlite->tokens_count == X402_SQLITE_TOKENS_MAX) {
-        sqlite->tokens_count = 0;
-    }
-    token = &sqlite->tokens[sqlite->tokens_count++];
-    token->chain_id = of->chain_id;
-    memcpy(token->asset20, of->asset20, sizeof(token->asset20));
-    token->id = id;
-}
-
-static enum x402_error token_add(struct x402_sqlite *sqlite,
-                                 const struct x402_verified *of, int64_t *id)
-{
-    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_TOKEN_ADD);
-    enum x402_error error;
-
-    x402_sqlite_bind(statement, 1, (int64_t)of->chain_id);
-    x402_sqlite_bind_blob(statement, 2, of->asset20, sizeof(of->asset20));
-    error = x402_sqlite_run(sqlite, statement);
-    *id = sqlite3_last_insert_rowid(sqlite->db);
-    return error;
-}
-
-/* The id of a payment's (chain, asset). `add` makes one where there is none; else 0. */
-static enum x402_error token_find(struct x402_sqlite *sqlite,
-                                  const struct x402_verified *of, bool add, int64_t *id)
-{
-    sqlite3_stmt *statement;
-    enum x402_error error;
-    bool is_row;
-
-    for (size_t i = 0; i < sqlite->tokens_count; i++) {
-        const struct x402_sqlite_token *token = &sqlite->tokens[i];
-        if (token->chain_id == of->chain_id &&
-            memcmp(token->asset20, of->asset20, sizeof(token->asset20)) == 0) {
-            *id = token->id;
-            return X402_OK;
-        }
-    }
-    *id = 0;
-    statement = x402_sqlite_statement(sqlite, X402_SQL_TOKEN_FIND);
-    x402_sqlite_bind(statement, 1, (int64_t)of->chain_id);
-    x402_sqlite_bind_blob(statement, 2, of->asset20, sizeof(of->asset20));
-    error = x402_sqlite_row(sqlite, statement, &is_row);
-    if (is_row) {
-        *id = sqlite3_column_int64(statement, 0);
-        x402_sqlite_done(statement);
-    } else if (error == X402_OK && add) {
-        error = token_add(sqlite, of, id);
-    }
-    if (error == X402_OK && *id != 0) {
-        token_remember(sqlite, of, *id);
-    }
-    return error;
-}
-
-/* Counts the payer of a payment about to be added, unless it has paid before. */
-static enum x402_error payer_count(struct x402_sqlite *sqlite, int64_t token_id,
-                                   const uint8_t payer20[20])
-{
-    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYER_FIND);
-    enum x402_error error;
-    bool is_row;
-
-    x402_sqlite_bind(statement, 1, token_id);
-    x402_sqlite_bind_blob(statement, 2, payer20, 20);
-    error = x402_sqlite_row(sqlite, statement, &is_row);
-    if (is_row) {
-        x402_sqlite_done(statement);
-    }
-    if (error != X402_OK || is_row) {
-        return error;
-    }
-    statement = x402_sqlite_statement(sqlite, X402_SQL_PAYERS_ADD);
-    x402_sqlite_bind(statement, 1, token_id);
-    x402_sqlite_bind(statement, 2, 1);
-    return x402_sqlite_run(sqlite, statement);
-}
-
-/* ---------------------------------------------------------------------- admissions */
-
-/* Parameters 5 to 17 of PAYMENT_ADD and PAYMENT_PRESENT: what this attempt says. */
+/* Parameters 5 to 18 of PAYMENT_ADD and PAYMENT_PRESENT: what this attempt says. What
+ * is settled first is nobody's attempt yet. */
 static void attempt_bind(struct x402_sqlite *sqlite, sqlite3_stmt *statement,
                          struct x402_state state, const struct x402_admit *admit)
 {
     const struct x402_verified *verified = &admit->verified;
+    const bool served = state.delivery == X402_DELIVERY_PENDING;
 
     x402_sqlite_bind(statement, 5, state.delivery);
     x402_sqlite_bind(statement, 6, state.money);
@@ -161,66 +79,100 @@ static void attempt_bind(struct x402_sqlite *sqlite, sqlite3_stmt *statement,
     x402_sqlite_bind(statement, 13, verified->scheme);
     x402_sqlite_bind_text(statement, 14, admit->route);
     x402_sqlite_bind(statement, 15, sqlite->now_seconds);
-    x402_sqlite_bind_blob(statement, 16, admit->attempt16, 16);
-    x402_sqlite_bind(statement, 17, x402_sqlite_lease_id(sqlite));
+    x402_sqlite_bind_blob(statement, 16, served ? admit->attempt16 : no_attempt16, 16);
+    x402_sqlite_bind(statement, 17, served ? x402_sqlite_lease_id(sqlite) : 0);
+    x402_sqlite_bind(statement, 18, served);
 }
 
-static enum x402_error payment_add(struct x402_sqlite *sqlite, struct x402_admit *admit)
+static enum x402_error payment_add(struct x402_sqlite *sqlite, struct x402_admit *admit,
+                                   int64_t token_id, enum x402_event event)
 {
     const struct x402_verified *verified = &admit->verified;
-    struct x402_sqlite_subject nothing = {
-        .state = {(enum x402_delivery)X402_FLOW_NONE, (enum x402_money)X402_FLOW_NONE}};
-    sqlite3_stmt *statement;
-    enum x402_error error = token_find(sqlite, verified, true, &nothing.token_id);
+    struct x402_sqlite_subject after = {.token_id = token_id,
+                                        .state = x402_state_first(event),
+                                        .value = verified->value};
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_ADD);
+    enum x402_error error;
 
-    if (error == X402_OK) {
-        error = payer_count(sqlite, nothing.token_id, verified->from20);
-    }
-    if (error != X402_OK) {
-        return error;
-    }
-    statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_ADD);
-    x402_sqlite_bind(statement, 1, nothing.token_id);
+    x402_sqlite_bind(statement, 1, token_id);
     x402_sqlite_bind(statement, 2, (int64_t)verified->chain_id);
     x402_sqlite_bind_blob(statement, 3, verified->from20, 20);
     x402_sqlite_bind_blob(statement, 4, verified->nonce32, 32);
-    attempt_bind(sqlite, statement, x402_state_first(X402_EVENT_PRESENT), admit);
+    attempt_bind(sqlite, statement, after.state, admit);
     error = x402_sqlite_run(sqlite, statement);
     if (error != X402_OK) {
         return error;
     }
-    nothing.id = sqlite3_last_insert_rowid(sqlite->db);
-    admit->payment_id = nothing.id;
-    return x402_sqlite_count(sqlite, &nothing, X402_EVENT_PRESENT, verified->value);
+    after.id = sqlite3_last_insert_rowid(sqlite->db);
+    memcpy(after.payer20, verified->from20, sizeof(after.payer20));
+    admit->payment_id = after.id;
+    return x402_sqlite_count(sqlite, NULL, (int)event, &after);
 }
 
-/* A new attempt of a payment that was not charged, or is owed. */
-static enum x402_error payment_present(struct x402_sqlite *sqlite,
-                                       struct x402_admit *admit,
-                                       const struct x402_sqlite_subject *subject)
+/* What follows `before` on a presentation; `statement` has its parameters 5 up to 18.
+ */
+static enum x402_error payment_change(struct x402_sqlite *sqlite,
+                                      sqlite3_stmt *statement,
+                                      const struct x402_sqlite_subject *before,
+                                      enum x402_event event,
+                                      const struct x402_sqlite_subject *after)
 {
-    struct x402_state next;
-    sqlite3_stmt *statement;
     enum x402_error error;
 
-    if (!x402_state_next(&next, subject->state, X402_EVENT_PRESENT)) {
-        return X402_ERR_CONFLICT;
-    }
-    statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_PRESENT);
-    attempt_bind(sqlite, statement, next, admit);
-    x402_sqlite_bind(statement, 18, subject->id);
-    x402_sqlite_bind(statement, 19, subject->state.delivery);
-    x402_sqlite_bind(statement, 20, subject->state.money);
+    x402_sqlite_bind(statement, 19, before->id);
+    x402_sqlite_bind(statement, 20, before->state.delivery);
+    x402_sqlite_bind(statement, 21, before->state.money);
     error = x402_sqlite_run(sqlite, statement);
     if (error == X402_OK && sqlite3_changes(sqlite->db) != 1) {
         error = X402_ERR_CONFLICT;
     }
-    if (error != X402_OK) {
-        return error;
+    return error == X402_OK ? x402_sqlite_count(sqlite, before, (int)event, after)
+                            : error;
+}
+
+/* A payment that was not charged begins anew, as it is signed now. */
+static enum x402_error payment_present(struct x402_sqlite *sqlite,
+                                       struct x402_admit *admit,
+                                       const struct x402_sqlite_subject *before,
+                                       enum x402_event event)
+{
+    struct x402_sqlite_subject after = *before;
+    sqlite3_stmt *statement;
+    enum x402_error error;
+
+    if (!x402_state_next(&after.state, before->state, event)) {
+        return X402_ERR_CONFLICT;
     }
-    admit->payment_id = subject->id;
-    return x402_sqlite_count(sqlite, subject, X402_EVENT_PRESENT,
-                             admit->verified.value);
+    after.value = admit->verified.value;
+    admit->payment_id = before->id;
+    statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_PRESENT);
+    attempt_bind(sqlite, statement, after.state, admit);
+    error = payment_change(sqlite, statement, before, event, &after);
+    if (error == X402_OK && before->state.money == X402_MONEY_FAILED) {
+        statement = x402_sqlite_statement(sqlite, X402_SQL_FAILED_DROP);
+        x402_sqlite_bind(statement, 1, before->id);
+        error = x402_sqlite_run(sqlite, statement);
+    }
+    return error;
+}
+
+/* What is owed is served for the authorization that was charged: nothing of it changes.
+ */
+static enum x402_error payment_serve(struct x402_sqlite *sqlite,
+                                     struct x402_admit *admit,
+                                     const struct x402_sqlite_subject *before)
+{
+    struct x402_sqlite_subject after = *before;
+    sqlite3_stmt *statement;
+
+    if (!x402_state_next(&after.state, before->state, X402_EVENT_PRESENT)) {
+        return X402_ERR_CONFLICT;
+    }
+    admit->payment_id = before->id;
+    admit->settled = true;
+    statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_SERVE);
+    attempt_bind(sqlite, statement, after.state, admit);
+    return payment_change(sqlite, statement, before, X402_EVENT_PRESENT, &after);
 }
 
 static enum x402_error known_find(struct x402_sqlite *sqlite,
@@ -233,7 +185,8 @@ static enum x402_error known_find(struct x402_sqlite *sqlite,
     int64_t token_id;
 
     *is_known = false;
-    error = token_find(sqlite, verified, false, &token_id);
+    error = x402_sqlite_token_find(sqlite, verified->chain_id, verified->asset20, false,
+                                   &token_id);
     if (error != X402_OK || token_id == 0) {
         return error;
     }
@@ -244,9 +197,10 @@ static enum x402_error known_find(struct x402_sqlite *sqlite,
     error = x402_sqlite_row(sqlite, statement, is_known);
     if (*is_known) {
         x402_sqlite_column_subject(statement, &known->subject);
-        x402_sqlite_column_blob(statement, 5, known->attempt16, 16);
-        known->lease_id = sqlite3_column_int64(statement, 6);
-        x402_sqlite_column_blob(statement, 7, known->payee20, 20);
+        x402_sqlite_column_blob(statement, 6, known->attempt16, 16);
+        known->lease_id = sqlite3_column_int64(statement, 7);
+        x402_sqlite_column_blob(statement, 8, known->payee20, 20);
+        known->valid_before_seconds = sqlite3_column_int64(statement, 9);
         x402_sqlite_done(statement);
     }
     return error;
@@ -273,40 +227,59 @@ static enum x402_error known_settle_lease(struct x402_sqlite *sqlite,
 
 /*
  * What is owed was charged as it was signed: it buys the same for the same, and not
- * something dearer under another signature with the same nonce.
+ * something dearer under another signature with the same nonce; and not for ever.
  */
-static bool buys_the_same(const struct known *known, const struct x402_verified *now)
+static bool may_be_owed(const struct x402_sqlite *sqlite, const struct known *known,
+                        const struct x402_verified *now)
 {
-    return known->subject.state.money == X402_MONEY_RELEASED ||
-           (known->subject.value == now->value &&
-            memcmp(known->payee20, now->to20, sizeof(now->to20)) == 0);
+    return known->subject.value == now->value &&
+           memcmp(known->payee20, now->to20, sizeof(now->to20)) == 0 &&
+           sqlite->now_seconds - X402_OWED_SECONDS < known->valid_before_seconds;
 }
 
-/* What the presentation comes to, but for the gate. `is_told`: this very attempt is in
- * already, by a commit whose outcome its caller did not learn. */
+/* What the presentation of a known payment comes to, but for the gate and credit. */
+static enum x402_admission known_weigh(const struct x402_sqlite *sqlite,
+                                       const struct known *known,
+                                       const struct x402_admit *admit)
+{
+    const struct x402_state state = known->subject.state;
+    const bool owed = state.delivery == X402_DELIVERY_OWED;
+
+    if (state.delivery == X402_DELIVERY_PENDING ||
+        state.delivery == X402_DELIVERY_ABANDONED) {
+        return x402_state_admission(state); /* late or not: it is not over yet */
+    }
+    if (admit->late && !(owed && may_be_owed(sqlite, known, &admit->verified))) {
+        return X402_ADMISSION_NOT_OWED;
+    }
+    if (owed && !may_be_owed(sqlite, known, &admit->verified)) {
+        return X402_ADMISSION_REPEATED;
+    }
+    return x402_state_admission(state);
+}
+
+/* `is_told`: this very attempt is in already, by a commit whose outcome its caller did
+ * not learn. */
 static enum x402_error weigh(struct x402_sqlite *sqlite, struct x402_admit *admit,
                              struct known *known, bool *is_known, bool *is_told)
 {
     enum x402_error error = known_find(sqlite, admit, known, is_known);
 
     *is_told = false;
-    admit->admission = X402_ADMISSION_NEW;
+    admit->admission = admit->late ? X402_ADMISSION_NOT_OWED : X402_ADMISSION_NEW;
     if (error == X402_OK && *is_known) {
         error = known_settle_lease(sqlite, known);
     }
     if (error != X402_OK || !*is_known) {
         return error;
     }
-    admit->admission = x402_state_admission(known->subject.state);
-    if (admit->admission == X402_ADMISSION_NEW &&
-        !buys_the_same(known, &admit->verified)) {
-        admit->admission = X402_ADMISSION_REPEATED;
-    }
-    if (known->subject.state.delivery == X402_DELIVERY_PENDING &&
-        memcmp(known->attempt16, admit->attempt16, 16) == 0) {
-        admit->admission = X402_ADMISSION_NEW;
+    *is_told = known->subject.state.delivery == X402_DELIVERY_PENDING &&
+               memcmp(known->attempt16, admit->attempt16, 16) == 0;
+    admit->admission =
+        *is_told ? X402_ADMISSION_NEW : known_weigh(sqlite, known, admit);
+    admit->settled = *is_told && known->subject.state.money != X402_MONEY_HELD;
+    if (*is_told || admit->admission == X402_ADMISSION_SETTLING) {
         admit->payment_id = known->subject.id;
-        *is_told = true;
     }
     return X402_OK;
 }
@@ -329,6 +302,59 @@ static enum x402_error attempt_forget(struct x402_sqlite *sqlite, int64_t id)
     return x402_sqlite_run(sqlite, statement);
 }
 
+/*
+ * What is settled first was counted against the rate when it came to be due; serving it
+ * then is free. Once it was served it is counted again each time: the upstream works
+ * for it again.
+ */
+static bool was_counted(const struct known *known)
+{
+    return known != NULL && known->subject.state.delivery == X402_DELIVERY_OWED &&
+           memcmp(known->attempt16, no_attempt16, sizeof(no_attempt16)) == 0;
+}
+
+/* Served now, or settled first: PRESENT or PRESENT_FIRST. */
+static enum x402_error way_choose(struct x402_sqlite *sqlite,
+                                  const struct x402_admit *admit, int64_t token_id,
+                                  const struct known *known, enum x402_event *event)
+{
+    struct x402_state next;
+    bool served = known == NULL ||
+                  x402_state_next(&next, known->subject.state, X402_EVENT_PRESENT);
+    enum x402_error error = X402_OK;
+
+    if (served) {
+        error = x402_sqlite_credit_check(sqlite, &admit->credit, token_id,
+                                         &admit->verified, &served);
+    }
+    *event = served ? X402_EVENT_PRESENT : X402_EVENT_PRESENT_FIRST;
+    return error;
+}
+
+/* A payment that is to be charged yet. `known` is NULL for one never seen. */
+static enum x402_error admit_unpaid(struct x402_sqlite *sqlite,
+                                    struct x402_admit *admit, const struct known *known)
+{
+    const struct x402_verified *verified = &admit->verified;
+    enum x402_event event;
+    int64_t token_id;
+    enum x402_error error = x402_sqlite_token_find(sqlite, verified->chain_id,
+                                                   verified->asset20, true, &token_id);
+
+    if (error == X402_OK) {
+        error = way_choose(sqlite, admit, token_id, known, &event);
+    }
+    if (error != X402_OK) {
+        return error;
+    }
+    if (event == X402_EVENT_PRESENT_FIRST) {
+        admit->admission = X402_ADMISSION_SETTLING;
+        admit->urgent = true;
+    }
+    return known != NULL ? payment_present(sqlite, admit, &known->subject, event)
+                         : payment_add(sqlite, admit, token_id, event);
+}
+
 static enum x402_error admit_decide(struct x402_sqlite *sqlite,
                                     const struct batch *batch, struct x402_admit *admit)
 {
@@ -338,6 +364,8 @@ static enum x402_error admit_decide(struct x402_sqlite *sqlite,
     enum x402_error error;
 
     admit->payment_id = 0;
+    admit->urgent = false;
+    admit->settled = false;
     if (!fits(&admit->verified)) {
         admit->admission = X402_ADMISSION_UNAVAILABLE;
         return X402_OK;
@@ -349,12 +377,15 @@ static enum x402_error admit_decide(struct x402_sqlite *sqlite,
     if (error != X402_OK || is_told || admit->admission != X402_ADMISSION_NEW) {
         return error;
     }
-    if (batch->gate != NULL && !batch->gate(admit, batch->gate_data)) {
+    if (batch->gate != NULL && !was_counted(is_known ? &known : NULL) &&
+        !batch->gate(admit, batch->gate_data)) {
         admit->admission = X402_ADMISSION_LIMITED;
         return X402_OK;
     }
-    return is_known ? payment_present(sqlite, admit, &known.subject)
-                    : payment_add(sqlite, admit);
+    if (is_known && known.subject.state.delivery == X402_DELIVERY_OWED) {
+        return payment_serve(sqlite, admit, &known.subject);
+    }
+    return admit_unpaid(sqlite, admit, is_known ? &known : NULL);
 }
 
 static enum x402_error commit_body(struct x402_sqlite *sqlite, void *data)
@@ -390,11 +421,15 @@ enum x402_error x402_sqlite_commit(struct x402_ledger *ledger, const char *owner
     }
     for (size_t i = 0; i < admits_count; i++) {
         admits[i].payment_id = 0;
+        admits[i].urgent = false;
+        admits[i].settled = false;
     }
     error = x402_sqlite_write(x402_sqlite_of(ledger), commit_body, &batch);
     if (error != X402_OK) {
         for (size_t i = 0; i < admits_count; i++) {
             admits[i].admission = X402_ADMISSION_UNAVAILABLE;
+            admits[i].urgent = false;
+            admits[i].settled = false;
         }
         for (size_t i = 0; i < outcomes_count; i++) {
             outcomes[i].applied = false;

@@ -204,9 +204,9 @@ static enum x402_error rows_read(struct x402_sqlite *sqlite, struct proof *proof
             return error;
         }
         x402_sqlite_column_subject(statement, &subject);
-        error = row_check(proof, &subject, sqlite3_column_int(statement, 5) != 0,
-                          sqlite3_column_int(statement, 6) != 0,
-                          sqlite3_column_int(statement, 7) != 0);
+        error = row_check(proof, &subject, sqlite3_column_int(statement, 6) != 0,
+                          sqlite3_column_int(statement, 7) != 0,
+                          sqlite3_column_int(statement, 8) != 0);
         tally = tally_of(proof, subject.token_id);
         if (error == X402_OK && tally == NULL) {
             error = disproved(proof, "more than %d tokens", TOKENS_MAX);

@@ -206,7 +206,7 @@ void x402_sqlite_disconnect(struct x402_sqlite *sqlite)
     }
     (void)sqlite3_close(sqlite->db);
     sqlite->db = NULL;
-    sqlite->tokens_count = 0;
+    sqlite->names_count = 0;
     sqlite->doubtful = false;
     if (sqlite->queue_fd >= 0) {
         (void)close(sqlite->queue_fd);

@@ -9,12 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-extern const char x402_ledger_schema_sql[];
-
-/* From nothing to version 1, and from each version to the next. Never change one that
- * was released: add. */
-static const char *const migrations[X402_SQLITE_VERSION] = {x402_ledger_schema_sql};
-
 struct creation {
     const char *path;
     char *message;
@@ -100,7 +94,7 @@ static int migrate_once(sqlite3 *db, int version)
              "PRAGMA application_id = %d; PRAGMA user_version = %d",
              X402_SQLITE_APPLICATION_ID, version + 1);
     if (code == SQLITE_OK) {
-        code = sqlite3_exec(db, migrations[version], NULL, NULL, NULL);
+        code = x402_sqlite_migrate(db, version);
     }
     if (code == SQLITE_OK) {
         code = sqlite3_exec(db, stamp, NULL, NULL, NULL);

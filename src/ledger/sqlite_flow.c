@@ -1,38 +1,5 @@
 #include "ledger/sqlite.h"
 
-#include <assert.h>
-
-enum x402_error x402_sqlite_move(struct x402_sqlite *sqlite,
-                                 struct x402_sqlite_subject *subject,
-                                 enum x402_event event)
-{
-    sqlite3_stmt *statement;
-    struct x402_state next;
-    enum x402_error error;
-
-    if (!x402_state_next(&next, subject->state, event)) {
-        return X402_ERR_CONFLICT;
-    }
-    statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_MOVE);
-    x402_sqlite_bind(statement, 1, subject->id);
-    x402_sqlite_bind(statement, 2, next.delivery);
-    x402_sqlite_bind(statement, 3, next.money);
-    x402_sqlite_bind(statement, 4, sqlite->now_seconds);
-    x402_sqlite_bind(statement, 5, subject->state.delivery);
-    x402_sqlite_bind(statement, 6, subject->state.money);
-    error = x402_sqlite_run(sqlite, statement);
-    if (error == X402_OK && sqlite3_changes(sqlite->db) != 1) {
-        error = X402_ERR_CONFLICT;
-    }
-    if (error == X402_OK) {
-        error = x402_sqlite_count(sqlite, subject, (int)event, subject->value);
-    }
-    if (error == X402_OK) {
-        subject->state = next;
-    }
-    return error;
-}
-
 static bool same_cell(const struct x402_sqlite_flow *a,
                       const struct x402_sqlite_flow *b)
 {
@@ -40,17 +7,27 @@ static bool same_cell(const struct x402_sqlite_flow *a,
            a->delivery == b->delivery && a->money == b->money && a->event == b->event;
 }
 
-enum x402_error x402_sqlite_count(struct x402_sqlite *sqlite,
-                                  const struct x402_sqlite_subject *before, int event,
-                                  uint64_t value_after)
+/* The cell of a step; of nothing, when `before` is NULL. */
+static struct x402_sqlite_flow cell_of(const struct x402_sqlite_subject *before,
+                                       int event,
+                                       const struct x402_sqlite_subject *after)
 {
-    struct x402_sqlite_flow cell = {
-        .block = before->id / X402_SQLITE_BLOCK,
-        .token_id = before->token_id,
-        .delivery = (int)before->state.delivery,
-        .money = (int)before->state.money,
+    const struct x402_sqlite_subject *subject = before != NULL ? before : after;
+
+    return (struct x402_sqlite_flow){
+        .block = subject->id / X402_SQLITE_BLOCK,
+        .token_id = subject->token_id,
+        .delivery = before != NULL ? (int)before->state.delivery : X402_FLOW_NONE,
+        .money = before != NULL ? (int)before->state.money : X402_FLOW_NONE,
         .event = event,
     };
+}
+
+static enum x402_error flow_count(struct x402_sqlite *sqlite,
+                                  const struct x402_sqlite_subject *before, int event,
+                                  const struct x402_sqlite_subject *after)
+{
+    const struct x402_sqlite_flow cell = cell_of(before, event, after);
     size_t i = 0;
 
     while (i < sqlite->flows_count && !same_cell(&sqlite->flows[i], &cell)) {
@@ -67,8 +44,8 @@ enum x402_error x402_sqlite_count(struct x402_sqlite *sqlite,
         sqlite->flows[sqlite->flows_count++] = cell;
     }
     sqlite->flows[i].count++;
-    sqlite->flows[i].value_before += before->value;
-    sqlite->flows[i].value_after += value_after;
+    sqlite->flows[i].value_before += before != NULL ? before->value : 0;
+    sqlite->flows[i].value_after += after != NULL ? after->value : before->value;
     return X402_OK;
 }
 
@@ -125,4 +102,51 @@ bool x402_sqlite_flow_is_first(const struct x402_sqlite_flow *flow)
     return flow->delivery == X402_FLOW_NONE && flow->money == X402_FLOW_NONE &&
            (flow->event == X402_EVENT_PRESENT ||
             flow->event == X402_EVENT_PRESENT_FIRST);
+}
+
+enum x402_error x402_sqlite_move(struct x402_sqlite *sqlite,
+                                 struct x402_sqlite_subject *subject,
+                                 enum x402_event event)
+{
+    const struct x402_sqlite_subject before = *subject;
+    struct x402_sqlite_subject after = before;
+    sqlite3_stmt *statement;
+    enum x402_error error;
+
+    if (!x402_state_next(&after.state, before.state, event)) {
+        return X402_ERR_CONFLICT;
+    }
+    statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_MOVE);
+    x402_sqlite_bind(statement, 1, before.id);
+    x402_sqlite_bind(statement, 2, after.state.delivery);
+    x402_sqlite_bind(statement, 3, after.state.money);
+    x402_sqlite_bind(statement, 4, sqlite->now_seconds);
+    x402_sqlite_bind(statement, 5, before.state.delivery);
+    x402_sqlite_bind(statement, 6, before.state.money);
+    error = x402_sqlite_run(sqlite, statement);
+    if (error == X402_OK && sqlite3_changes(sqlite->db) != 1) {
+        error = X402_ERR_CONFLICT;
+    }
+    if (error == X402_OK) {
+        error = x402_sqlite_count(sqlite, &before, (int)event, &after);
+    }
+    if (error == X402_OK) {
+        *subject = after;
+    }
+    return error;
+}
+
+enum x402_error x402_sqlite_count(struct x402_sqlite *sqlite,
+                                  const struct x402_sqlite_subject *before, int event,
+                                  const struct x402_sqlite_subject *after)
+{
+    enum x402_error error = flow_count(sqlite, before, event, after);
+
+    if (error == X402_OK) {
+        error = x402_sqlite_payer_count(sqlite, before, after);
+    }
+    if (error == X402_OK) {
+        error = x402_sqlite_earning_count(sqlite, before, after);
+    }
+    return error;
 }

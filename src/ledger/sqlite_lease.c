@@ -121,7 +121,7 @@ static enum x402_error lost_read(struct x402_sqlite *sqlite, struct walk *walk)
         assert(walk->count < SWEEP_MAX);
         x402_sqlite_column_subject(statement, &walk->subjects[walk->count]);
         walk->after_id = walk->subjects[walk->count++].id;
-        walk->after_lease_id = sqlite3_column_int64(statement, 5);
+        walk->after_lease_id = sqlite3_column_int64(statement, 6);
     }
 }
 

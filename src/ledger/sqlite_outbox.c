@@ -90,6 +90,64 @@ enum x402_error x402_sqlite_signer_release(struct x402_ledger *ledger,
     return x402_sqlite_write(x402_sqlite_of(ledger), signer_release_body, &signer);
 }
 
+struct holding {
+    struct signer signer;
+    char owner[X402_ROUTE_MAX];
+};
+
+static enum x402_error owner_body(struct x402_sqlite *sqlite, void *data)
+{
+    struct holding *holding = data;
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_SIGNER_READ);
+    enum x402_error error;
+    bool is_row;
+
+    signer_bind(statement, holding->signer.chain_id, holding->signer.signer20);
+    error = x402_sqlite_row(sqlite, statement, &is_row);
+    if (error != X402_OK) {
+        return error;
+    }
+    if (!is_row || sqlite3_column_int64(statement, 1) <= sqlite->now_seconds) {
+        error = X402_ERR_NOT_FOUND;
+    } else {
+        x402_sqlite_column_text(statement, 2, holding->owner, sizeof(holding->owner));
+    }
+    x402_sqlite_done(statement);
+    return error;
+}
+
+enum x402_error x402_sqlite_signer_owner(struct x402_ledger *ledger,
+                                         char owner[X402_ROUTE_MAX], uint64_t chain_id,
+                                         const uint8_t signer20[20])
+{
+    struct holding holding = {.signer = {chain_id, signer20, NULL}};
+    enum x402_error error =
+        x402_sqlite_read(x402_sqlite_of(ledger), owner_body, &holding);
+
+    if (error == X402_OK) {
+        memcpy(owner, holding.owner, sizeof(holding.owner));
+    }
+    return error;
+}
+
+static enum x402_error evict_body(struct x402_sqlite *sqlite, void *data)
+{
+    const struct signer *signer = data;
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_SIGNER_EVICT);
+
+    signer_bind(statement, signer->chain_id, signer->signer20);
+    x402_sqlite_bind_text(statement, 3, signer->owner);
+    return x402_sqlite_run(sqlite, statement);
+}
+
+enum x402_error x402_sqlite_signer_evict(struct x402_ledger *ledger, uint64_t chain_id,
+                                         const uint8_t signer20[20], const char *owner)
+{
+    struct signer signer = {chain_id, signer20, owner};
+
+    return x402_sqlite_write(x402_sqlite_of(ledger), evict_body, &signer);
+}
+
 /* -------------------------------------------------------------------------- storing */
 
 struct submission {
@@ -203,7 +261,7 @@ static enum x402_error payment_submit(struct x402_sqlite *sqlite,
     }
     if (is_row) {
         x402_sqlite_column_subject(statement, &subject);
-        current_id = sqlite3_column_int64(statement, 6);
+        current_id = sqlite3_column_int64(statement, 7);
         x402_sqlite_done(statement);
         if (subject.state.money != X402_MONEY_SUBMITTED ||
             (current_id == submission->outbox->replaces_id && current_id != 0)) {

@@ -288,3 +288,40 @@ enum x402_error x402_sqlite_payments(
     free(page);
     return error;
 }
+
+/* ----------------------------------------------------------------------- one payment
+ */
+
+struct one {
+    int64_t payment_id;
+    struct x402_payment_row row;
+};
+
+static enum x402_error one_body(struct x402_sqlite *sqlite, void *data)
+{
+    struct one *one = data;
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_ROW);
+    enum x402_error error;
+    bool is_row;
+
+    x402_sqlite_bind(statement, 1, one->payment_id);
+    error = x402_sqlite_row(sqlite, statement, &is_row);
+    if (is_row) {
+        row_read(statement, &one->row);
+        x402_sqlite_done(statement);
+        return X402_OK;
+    }
+    return error == X402_OK ? X402_ERR_NOT_FOUND : error;
+}
+
+enum x402_error x402_sqlite_payment(struct x402_ledger *ledger,
+                                    struct x402_payment_row *out, int64_t payment_id)
+{
+    struct one one = {.payment_id = payment_id};
+    enum x402_error error = x402_sqlite_read(x402_sqlite_of(ledger), one_body, &one);
+
+    if (error == X402_OK) {
+        *out = one.row;
+    }
+    return error;
+}

@@ -15,15 +15,27 @@
     "id, chain_id, signer, nonce, hash, max_fee, max_priority_fee, gas_limit, "        \
     "submitted_at, replaces_id, block_number, raw"
 
-#define X402_ROWS_QUERY                                                                \
+#define X402_ROW_SELECT                                                                \
     "SELECT " X402_SETTLEMENT_COLUMNS ", p.created_at, p.attempts, "                   \
     "s.hash, s.block_number, s.gas_used, s.fee, f.reason, "                            \
     "nullif(o.hash, zeroblob(32)) FROM payment p JOIN token t ON t.id = p.token_id "   \
     "LEFT JOIN settled s ON s.payment_id = p.id "                                      \
     "LEFT JOIN failed f ON f.payment_id = p.id "                                       \
-    "LEFT JOIN outbox o ON o.id = p.transaction_id "                                   \
+    "LEFT JOIN outbox o ON o.id = p.transaction_id "
+#define X402_ROWS_QUERY                                                                \
+    X402_ROW_SELECT                                                                    \
     "WHERE p.id BETWEEN ?1 AND ?2 AND (?3 < 0 OR p.delivery = ?3) AND "                \
     "(?4 < 0 OR p.money = ?4) AND (?5 IS NULL OR p.payer = ?5) ORDER BY p.id "
+
+#define X402_DUE_QUERY(index, delivery)                                                \
+    "SELECT " X402_SETTLEMENT_COLUMNS " FROM payment p INDEXED BY " index              \
+    " JOIN token t ON t.id = p.token_id WHERE p.money = 1 AND p.delivery " delivery    \
+    " AND p.chain_id = ?1 ORDER BY p.valid_before LIMIT ?2"
+
+#define X402_PRUNE_QUERY(index, which)                                                 \
+    "SELECT id, token_id, delivery, money, value, payer FROM payment INDEXED "         \
+    "BY " index " WHERE " which " AND valid_before < ?1 AND updated_at < ?2 AND id < " \
+    "(SELECT max(id) FROM payment) ORDER BY valid_before LIMIT ?3"
 
 #define X402_SQLITE_STATEMENTS(X)                                                      \
     /* transactions */                                                                 \
@@ -31,9 +43,9 @@
     X(BEGIN_READ, "BEGIN")                                                             \
     X(COMMIT, "COMMIT")                                                                \
     X(FLOW_READ,                                                                       \
-      "SELECT count, value_before, value_after FROM flow WHERE block = ?1 AND "        \
+      "SELECT count, value_before, value_after FROM flows WHERE block = ?1 AND "       \
       "token_id = ?2 AND delivery = ?3 AND money = ?4 AND event = ?5")                 \
-    X(FLOW_WRITE, "INSERT OR REPLACE INTO flow VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "   \
+    X(FLOW_WRITE, "INSERT OR REPLACE INTO flows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "  \
                   "?8)")                                                               \
     /* leases */                                                                       \
     X(LEASE_READ, "SELECT expires_at, holder FROM lease WHERE id = ?1")                \
@@ -42,43 +54,63 @@
     X(LEASE_DROP, "DELETE FROM lease WHERE id = ?1 AND holder = ?2")                   \
     X(LEASE_EXPIRE, "DELETE FROM lease WHERE expires_at <= ?1")                        \
     X(LEASE_LOST,                                                                      \
-      "SELECT id, token_id, delivery, money, value, lease_id FROM payment INDEXED BY " \
-      "payment_pending WHERE delivery = 0 AND (lease_id, id) > (?1, ?2) AND lease_id " \
-      "NOT IN (SELECT id FROM lease) ORDER BY lease_id, id LIMIT ?3")                  \
+      "SELECT id, token_id, delivery, money, value, payer, lease_id FROM payment "     \
+      "INDEXED BY payment_pending WHERE delivery = 0 AND (lease_id, id) > (?1, ?2) "   \
+      "AND lease_id NOT IN (SELECT id FROM lease) ORDER BY lease_id, id LIMIT ?3")     \
     /* admission */                                                                    \
     X(TOKEN_FIND, "SELECT id FROM token WHERE chain_id = ?1 AND asset = ?2")           \
     X(TOKEN_ADD, "INSERT INTO token (chain_id, asset) VALUES (?1, ?2)")                \
-    X(PAYER_FIND, "SELECT 1 FROM payment WHERE token_id = ?1 AND payer = ?2 LIMIT 1")  \
-    X(PAYERS_ADD, "UPDATE token SET payers = payers + ?2 WHERE id = ?1")               \
+    X(TOKEN_READ,                                                                      \
+      "SELECT chain_id, payers, unsettled, final_block FROM token WHERE id = ?1")      \
+    X(TOKEN_WRITE,                                                                     \
+      "UPDATE token SET payers = ?2, unsettled = ?3, final_block = ?4 WHERE id = ?1")  \
+    X(PAYER_READ,                                                                      \
+      "SELECT unsettled, owed, after_block, wanted, seen_at, balance, balance_block, " \
+      "has_code, distrust_until FROM payer WHERE token_id = ?1 AND payer = ?2")        \
+    X(PAYER_ADD, "INSERT INTO payer (token_id, payer, unsettled, owed, after_block, "  \
+                 "chain_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                          \
+    X(PAYER_SUMS, "UPDATE payer SET unsettled = ?3, owed = ?4, after_block = ?5 "      \
+                  "WHERE token_id = ?1 AND payer = ?2")                                \
+    X(PAYER_WRITE,                                                                     \
+      "UPDATE payer SET unsettled = ?3, owed = ?4, after_block = ?5, wanted = ?6, "    \
+      "seen_at = ?7, balance = ?8, balance_block = ?9, has_code = ?10, "               \
+      "distrust_until = ?11 WHERE token_id = ?1 AND payer = ?2")                       \
     X(PAYMENT_FIND,                                                                    \
-      "SELECT id, token_id, delivery, money, value, attempt, lease_id, payee FROM "    \
-      "payment WHERE token_id = ?1 AND payer = ?2 AND nonce = ?3")                     \
-    X(PAYMENT_READ, "SELECT id, token_id, delivery, money, value, attempt, "           \
+      "SELECT id, token_id, delivery, money, value, payer, attempt, lease_id, payee, " \
+      "valid_before FROM payment WHERE token_id = ?1 AND payer = ?2 AND nonce = ?3")   \
+    X(PAYMENT_READ, "SELECT id, token_id, delivery, money, value, payer, attempt, "    \
                     "transaction_id FROM payment WHERE id = ?1")                       \
+    X(PAYMENT_ROUTE, "SELECT created_at, route FROM payment WHERE id = ?1")            \
     X(PAYMENT_ADD,                                                                     \
       "INSERT INTO payment (token_id, chain_id, payer, nonce, delivery, money, "       \
       "value, payee, valid_after, valid_before, signature, dialect, scheme, route, "   \
       "created_at, updated_at, attempt, attempts, lease_id) VALUES (?1, ?2, ?3, ?4, "  \
-      "?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?16, 1, ?17)")           \
+      "?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?16, ?18, ?17)")         \
     X(ATTEMPT_FORGET, "UPDATE payment SET attempt = zeroblob(16), updated_at = ?2"     \
                       " WHERE id = ?1 AND attempt <> zeroblob(16)")                    \
     X(PAYMENT_PRESENT,                                                                 \
       "UPDATE payment SET delivery = ?5, money = ?6, value = ?7, payee = ?8, "         \
       "valid_after = ?9, valid_before = ?10, signature = ?11, dialect = ?12, "         \
       "scheme = ?13, route = ?14, updated_at = ?15, attempt = ?16, "                   \
-      "attempts = attempts + 1, lease_id = ?17 WHERE id = ?18 AND delivery = ?19 "     \
-      "AND money = ?20")                                                               \
-    X(PAYMENT_MOVE, "UPDATE payment SET delivery = ?2, money = ?3, updated_at = ?4 "   \
-                    "WHERE id = ?1 AND delivery = ?5 AND money = ?6")                  \
+      "attempts = attempts + ?18, lease_id = ?17, transaction_id = NULL WHERE "        \
+      "id = ?19 AND delivery = ?20 AND money = ?21")                                   \
+    X(PAYMENT_SERVE,                                                                   \
+      "UPDATE payment SET delivery = ?5, money = ?6, updated_at = ?15, attempt = "     \
+      "?16, attempts = attempts + ?18, lease_id = ?17 WHERE id = ?19 AND delivery = "  \
+      "?20 AND money = ?21")                                                           \
+    X(PAYMENT_MOVE,                                                                    \
+      "UPDATE payment SET delivery = ?2, money = ?3, updated_at = ?4, lease_id = "     \
+      "iif(?2 = 0, lease_id, 0) WHERE id = ?1 AND delivery = ?5 AND money = ?6")       \
     /* settling */                                                                     \
     X(SIGNER_READ, "SELECT holder, expires_at, owner FROM signer WHERE chain_id = ?1 " \
                    "AND signer = ?2")                                                  \
     X(SIGNER_TAKE, "INSERT OR REPLACE INTO signer VALUES (?1, ?2, ?3, ?4, ?5)")        \
     X(SIGNER_DROP, "DELETE FROM signer WHERE chain_id = ?1 AND signer = ?2 AND "       \
                    "holder = ?3")                                                      \
-    X(DUE, "SELECT " X402_SETTLEMENT_COLUMNS " FROM payment p JOIN token t ON t.id = " \
-           "p.token_id WHERE p.money = 1 AND p.chain_id = ?1 ORDER BY "                \
-           "p.valid_before LIMIT ?2")                                                  \
+    X(SIGNER_EVICT, "DELETE FROM signer WHERE chain_id = ?1 AND signer = ?2 AND "      \
+                    "owner = ?3")                                                      \
+    X(DUE_OWED, X402_DUE_QUERY("payment_due_owed", "= 4"))                             \
+    X(DUE_REST, X402_DUE_QUERY("payment_due_rest", "<> 4"))                            \
     X(OUTBOX_NONCE_MAX, "SELECT nonce FROM outbox WHERE chain_id = ?1 AND signer = "   \
                         "?2 ORDER BY nonce DESC LIMIT 1")                              \
     X(OUTBOX_NONCE_FIND, "SELECT id FROM outbox WHERE chain_id = ?1 AND signer = ?2 "  \
@@ -87,7 +119,8 @@
       "INSERT INTO outbox (chain_id, signer, nonce, hash, max_fee, max_priority_fee, " \
       "gas_limit, submitted_at, replaces_id, open_count, raw) VALUES (?1, ?2, ?3, "    \
       "?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                                             \
-    X(OUTBOX_PAYMENT_ADD, "INSERT INTO outbox_payment VALUES (?1, ?2)")                \
+    X(OUTBOX_PAYMENT_ADD, "INSERT INTO outbox_payment (transaction_id, "               \
+                          "payment_id) VALUES (?1, ?2)")                               \
     X(OUTBOX_PAYMENT_FIND, "SELECT 1 FROM outbox_payment WHERE transaction_id = ?1 "   \
                            "AND payment_id = ?2")                                      \
     X(OUTBOX_KEY, "SELECT chain_id, signer, nonce FROM outbox WHERE id = ?1")          \
@@ -103,43 +136,83 @@
     X(OUTBOX_BLOCK, "UPDATE outbox SET block_number = ?2 WHERE id = ?1")               \
     X(OUTBOX_CLOSE_PAYMENT,                                                            \
       "UPDATE outbox SET open_count = open_count - 1 WHERE id IN (SELECT "             \
-      "transaction_id FROM outbox_payment WHERE payment_id = ?1)")                     \
+      "transaction_id FROM outbox_payment WHERE payment_id = ?1 AND closed = 0)")      \
+    X(OUTBOX_CLOSED, "UPDATE outbox_payment SET closed = 1 WHERE payment_id = ?1 AND " \
+                     "closed = 0")                                                     \
     X(PAYMENT_TRANSACTION, "UPDATE payment SET transaction_id = nullif(?2, 0) WHERE "  \
                            "id = ?1")                                                  \
     X(SETTLED_ADD, "INSERT INTO settled (payment_id, chain_id, hash, block_number, "   \
                    "block_hash, gas_used, fee) SELECT id, chain_id, ?2, ?3, ?4, ?5, "  \
                    "?6 FROM payment WHERE id = ?1")                                    \
+    X(SETTLED_READ, "SELECT block_number, gas_used, fee FROM settled WHERE "           \
+                    "payment_id = ?1")                                                 \
+    X(SETTLED_AFTER,                                                                   \
+      "SELECT p.value FROM settled s INDEXED BY settled_open JOIN payment p ON p.id "  \
+      "= s.payment_id WHERE s.final = 0 AND s.chain_id = ?1 AND s.block_number > ?2 "  \
+      "AND p.token_id = ?3 AND p.payer = ?4")                                          \
     X(SETTLED_DROP, "DELETE FROM settled WHERE payment_id = ?1")                       \
     X(SETTLED_FINAL, "UPDATE settled SET final = 1 WHERE payment_id = ?1")             \
     X(FAILED_ADD, "INSERT INTO failed (payment_id, reason) VALUES (?1, ?2)")           \
+    X(FAILED_DROP, "DELETE FROM failed WHERE payment_id = ?1")                         \
     X(SETTLED_OPEN,                                                                    \
       "SELECT " X402_SETTLEMENT_COLUMNS ", s.hash, s.block_number, s.block_hash FROM " \
       "settled s JOIN payment p ON p.id = s.payment_id JOIN token t ON t.id = "        \
       "p.token_id WHERE s.final = 0 AND s.chain_id = ?1 AND s.block_number <= ?2 AND " \
       "(s.block_number, s.payment_id) > (?4, ?5) ORDER BY s.block_number, "            \
       "s.payment_id LIMIT ?3")                                                         \
+    X(PAYERS_WANTED,                                                                   \
+      "SELECT t.asset, p.payer FROM payer p INDEXED BY payer_wanted JOIN token t ON "  \
+      "t.id = p.token_id WHERE p.wanted = 1 AND p.chain_id = ?1 AND p.seen_at <= ?2 "  \
+      "ORDER BY p.seen_at LIMIT ?3")                                                   \
+    X(EARNING_READ,                                                                    \
+      "SELECT settled_count, settled_value, failed_count, failed_value, gas_used, "    \
+      "fee FROM earning WHERE day = ?1 AND token_id = ?2 AND route = ?3 AND block = "  \
+      "?4")                                                                            \
+    X(EARNING_WRITE, "INSERT OR REPLACE INTO earning VALUES (?1, ?2, ?3, ?4, ?5, ?6, " \
+                     "?7, ?8, ?9, ?10)")                                               \
     /* housekeeping */                                                                 \
-    X(PRUNE_FIND,                                                                      \
-      "SELECT id, token_id, delivery, money, value, payer FROM payment WHERE money = " \
-      "6 AND valid_before < ?1 AND updated_at < ?2 AND id < (SELECT max(id) FROM "     \
-      "payment) ORDER BY valid_before LIMIT ?3")                                       \
+    X(PRUNE_RELEASED, X402_PRUNE_QUERY("payment_released", "money = 6"))               \
+    X(PRUNE_FAILED, X402_PRUNE_QUERY("payment_failed", "money = 5 AND delivery = 2"))  \
     X(PRUNE, "DELETE FROM payment WHERE id = ?1")                                      \
+    X(PRUNE_OUTBOX, "DELETE FROM outbox_payment WHERE payment_id = ?1")                \
+    X(PAYER_DROP,                                                                      \
+      "DELETE FROM payer WHERE token_id = ?1 AND payer = ?2 AND NOT EXISTS (SELECT 1 " \
+      "FROM payment WHERE token_id = ?1 AND payer = ?2)")                              \
+    X(MIGRATE_ROWS,                                                                    \
+      "SELECT p.id, p.token_id, p.delivery, p.money, p.value, p.payer, "               \
+      "ifnull(s.gas_used, 0), ifnull(s.fee, 0), iif(s.final, s.block_number, 0) FROM " \
+      "payment p LEFT JOIN settled s ON s.payment_id = p.id WHERE p.money <> 6 ORDER " \
+      "BY p.id")                                                                       \
     /* reading */                                                                      \
     X(TOKENS, "SELECT id, chain_id, asset, payers FROM token ORDER BY id")             \
     X(FLOW_SUMS, "SELECT delivery, money, event, count, value_before, value_after "    \
-                 "FROM flow WHERE token_id = ?1")                                      \
+                 "FROM flows WHERE token_id = ?1")                                     \
     X(DUE_SINCE, "SELECT min(updated_at) FROM payment WHERE money = 1 AND "            \
                  "token_id = ?1")                                                      \
+    X(ROW, X402_ROW_SELECT "WHERE p.id = ?1")                                          \
+    X(LOOK,                                                                            \
+      "SELECT p.delivery, p.money, ifnull(s.hash, nullif(o.hash, zeroblob(32))), "     \
+      "f.reason FROM payment p LEFT JOIN settled s ON s.payment_id = p.id LEFT JOIN "  \
+      "failed f ON f.payment_id = p.id LEFT JOIN outbox o ON o.id = p.transaction_id " \
+      "WHERE p.id = ?1")                                                               \
+    X(RECEIPT_KEY, "SELECT key FROM receipt")                                          \
+    X(EARNING_DAY,                                                                     \
+      "SELECT day FROM earning WHERE day <= ?1 ORDER BY day DESC LIMIT 1")             \
+    X(EARNINGS,                                                                        \
+      "SELECT e.token_id, e.route, t.chain_id, t.asset, e.settled_count, "             \
+      "e.settled_value, e.failed_count, e.failed_value, e.gas_used, e.fee FROM "       \
+      "earning e JOIN token t ON t.id = e.token_id WHERE e.day = ?1 AND (e.token_id, " \
+      "e.route) > (?2, ?3) ORDER BY e.token_id, e.route, e.block")                     \
     X(ROWS_UP, X402_ROWS_QUERY)                                                        \
     X(ROWS_DOWN, X402_ROWS_QUERY "DESC")                                               \
     X(PAYMENT_LAST, "SELECT ifnull(max(id), 0) FROM payment")                          \
-    X(BLOCK_LAST, "SELECT max(ifnull((SELECT max(block) FROM flow), 0), ifnull(("      \
+    X(BLOCK_LAST, "SELECT max(ifnull((SELECT max(block) FROM flows), 0), ifnull(("     \
                   "SELECT max(id) FROM payment), 0) / 32768)")                         \
     X(BOOKS_FLOWS,                                                                     \
       "SELECT token_id, delivery, money, event, count, value_before, value_after "     \
-      "FROM flow WHERE block = ?1")                                                    \
+      "FROM flows WHERE block = ?1")                                                   \
     X(BOOKS_ROWS,                                                                      \
-      "SELECT p.id, p.token_id, p.delivery, p.money, p.value, "                        \
+      "SELECT p.id, p.token_id, p.delivery, p.money, p.value, p.payer, "               \
       "p.money = 2 AND EXISTS (SELECT 1 FROM outbox_payment o JOIN outbox x ON x.id "  \
       "= o.transaction_id WHERE o.transaction_id = p.transaction_id AND "              \
       "o.payment_id = p.id), EXISTS (SELECT 1 FROM settled s WHERE s.payment_id = "    \

@@ -9,11 +9,6 @@
 #define PRUNE_ROUNDS_MAX 64         /* transactions in one call */
 #define RESET_WAIT_MILLISECONDS 100 /* for readers, with every writer waiting */
 
-struct prey {
-    struct x402_sqlite_subject subject;
-    uint8_t payer20[20];
-};
-
 static enum x402_error sweep_body(struct x402_sqlite *sqlite, void *data)
 {
     (void)data;
@@ -22,83 +17,77 @@ static enum x402_error sweep_body(struct x402_sqlite *sqlite, void *data)
 
 /* ------------------------------------------------------------------------ retention */
 
-static enum x402_error prey_find(struct x402_sqlite *sqlite, struct prey *prey,
-                                 size_t *count)
+/* One round over what is released, or failed before it was served. */
+struct prune {
+    enum x402_sqlite_statement which;
+    struct x402_sqlite_subject prey[PRUNE_MAX];
+    size_t count;
+};
+
+static enum x402_error prey_find(struct x402_sqlite *sqlite, struct prune *prune)
 {
-    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PRUNE_FIND);
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, prune->which);
 
     x402_sqlite_bind(statement, 1, sqlite->now_seconds);
     x402_sqlite_bind(statement, 2, sqlite->now_seconds - X402_RETENTION_SECONDS);
     x402_sqlite_bind(statement, 3, PRUNE_MAX);
-    for (*count = 0;; (*count)++) {
+    for (prune->count = 0;; prune->count++) {
         bool is_row;
         enum x402_error error = x402_sqlite_row(sqlite, statement, &is_row);
         if (error != X402_OK || !is_row) {
             return error;
         }
-        assert(*count < PRUNE_MAX);
-        x402_sqlite_column_subject(statement, &prey[*count].subject);
-        x402_sqlite_column_blob(statement, 5, prey[*count].payer20, 20);
+        assert(prune->count < PRUNE_MAX);
+        x402_sqlite_column_subject(statement, &prune->prey[prune->count]);
     }
 }
 
-/* A payer whose last payment went is no longer counted. */
-static enum x402_error payer_forget(struct x402_sqlite *sqlite, const struct prey *prey)
+static enum x402_error rows_remove(struct x402_sqlite *sqlite, int64_t id)
 {
-    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYER_FIND);
-    enum x402_error error;
-    bool is_row;
+    static const enum x402_sqlite_statement all[] = {
+        X402_SQL_PRUNE, X402_SQL_FAILED_DROP, X402_SQL_PRUNE_OUTBOX};
+    enum x402_error error = X402_OK;
 
-    x402_sqlite_bind(statement, 1, prey->subject.token_id);
-    x402_sqlite_bind_blob(statement, 2, prey->payer20, 20);
-    error = x402_sqlite_row(sqlite, statement, &is_row);
-    if (is_row) {
-        x402_sqlite_done(statement);
+    for (size_t i = 0; error == X402_OK && i < sizeof(all) / sizeof(all[0]); i++) {
+        sqlite3_stmt *statement = x402_sqlite_statement(sqlite, all[i]);
+        x402_sqlite_bind(statement, 1, id);
+        error = x402_sqlite_run(sqlite, statement);
     }
-    if (error != X402_OK || is_row) {
-        return error;
-    }
-    statement = x402_sqlite_statement(sqlite, X402_SQL_PAYERS_ADD);
-    x402_sqlite_bind(statement, 1, prey->subject.token_id);
-    x402_sqlite_bind(statement, 2, -1);
-    return x402_sqlite_run(sqlite, statement);
+    return error;
 }
 
-static enum x402_error remove_one(struct x402_sqlite *sqlite, const struct prey *prey)
+static enum x402_error remove_one(struct x402_sqlite *sqlite,
+                                  const struct x402_sqlite_subject *prey)
 {
-    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PRUNE);
-    enum x402_error error;
+    enum x402_error error = rows_remove(sqlite, prey->id);
 
-    x402_sqlite_bind(statement, 1, prey->subject.id);
-    error = x402_sqlite_run(sqlite, statement);
     if (error == X402_OK) {
-        error = x402_sqlite_count(sqlite, &prey->subject, X402_FLOW_REMOVED,
-                                  prey->subject.value);
+        error = x402_sqlite_count(sqlite, prey, X402_FLOW_REMOVED, NULL);
     }
-    return error == X402_OK ? payer_forget(sqlite, prey) : error;
+    return error == X402_OK ? x402_sqlite_payer_forget(sqlite, prey) : error;
 }
 
 static enum x402_error prune_body(struct x402_sqlite *sqlite, void *data)
 {
-    struct prey prey[PRUNE_MAX];
-    size_t *count = data;
-    enum x402_error error = prey_find(sqlite, prey, count);
+    struct prune *prune = data;
+    enum x402_error error = prey_find(sqlite, prune);
 
-    for (size_t i = 0; error == X402_OK && i < *count; i++) {
-        error = remove_one(sqlite, &prey[i]);
+    for (size_t i = 0; error == X402_OK && i < prune->count; i++) {
+        error = remove_one(sqlite, &prune->prey[i]);
     }
     return error;
 }
 
 /* In small transactions, so that admissions get in between. */
-static enum x402_error prune(struct x402_sqlite *sqlite)
+static enum x402_error prune_all(struct x402_sqlite *sqlite,
+                                 enum x402_sqlite_statement which)
 {
-    size_t count = PRUNE_MAX;
+    struct prune prune = {.which = which, .count = PRUNE_MAX};
     enum x402_error error = X402_OK;
 
-    for (int i = 0; error == X402_OK && count == PRUNE_MAX && i < PRUNE_ROUNDS_MAX;
-         i++) {
-        error = x402_sqlite_write(sqlite, prune_body, &count);
+    for (int i = 0;
+         error == X402_OK && prune.count == PRUNE_MAX && i < PRUNE_ROUNDS_MAX; i++) {
+        error = x402_sqlite_write(sqlite, prune_body, &prune);
     }
     return error;
 }
@@ -149,7 +138,10 @@ enum x402_error x402_sqlite_tidy(struct x402_ledger *ledger)
     enum x402_error error = x402_sqlite_write(sqlite, sweep_body, NULL);
 
     if (error == X402_OK) {
-        error = prune(sqlite);
+        error = prune_all(sqlite, X402_SQL_PRUNE_RELEASED);
+    }
+    if (error == X402_OK) {
+        error = prune_all(sqlite, X402_SQL_PRUNE_FAILED);
     }
     return error == X402_OK ? log_reset(sqlite) : error;
 }

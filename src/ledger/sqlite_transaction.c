@@ -122,6 +122,7 @@ void x402_sqlite_column_subject(sqlite3_stmt *statement,
     out->state.delivery = (enum x402_delivery)sqlite3_column_int(statement, 2);
     out->state.money = (enum x402_money)sqlite3_column_int(statement, 3);
     out->value = (uint64_t)sqlite3_column_int64(statement, 4);
+    x402_sqlite_column_blob(statement, 5, out->payer20, sizeof(out->payer20));
 }
 
 /* Whatever was begun is undone, and whatever was learnt inside it is forgotten. */
@@ -136,9 +137,26 @@ static void abandon(struct x402_sqlite *sqlite)
         sqlite3_exec(sqlite->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK) {
         sqlite->doubtful = true;
     }
-    sqlite->tokens_count = 0;
+    sqlite->names_count = 0;
     sqlite->flows_count = 0;
+    sqlite->payers_count = 0;
+    sqlite->tokens_count = 0;
+    sqlite->earnings_count = 0;
     sqlite->lease_taken = 0;
+}
+
+/* Everything added up in memory; payers first, since a new one changes its token. */
+static enum x402_error sums_write(struct x402_sqlite *sqlite)
+{
+    enum x402_error error = x402_sqlite_flows_write(sqlite);
+
+    if (error == X402_OK) {
+        error = x402_sqlite_payers_write(sqlite);
+    }
+    if (error == X402_OK) {
+        error = x402_sqlite_tokens_write(sqlite);
+    }
+    return error == X402_OK ? x402_sqlite_earnings_write(sqlite) : error;
 }
 
 static enum x402_error transact(struct x402_sqlite *sqlite,
@@ -147,7 +165,9 @@ static enum x402_error transact(struct x402_sqlite *sqlite,
 {
     enum x402_error error;
 
-    assert(sqlite->flows_count == 0 && sqlite->lease_taken == 0);
+    assert(sqlite->flows_count == 0 && sqlite->payers_count == 0 &&
+           sqlite->tokens_count == 0 && sqlite->earnings_count == 0 &&
+           sqlite->lease_taken == 0);
     sqlite->writing = begin == X402_SQL_BEGIN_WRITE;
     sqlite->now_seconds = x402_clock_seconds();
     error = x402_sqlite_run(sqlite, x402_sqlite_statement(sqlite, begin));
@@ -155,7 +175,7 @@ static enum x402_error transact(struct x402_sqlite *sqlite,
         error = body(sqlite, data);
     }
     if (error == X402_OK) {
-        error = x402_sqlite_flows_write(sqlite);
+        error = sums_write(sqlite);
     }
     if (error == X402_OK) {
         error = x402_sqlite_run(sqlite, x402_sqlite_statement(sqlite, X402_SQL_COMMIT));

@@ -123,7 +123,7 @@ static void a_changed_total_is_found(void **state)
     struct fixture *fixture = *state;
 
     (void)sell(fixture->ledger, 1);
-    assert_found(fixture, "UPDATE flow SET count = 2 WHERE delivery = -1",
+    assert_found(fixture, "UPDATE flows SET count = 2 WHERE delivery = -1",
                  "0 are pending and held");
 }
 
@@ -132,7 +132,7 @@ static void a_step_the_table_has_not_is_found_in_the_totals(void **state)
     struct fixture *fixture = *state;
 
     (void)sell(fixture->ledger, 1);
-    assert_found(fixture, "INSERT INTO flow VALUES (0, 1, 3, 6, 0, 1, 1, 1)",
+    assert_found(fixture, "INSERT INTO flows VALUES (0, 1, 3, 6, 0, 1, 1, 1)",
                  "have a step the table has not");
 }
 

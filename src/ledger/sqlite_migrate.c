@@ -1,0 +1,152 @@
+#include "ledger/sqlite.h"
+
+#include "core/clock.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+extern const char x402_ledger_schema_sql[];
+extern const char x402_ledger_schema_2_sql[];
+
+/* What SQL cannot do well, after it. */
+typedef int fill(sqlite3 *db);
+
+/* ---------------------------------------------------------------------- version 2 */
+
+static int receipt_key_make(sqlite3 *db)
+{
+    sqlite3_stmt *statement = NULL;
+    uint8_t key32[32];
+    int code;
+
+    if (getrandom(key32, sizeof(key32), 0) != (ssize_t)sizeof(key32)) {
+        return SQLITE_ERROR;
+    }
+    code = sqlite3_prepare_v2(db, "INSERT INTO receipt (key) VALUES (?1)", -1,
+                              &statement, NULL);
+    if (code == SQLITE_OK) {
+        (void)sqlite3_bind_blob(statement, 1, key32, sizeof(key32), SQLITE_STATIC);
+        (void)sqlite3_step(statement);
+        code = sqlite3_finalize(statement);
+    }
+    x402_bytes_wipe(key32, sizeof(key32));
+    return code;
+}
+
+/* What a payment of version 1 adds to the sums of version 2: as if it had been void, and
+ * in no sum, before. */
+static enum x402_error row_add(struct x402_sqlite *sqlite, sqlite3_stmt *statement)
+{
+    struct x402_sqlite_subject subject, before;
+    enum x402_error error;
+
+    x402_sqlite_column_subject(statement, &subject);
+    before = subject;
+    before.state = (struct x402_state){X402_DELIVERY_VOID, X402_MONEY_RELEASED};
+    error = x402_sqlite_payer_count(sqlite, &before, &subject);
+    if (error == X402_OK) {
+        error = x402_sqlite_earning_count(sqlite, &before, &subject);
+    }
+    return error == X402_OK
+               ? x402_sqlite_earning_cost(
+                     sqlite, &subject, (uint64_t)sqlite3_column_int64(statement, 6),
+                     (uint64_t)sqlite3_column_int64(statement, 7), true)
+               : error;
+}
+
+static enum x402_error final_block_note(struct x402_sqlite *sqlite,
+                                        sqlite3_stmt *statement)
+{
+    const uint64_t block_number = (uint64_t)sqlite3_column_int64(statement, 8);
+    struct x402_sqlite_token *token;
+    enum x402_error error =
+        x402_sqlite_token_take(sqlite, sqlite3_column_int64(statement, 1), &token);
+
+    if (error == X402_OK && block_number > token->final_block) {
+        token->final_block = block_number;
+        token->changed = true;
+    }
+    return error;
+}
+
+/* Only what is unsettled, settled or failed is in any sum. */
+static enum x402_error rows_add(struct x402_sqlite *sqlite)
+{
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_MIGRATE_ROWS);
+    enum x402_error error = X402_OK;
+
+    while (error == X402_OK) {
+        bool is_row;
+        error = x402_sqlite_row(sqlite, statement, &is_row);
+        if (error != X402_OK || !is_row) {
+            break;
+        }
+        error = row_add(sqlite, statement);
+        if (error == X402_OK) {
+            error = final_block_note(sqlite, statement);
+        }
+    }
+    if (error == X402_OK) {
+        error = x402_sqlite_payers_write(sqlite);
+    }
+    if (error == X402_OK) {
+        error = x402_sqlite_tokens_write(sqlite);
+    }
+    return error == X402_OK ? x402_sqlite_earnings_write(sqlite) : error;
+}
+
+/* A handle around a connection that is not one's own. */
+static int sums_fill(sqlite3 *db)
+{
+    struct x402_sqlite *sqlite = calloc(1, sizeof(*sqlite));
+    char name[] = "ledger";
+    enum x402_error error;
+    int code;
+
+    if (sqlite == NULL) {
+        return SQLITE_NOMEM;
+    }
+    sqlite->path = name;
+    sqlite->db = db;
+    sqlite->writing = true;
+    sqlite->now_seconds = x402_clock_seconds();
+    error = rows_add(sqlite);
+    code = sqlite3_extended_errcode(db);
+    for (int i = 0; i < X402_SQL_COUNT; i++) {
+        (void)sqlite3_finalize(sqlite->statements[i]);
+    }
+    free(sqlite);
+    if (error == X402_OK) {
+        return SQLITE_OK;
+    }
+    return code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE
+               ? code
+               : SQLITE_ERROR;
+}
+
+static int version_2_fill(sqlite3 *db)
+{
+    int code = receipt_key_make(db);
+
+    return code == SQLITE_OK ? sums_fill(db) : code;
+}
+
+/* -------------------------------------------------------------------------- steps */
+
+/* From nothing to version 1, and from each version to the next. Never change one that
+ * was released: add. */
+static const struct {
+    const char *sql;
+    fill *fill;
+} steps[X402_SQLITE_VERSION] = {
+    {x402_ledger_schema_sql, NULL},
+    {x402_ledger_schema_2_sql, version_2_fill},
+};
+
+int x402_sqlite_migrate(sqlite3 *db, int version)
+{
+    int code = sqlite3_exec(db, steps[version].sql, NULL, NULL, NULL);
+
+    return code == SQLITE_OK && steps[version].fill != NULL ? steps[version].fill(db)
+                                                            : code;
+}
