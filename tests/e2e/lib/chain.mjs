@@ -165,8 +165,15 @@ class Chain {
     const data = encodeFunctionData({ abi: this.abi, functionName, args });
     // A gas limit, so that a call that reverts is mined and not refused by estimation.
     const transaction = { from, to: USDC, data, gas: toHex(1_000_000) };
-    const hash = await this.rpc('eth_sendTransaction', transaction);
+    const hash = await this.inTurn(() => this.rpc('eth_sendTransaction', transaction));
     return this.receipt(hash);
+  }
+
+  /** One after the other: anvil gives two transactions at once the same nonce. */
+  inTurn(send) {
+    const sent = (this.sending ?? Promise.resolve()).then(send);
+    this.sending = sent.catch(() => {});
+    return sent;
   }
 
   receipt(hash, within = 10_000) {
