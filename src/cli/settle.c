@@ -1,5 +1,6 @@
 /* `x402 settle`: the settler, and the options and signals around it. */
 #include "cli/cli.h"
+#include "cli/facilitator.h"
 
 #include "settle/key.h"
 #include "settle/settler.h"
@@ -15,6 +16,7 @@
 
 static const char help[] =
     "usage: x402 settle --rpc NETWORK=URL --key FILE [--data DIR] [--once]\n"
+    "       x402 settle --facilitator URL [--rpc NETWORK=URL] [--data DIR] [--once]\n"
     "\n"
     "Collects what was sold: sends each payment that is due to its chain, reads what\n"
     "became of it, and records it as settled or failed. Stop it and start it again\n"
@@ -31,6 +33,18 @@ static const char help[] =
     "  --once             settle what is due, wait for it, and end; 0 when nothing is\n"
     "                     left, 1 when something is\n"
     "\n"
+    "Without a key of yours, through any x402 facilitator:\n"
+    "\n"
+    "  --facilitator URL  who settles; with --rpc the chain has the last word about\n"
+    "                     what it says, without, payments never become final\n"
+    "  --network NETWORK  only payments on this network, of those it settles on;\n"
+    "                     repeatable\n"
+    "  --facilitator-header-file FILE\n"
+    "                     lines like \"Authorization: Bearer …\" that go with every\n"
+    "                     request; mode 0600\n"
+    "  --facilitator-timeout SECONDS\n"
+    "                     how long it may take to answer; 90\n"
+    "\n"
     "Make a key, send it a little ETH for gas, and settle on Base Sepolia:\n"
     "\n"
     "  x402 wallet new settler.key\n"
@@ -39,7 +53,12 @@ static const char help[] =
     "From cron, every ten minutes (calls must stay valid for longer than that):\n"
     "\n"
     "  x402 settle --once --data /var/lib/x402 --rpc base=https://… --key "
-    "settler.key\n";
+    "settler.key\n"
+    "\n"
+    "Through a facilitator, checked by a node:\n"
+    "\n"
+    "  x402 settle --facilitator https://x402.org/facilitator \\\n"
+    "      --rpc base-sepolia=https://sepolia.base.org\n";
 
 /* -------------------------------------------------------------------------- signals */
 
@@ -105,41 +124,84 @@ static bool take_chains(struct x402_settler_chain *chains, size_t *count,
     return true;
 }
 
-static int run(struct x402_settler_options *options, const char *key_path)
+static int run(struct x402_settler_options *options)
 {
-    char message[X402_KEY_MESSAGE_MAX];
-    uint8_t key32[32];
     int stop_fd;
 
-    if (x402_key_load(key32, key_path, message) != X402_OK) {
-        x402_cli_error(COMMAND, "--key: %s", message);
-        return X402_EXIT_FAILED;
-    }
     if (!stop_init(&stop_fd)) {
-        x402_bytes_wipe(key32, sizeof key32);
         x402_cli_error(COMMAND, "cannot wait for signals: %s", strerror(errno));
         return X402_EXIT_FAILED;
     }
-    options->key32 = key32;
     options->wait = stop_wait;
     options->note = print_note;
     options->data = &stop_fd;
     enum x402_error error = x402_settler_run(options);
     close(stop_fd);
-    x402_bytes_wipe(key32, sizeof key32);
     return error == X402_OK ? X402_EXIT_DONE : X402_EXIT_FAILED;
+}
+
+static int run_with_key(struct x402_settler_options *options, const char *key_path)
+{
+    char message[X402_KEY_MESSAGE_MAX];
+    uint8_t key32[32];
+
+    if (x402_key_load(key32, key_path, message) != X402_OK) {
+        x402_cli_error(COMMAND, "--key: %s", message);
+        return X402_EXIT_FAILED;
+    }
+    options->key32 = key32;
+    int code = run(options);
+    x402_bytes_wipe(key32, sizeof key32);
+    return code;
+}
+
+static int run_with_facilitator(struct x402_settler_options *options,
+                                const struct x402_facilitator_flags *flags,
+                                const struct x402_option_list *networks)
+{
+    static struct x402_facilitator facilitator;
+    int code;
+
+    if (!x402_facilitator_open(&facilitator, &code, COMMAND, flags, networks))
+        return code;
+    options->remote = &facilitator.options;
+    code = run(options);
+    x402_bytes_wipe(facilitator.headers, sizeof facilitator.headers);
+    return code;
+}
+
+/* A key, or a facilitator: who pays for gas. */
+static const char *missing(const struct x402_facilitator_flags *facilitator,
+                           const char *key, size_t rpcs, size_t networks)
+{
+    if (facilitator->url != NULL && key != NULL)
+        return "--facilitator and --key: one of them settles, leave the other out";
+    if (facilitator->url != NULL)
+        return NULL;
+    if (networks > 0)
+        return "--network goes with --facilitator: with a key, --rpc says which";
+    if (rpcs == 0)
+        return "--rpc NETWORK=URL is missing";
+    return key == NULL ? "--key FILE is missing" : NULL;
 }
 
 int x402_cli_settle(int argc, char **argv)
 {
     static struct x402_settler_chain chains[X402_SETTLER_CHAINS_MAX];
-    static struct x402_option_list rpcs;
+    static struct x402_option_list rpcs, networks;
+    static struct x402_facilitator_flags facilitator;
     const char *data = NULL, *key = NULL;
     char ledger_path[X402_PATH_MAX];
     bool once = false;
     const struct x402_option options[] = {
-        {"data", 0, X402_OPTION_TEXT, &data}, {"rpc", 0, X402_OPTION_LIST, &rpcs},
-        {"key", 0, X402_OPTION_TEXT, &key},   {"once", 0, X402_OPTION_FLAG, &once},
+        {"data", 0, X402_OPTION_TEXT, &data},
+        {"rpc", 0, X402_OPTION_LIST, &rpcs},
+        {"key", 0, X402_OPTION_TEXT, &key},
+        {"once", 0, X402_OPTION_FLAG, &once},
+        {"facilitator", 0, X402_OPTION_TEXT, &facilitator.url},
+        {"facilitator-header-file", 0, X402_OPTION_TEXT, &facilitator.header_file},
+        {"facilitator-timeout", 0, X402_OPTION_TEXT, &facilitator.timeout},
+        {"network", 0, X402_OPTION_LIST, &networks},
         {NULL, 0, X402_OPTION_FLAG, NULL},
     };
     struct x402_arguments arguments = {.help = help, .options = options};
@@ -148,10 +210,11 @@ int x402_cli_settle(int argc, char **argv)
 
     if (parsed != X402_PARSED_RUN)
         return parsed == X402_PARSED_HELP ? X402_EXIT_DONE : X402_EXIT_USAGE;
-    if (rpcs.count == 0)
-        return x402_cli_usage_error(COMMAND, "--rpc NETWORK=URL is missing");
-    if (key == NULL)
-        return x402_cli_usage_error(COMMAND, "--key FILE is missing");
+    const char *problem = missing(&facilitator, key, rpcs.count, networks.count);
+    if (problem != NULL)
+        return x402_cli_usage_error(COMMAND, "%s", problem);
+    if (!x402_facilitator_check(COMMAND, &facilitator))
+        return X402_EXIT_USAGE;
     if (!take_chains(chains, &count, &rpcs))
         return X402_EXIT_USAGE;
     if (!x402_cli_ledger_path(ledger_path, COMMAND, data))
@@ -160,5 +223,7 @@ int x402_cli_settle(int argc, char **argv)
                                            .chains = chains,
                                            .chains_count = count,
                                            .once = once};
-    return run(&settler, key);
+    return facilitator.url != NULL
+               ? run_with_facilitator(&settler, &facilitator, &networks)
+               : run_with_key(&settler, key);
 }

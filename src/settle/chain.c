@@ -54,10 +54,12 @@ bool x402_chain_open(struct x402_chain *chain,
     x402_caip2_encode(chain->name, which->network.chain_id);
     if (which->network.name[0] != '\0')
         snprintf(chain->name, sizeof chain->name, "%s", which->network.name);
-    if (x402_key_address(chain->signer20, options->key32) != X402_OK)
+    if (options->key32 != NULL &&
+        x402_key_address(chain->signer20, options->key32) != X402_OK)
         return false;
-    chain->rpc = x402_rpc_open(which->url, is_stopping, chain);
-    return chain->rpc != NULL;
+    if (which->url != NULL)
+        chain->rpc = x402_rpc_open(which->url, is_stopping, chain);
+    return which->url == NULL || chain->rpc != NULL;
 }
 
 void x402_chain_close(struct x402_chain *chain)
@@ -270,7 +272,7 @@ void x402_chain_recheck(struct x402_chain *chain)
     chain->final_continues = false; /* from the beginning */
 }
 
-static bool look(struct x402_chain *chain)
+bool x402_chain_look(struct x402_chain *chain)
 {
     struct x402_rpc_call calls[LOOKS] = {
         [LOOK_BLOCK] = x402_ask_block("latest"),
@@ -400,7 +402,7 @@ static void work(struct x402_chain *chain)
     if (!x402_flights_load(chain))
         return;
     tell_strays(chain);
-    if (!has_work(chain) || !look(chain) || !choose_nonce(chain))
+    if (!has_work(chain) || !x402_chain_look(chain) || !choose_nonce(chain))
         return;
     x402_flights_resolve(chain);
     if (x402_chain_stopping(chain) || !x402_flights_load(chain))
@@ -413,7 +415,7 @@ static void work(struct x402_chain *chain)
         x402_finality_check(chain);
 }
 
-static void end_pass(struct x402_chain *chain)
+void x402_chain_end(struct x402_chain *chain)
 {
     int64_t wait = BACKOFF_MILLISECONDS;
 
@@ -428,17 +430,33 @@ static void end_pass(struct x402_chain *chain)
     chain->pass_milliseconds = x402_chain_milliseconds() + (chain->failed ? wait : 0);
 }
 
+void x402_chain_begin(struct x402_chain *chain)
+{
+    chain->troubled = chain->failed = false;
+    chain->moved = chain->under_way = chain->due_left = chain->due_held = 0;
+}
+
 enum x402_error x402_chain_pass(struct x402_chain *chain)
 {
     enum x402_error error = X402_OK;
 
-    chain->troubled = chain->failed = false;
-    chain->moved = chain->under_way = chain->due_left = chain->due_held = 0;
+    x402_chain_begin(chain);
     if (!chain->checked)
         error = check_chain_id(chain);
     if (error == X402_OK && x402_chain_hold(chain))
         work(chain);
-    end_pass(chain);
+    x402_chain_end(chain);
+    return error == X402_ERR_NETWORK ? error : X402_OK;
+}
+
+enum x402_error x402_chain_watch(struct x402_chain *chain)
+{
+    enum x402_error error = chain->checked ? X402_OK : check_chain_id(chain);
+
+    if (error == X402_OK && x402_finality_is_due(chain) && has_work(chain) &&
+        x402_chain_look(chain))
+        x402_finality_check(chain);
+    x402_traces_prune(chain);
     return error == X402_ERR_NETWORK ? error : X402_OK;
 }
 

@@ -227,6 +227,14 @@ void x402_chain_close(struct x402_chain *chain); /* releases the lease */
 
 /* One pass. ERR_NETWORK when the node is of another chain; everything else is noted. */
 X402_MUST_USE enum x402_error x402_chain_pass(struct x402_chain *chain);
+/* Its parts, for a chain whose payments a facilitator settles: the key is not there,
+ * and the node's URL perhaps not either. Begin, what there is to do, end. */
+void x402_chain_begin(struct x402_chain *chain);
+void x402_chain_end(struct x402_chain *chain);
+/* Looks at what is settled already. ERR_NETWORK as above. */
+X402_MUST_USE enum x402_error x402_chain_watch(struct x402_chain *chain);
+/* What the chain looks like now; false when the node does not say. */
+X402_MUST_USE bool x402_chain_look(struct x402_chain *chain);
 bool x402_chain_is_done(const struct x402_chain *chain); /* nothing due or under way */
 /* It did: all that is settled is looked at again. */
 void x402_chain_recheck(struct x402_chain *chain);

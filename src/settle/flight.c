@@ -218,19 +218,19 @@ bool x402_flights_load(struct x402_chain *chain)
     return false;
 }
 
+/* A request to a facilitator is no transaction, and has no hash. */
 bool x402_row_find(struct x402_chain *chain, struct x402_row *out,
                    int64_t transaction_id)
 {
+    static const uint8_t zero32[32];
     struct x402_outbox outbox;
-    int64_t after = 0;
-    bool fine = true;
+    enum x402_error error =
+        x402_ledger_outbox_find(chain->ledger, &outbox, transaction_id);
 
-    while (next_row(chain, &outbox, after, &fine)) {
-        after = outbox.transaction_id;
-        if (after == transaction_id)
-            return copy_row(out, &outbox);
-    }
-    return false;
+    if (error != X402_OK && error != X402_ERR_NOT_FOUND)
+        x402_chain_ledger_failed(chain);
+    return error == X402_OK && memcmp(outbox.signer20, chain->signer20, 20) == 0 &&
+           memcmp(outbox.hash32, zero32, 32) != 0 && copy_row(out, &outbox);
 }
 
 /* ------------------------------------------------------------------------ resolving */

@@ -1,6 +1,7 @@
 #include "settle/key.h"
 
 #include "evm/signature.h"
+#include "settle/secret.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,30 +28,6 @@ __attribute__((format(printf, 2, 3))) static enum x402_error refuse(
 
 /* ------------------------------------------------------------------------- reading */
 
-/* Asked of the open file, so that it cannot be exchanged in between. */
-static enum x402_error check_file(int fd, const char *path,
-                                  char message[X402_KEY_MESSAGE_MAX])
-{
-    struct stat status;
-
-    if (fstat(fd, &status) != 0)
-        return refuse(message, "cannot read key file '%s': %s", path, strerror(errno));
-    if (!S_ISREG(status.st_mode))
-        return refuse(message, "key file '%s' is not a regular file", path);
-    if (status.st_uid != geteuid())
-        return refuse(message,
-                      "key file '%s' belongs to user %u and this is user %u: run "
-                      "chown %u '%s'",
-                      path, (unsigned)status.st_uid, (unsigned)geteuid(),
-                      (unsigned)geteuid(), path);
-    if (status.st_mode & 0177)
-        return refuse(message,
-                      "key file '%s' has mode %04o and must be readable by its owner "
-                      "alone: run chmod 600 '%s'",
-                      path, (unsigned)(status.st_mode & 07777), path);
-    return X402_OK;
-}
-
 static bool is_space(char c)
 {
     return c == '\n' || c == '\r' || c == ' ' || c == '\t';
@@ -70,57 +47,21 @@ static bool decode_key(uint8_t key32[32], const char *text, size_t size)
            x402_key_address(address20, key32) == X402_OK;
 }
 
-static ssize_t read_whole(int fd, char *buffer, size_t max)
-{
-    size_t size = 0;
-
-    while (size < max) {
-        ssize_t n = read(fd, buffer + size, max - size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        if (n == 0)
-            break;
-        size += (size_t)n;
-    }
-    return (ssize_t)size;
-}
-
-static enum x402_error read_key(uint8_t key32[32], int fd, const char *path,
-                                char message[X402_KEY_MESSAGE_MAX])
+enum x402_error x402_key_load(uint8_t key32[32], const char *path,
+                              char message[X402_KEY_MESSAGE_MAX])
 {
     char text[KEY_FILE_MAX];
-    enum x402_error error = X402_OK;
-    ssize_t size = read_whole(fd, text, sizeof text);
+    enum x402_error error =
+        x402_secret_read(text, sizeof text, "key file", path, message);
 
-    if (size < 0)
-        error = refuse(message, "cannot read key file '%s': %s", path, strerror(errno));
-    else if ((size_t)size == sizeof text || !decode_key(key32, text, (size_t)size))
+    if (error == X402_OK && !decode_key(key32, text, strlen(text)))
         error = refuse(message,
                        "key file '%s' does not hold a private key: 64 hex digits on "
                        "one line",
                        path);
-    x402_bytes_wipe(text, sizeof text);
-    return error;
-}
-
-enum x402_error x402_key_load(uint8_t key32[32], const char *path,
-                              char message[X402_KEY_MESSAGE_MAX])
-{
-    /* Without O_NONBLOCK opening a FIFO would wait for its writer. */
-    int fd;
-
-    x402_bytes_wipe(key32, 32);
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return refuse(message, "cannot open key file '%s': %s", path, strerror(errno));
-    enum x402_error error = check_file(fd, path, message);
-    if (error == X402_OK)
-        error = read_key(key32, fd, path, message);
-    close(fd);
     if (error != X402_OK)
         x402_bytes_wipe(key32, 32);
+    x402_bytes_wipe(text, sizeof text);
     return error;
 }
 

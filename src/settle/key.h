@@ -5,9 +5,9 @@
 #ifndef X402_SETTLE_KEY_H
 #define X402_SETTLE_KEY_H
 
-#include <x402/bytes.h>
+#include "settle/secret.h"
 
-#define X402_KEY_MESSAGE_MAX 512
+#define X402_KEY_MESSAGE_MAX X402_SECRET_MESSAGE_MAX
 
 /*
  * Reads a key: 64 hex digits, "0x" before them and white space after them allowed, in a

@@ -1,5 +1,6 @@
 #include "settle/chain.h"
 #include "settle/owner.h"
+#include "settle/remote.h"
 
 #include "ledger/nudge.h"
 
@@ -24,10 +25,11 @@
 #define ONCE_HELD_MILLISECONDS 8000 /* everything left was refused for now */
 #define ONCE_MILLISECONDS 45000     /* longer than a lease that was not released */
 
-/* One chain, served by a thread of its own. */
+/* One chain, served by a thread of its own; or a facilitator, for all its chains. */
 struct worker {
     struct settler *settler;
     struct x402_chain chain;
+    struct x402_remote *remote; /* NULL: it is a chain */
     struct x402_ledger *ledger; /* the thread's */
     pthread_t thread;
     bool running;               /* the thread was started */
@@ -82,6 +84,23 @@ static enum x402_error open_ledger(const struct settler *settler,
     return error;
 }
 
+static bool open_remote(struct worker *worker)
+{
+    struct settler *settler = worker->settler;
+
+    return x402_remote_open(&worker->remote, settler->options, worker->ledger,
+                            settler->owner, &settler->stop);
+}
+
+static bool open_chain(struct worker *worker, size_t index)
+{
+    struct settler *settler = worker->settler;
+
+    return x402_chain_open(&worker->chain, settler->options,
+                           &settler->options->chains[index], worker->ledger,
+                           settler->owner, &settler->stop);
+}
+
 static enum x402_error open_worker(struct settler *settler, size_t index)
 {
     struct worker *worker = &settler->workers[index];
@@ -89,9 +108,8 @@ static enum x402_error open_worker(struct settler *settler, size_t index)
 
     worker->settler = settler;
     if (error == X402_OK &&
-        !x402_chain_open(&worker->chain, settler->options,
-                         &settler->options->chains[index], worker->ledger,
-                         settler->owner, &settler->stop)) {
+        !(settler->options->remote != NULL ? open_remote(worker)
+                                           : open_chain(worker, index))) {
         note(settler, "the key is not a private key, or there is no memory");
         error = X402_ERR_KEY;
     }
@@ -103,7 +121,8 @@ static enum x402_error open_worker(struct settler *settler, size_t index)
 static enum x402_error open_workers(struct settler *settler)
 {
     enum x402_error error = X402_OK;
-    size_t count = settler->options->chains_count;
+    bool is_remote = settler->options->remote != NULL;
+    size_t count = is_remote ? 1 : settler->options->chains_count;
 
     settler->workers = calloc(count, sizeof *settler->workers);
     if (settler->workers == NULL)
@@ -169,7 +188,10 @@ static enum x402_error open_settler(struct settler *settler)
 static void close_settler(struct settler *settler)
 {
     for (size_t i = 0; i < settler->workers_count; i++) {
-        x402_chain_close(&settler->workers[i].chain);
+        if (settler->workers[i].remote != NULL)
+            x402_remote_close(settler->workers[i].remote);
+        else
+            x402_chain_close(&settler->workers[i].chain);
         x402_ledger_close(settler->workers[i].ledger);
     }
     free(settler->workers);
@@ -222,6 +244,13 @@ static void wait_until(struct settler *settler, unsigned nudges, int64_t millise
 static void rest(struct worker *worker, unsigned nudges)
 {
     const struct x402_chain *chain = &worker->chain;
+
+    if (worker->remote != NULL) { /* what is under way is waited for in the pass */
+        if (!x402_remote_is_busy(worker->remote))
+            wait_until(worker->settler, nudges,
+                       x402_chain_milliseconds() + IDLE_MILLISECONDS);
+        return;
+    }
     int64_t wait = chain->moved > 0 ? MOVING_MILLISECONDS : IDLE_MILLISECONDS;
 
     if (chain->urgent)
@@ -232,21 +261,49 @@ static void rest(struct worker *worker, unsigned nudges)
                    chain->pass_milliseconds);
 }
 
+/* An answer may take as long as a request may: nobody gives up before it is there. */
+static bool remote_has_given_up(const struct worker *worker)
+{
+    int64_t still = x402_chain_milliseconds() - worker->moved_milliseconds;
+
+    return !x402_remote_is_busy(worker->remote) &&
+           still >= (x402_remote_is_held(worker->remote) ? ONCE_HELD_MILLISECONDS
+                                                         : ONCE_MILLISECONDS);
+}
+
+/* One pass; whether something moved, and whether nothing is left, or will move. */
+static enum x402_error pass(struct worker *worker, bool *done, bool *given_up)
+{
+    enum x402_error error = worker->remote != NULL ? x402_remote_pass(worker->remote)
+                                                   : x402_chain_pass(&worker->chain);
+    size_t moved = worker->remote != NULL ? x402_remote_moved(worker->remote)
+                                          : worker->chain.moved;
+
+    if (moved > 0)
+        worker->moved_milliseconds = x402_chain_milliseconds();
+    if (worker->remote != NULL) {
+        *done = x402_remote_is_done(worker->remote);
+        *given_up = remote_has_given_up(worker);
+    } else {
+        *done = x402_chain_is_done(&worker->chain);
+        *given_up = has_given_up(worker);
+    }
+    return error;
+}
+
 static enum x402_error serve(struct worker *worker)
 {
     struct settler *settler = worker->settler;
-    bool once = settler->options->once;
+    bool once = settler->options->once, done, given_up;
 
     worker->moved_milliseconds = x402_chain_milliseconds();
     while (!atomic_load(&settler->stop)) {
         unsigned nudges = nudges_of(settler);
-        if (x402_chain_pass(&worker->chain) != X402_OK)
+        if (pass(worker, &done, &given_up) != X402_OK)
             return X402_ERR_NETWORK;
-        if (worker->chain.moved > 0)
-            worker->moved_milliseconds = x402_chain_milliseconds();
-        if (once && x402_chain_is_done(&worker->chain))
+        if (once && done)
             return X402_OK;
-        if (once && has_given_up(worker))
+        if (once && given_up)
             return X402_ERR_CONFLICT;
         rest(worker, nudges);
     }
@@ -344,44 +401,46 @@ static void introduce(const struct settler *settler)
 
     for (size_t i = 0; i < settler->workers_count; i++) {
         const struct x402_chain *chain = &settler->workers[i].chain;
+        if (settler->workers[i].remote != NULL)
+            continue; /* it says so when it knows for which networks */
         x402_address_encode(signer, chain->signer20);
         note(settler, "%s: settling with the key of %s through %s", chain->name, signer,
              x402_rpc_origin(chain->rpc));
     }
 }
 
-static const struct x402_totals *totals_of(const struct x402_totals *totals,
-                                           size_t count, size_t after,
-                                           uint64_t chain_id)
-{
-    for (size_t i = after; i < count; i++) {
-        if (totals[i].chain_id == chain_id)
-            return &totals[i];
-    }
-    return NULL;
-}
-
 /* What the ledger says of one chain, all its tokens together; what is left of it. */
-static uint64_t summarize_chain(const struct settler *settler,
-                                const struct x402_chain *chain,
+static uint64_t summarize_chain(const struct settler *settler, uint64_t chain_id,
                                 const struct x402_totals *totals, size_t count)
 {
+    struct x402_network network;
+    char name[X402_CAIP2_TEXT_SIZE];
     uint64_t monies[X402_MONEY_COUNT] = {0};
-    const struct x402_totals *row = totals;
 
-    while ((row = totals_of(totals, count, (size_t)(row - totals),
-                            chain->network.chain_id)) != NULL) {
-        for (size_t i = 0; i < X402_MONEY_COUNT; i++)
-            monies[i] += row->monies[i].count;
-        row++;
+    x402_caip2_encode(name, chain_id);
+    if (x402_network_find(&network, x402_slice_of(name)) == X402_OK &&
+        network.name[0] != '\0')
+        snprintf(name, sizeof name, "%s", network.name);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; totals[i].chain_id == chain_id && j < X402_MONEY_COUNT; j++)
+            monies[j] += totals[i].monies[j].count;
     }
     note(settler,
          "%s: %" PRIu64 " settled, %" PRIu64 " failed, %" PRIu64 " due, %" PRIu64
          " under way",
-         chain->name, monies[X402_MONEY_SETTLED] + monies[X402_MONEY_FINAL],
+         name, monies[X402_MONEY_SETTLED] + monies[X402_MONEY_FINAL],
          monies[X402_MONEY_FAILED], monies[X402_MONEY_DUE],
          monies[X402_MONEY_SUBMITTED]);
     return monies[X402_MONEY_DUE] + monies[X402_MONEY_SUBMITTED];
+}
+
+static bool is_first_of_chain(const struct x402_totals *totals, size_t index)
+{
+    for (size_t i = 0; i < index; i++) {
+        if (totals[i].chain_id == totals[index].chain_id)
+            return false;
+    }
+    return true;
 }
 
 /*
@@ -390,6 +449,7 @@ static uint64_t summarize_chain(const struct settler *settler,
  */
 static enum x402_error summarize(const struct settler *settler)
 {
+    const struct x402_remote_options *remote = settler->options->remote;
     struct x402_totals totals[X402_TOTALS_MAX];
     uint64_t left = 0;
     size_t count = 0;
@@ -398,8 +458,14 @@ static enum x402_error summarize(const struct settler *settler)
         note(settler, "ledger: %s", x402_ledger_message(settler->ledger));
         return X402_ERR_LEDGER;
     }
-    for (size_t i = 0; i < settler->workers_count; i++)
-        left += summarize_chain(settler, &settler->workers[i].chain, totals, count);
+    for (size_t i = 0; remote == NULL && i < settler->workers_count; i++)
+        left += summarize_chain(settler, settler->workers[i].chain.network.chain_id,
+                                totals, count);
+    for (size_t i = 0; remote != NULL && i < count; i++) {
+        if (x402_remote_wants(remote, totals[i].chain_id) &&
+            is_first_of_chain(totals, i))
+            left += summarize_chain(settler, totals[i].chain_id, totals, count);
+    }
     return left == 0 ? X402_OK : X402_ERR_CONFLICT;
 }
 

@@ -21,11 +21,24 @@ struct x402_settler_chain {
     const char *url;             /* of a node; borrowed */
 };
 
+/* A remote x402 facilitator (remote.h), which settles in place of a key. */
+struct x402_remote_options {
+    const char *url; /* http:// or https://, at most X402_REMOTE_URL_MAX - 1 bytes */
+    const char *headers; /* "Name: value" lines for every request, or NULL; secret */
+    int timeout_seconds; /* of a request */
+    const uint64_t *chain_ids; /* settle on these alone; */
+    size_t chain_ids_count;    /* 0: on every network that it names */
+};
+#define X402_REMOTE_URL_MAX 1024
+
 struct x402_settler_options {
     const char *ledger_path;
     const struct x402_settler_chain *chains;
     size_t chains_count; /* 1 to X402_SETTLER_CHAINS_MAX, no chain twice */
     const uint8_t *key32;
+    /* Instead of the key, or NULL. The chains, if any, are then those whose node has
+     * the last word. */
+    const struct x402_remote_options *remote;
     bool once; /* end when nothing is due or under way, or nothing moves any more;
                   a batch waits for no age then */
 

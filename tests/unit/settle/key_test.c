@@ -124,7 +124,7 @@ static void a_file_too_large_for_a_key_is_refused(void **state)
     memcpy(text, KEY, 64);
     text[sizeof text - 1] = '\0';
     write_file(text, 0600);
-    assert_refused("does not hold a private key");
+    assert_refused("is too large");
 }
 
 static void what_is_no_regular_file_is_refused_without_waiting(void **state)
