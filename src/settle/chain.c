@@ -72,6 +72,8 @@ void x402_chain_close(struct x402_chain *chain)
     free(chain->traces);
     chain->held = NULL;
     chain->traces = NULL;
+    free(chain->quiet);
+    chain->quiet = NULL;
     x402_rpc_close(chain->rpc);
     chain->rpc = NULL;
 }
@@ -204,6 +206,8 @@ static bool take_fees(struct x402_chain *chain, const struct x402_rpc_call *call
     chain->view.quoted =
         x402_fee_quote(&chain->view.fee, &chain->policy, history.base_fee_wei,
                        history.rewards, history.rewards_count);
+    chain->gas_is_dear = x402_fee_is_dear(
+        history.base_fee_wei, history.base_fee_median_wei, chain->gas_is_dear);
     return true;
 }
 
@@ -212,8 +216,6 @@ static bool take_view(struct x402_chain *chain, const struct x402_rpc_call *call
     struct x402_view *view = &chain->view;
     size_t wrong = LOOKS;
 
-    if (!take_fees(chain, &calls[LOOK_FEES]))
-        wrong = LOOK_FEES;
     if (!x402_json_amount(&view->balance_wei, calls[LOOK_BALANCE].reply.result))
         wrong = LOOK_BALANCE;
     if (!x402_json_quantity(&view->nonces.chain_pending,
@@ -224,6 +226,8 @@ static bool take_view(struct x402_chain *chain, const struct x402_rpc_call *call
         wrong = LOOK_LATEST;
     if (!x402_block_decode(&view->latest, calls[LOOK_BLOCK].reply.result))
         wrong = LOOK_BLOCK;
+    else if (!take_fees(chain, &calls[LOOK_FEES]))
+        wrong = LOOK_FEES;
     if (wrong != LOOKS)
         x402_chain_nonsense(chain, &calls[wrong]);
     return wrong == LOOKS;
@@ -337,38 +341,28 @@ static void tell_strays(struct x402_chain *chain)
                         chain->name, strays.count);
 }
 
-/* Whether there is anything that needs the node at all. */
-static bool has_work(struct x402_chain *chain)
-{
-    struct x402_settlement one;
-    struct x402_settled old;
-    size_t due = 0, settled = 0;
-    bool check_now = x402_finality_is_due(chain);
-
-    if (x402_ledger_due(chain->ledger, chain->network.chain_id, &one, 1, &due) ||
-        (check_now && x402_ledger_settled(chain->ledger, chain->network.chain_id,
-                                          X402_VALUE_MAX, NULL, &old, 1, &settled))) {
-        x402_chain_ledger_failed(chain);
-        return false;
-    }
-    return due > 0 || settled > 0 || chain->flights.count > 0;
-}
-
-static void watch_gap(struct x402_chain *chain, const struct x402_nonces *nonces)
-{
-    bool gap = x402_plan_gap(&chain->gap_nonce, nonces);
-
-    if (!gap)
-        chain->gap_milliseconds = -1;
-    else if (chain->gap_milliseconds < 0)
-        chain->gap_milliseconds = x402_chain_milliseconds();
-    if (gap && !chain->rechecking)
-        x402_chain_recheck(chain);
-}
-
 bool x402_chain_is_shaken(const struct x402_chain *chain)
 {
     return chain->gap_milliseconds >= 0 || chain->rechecking;
+}
+
+/* Whether there is anything that needs the node at all. */
+static bool has_work(struct x402_chain *chain)
+{
+    struct x402_settled one;
+    size_t settled = 0;
+    bool ready = false;
+
+    if (!x402_due_is_ready(chain, &ready))
+        return false;
+    if (x402_finality_is_due(chain) &&
+        x402_ledger_settled(chain->ledger, chain->network.chain_id, X402_VALUE_MAX,
+                            NULL, &one, 1, &settled)) {
+        x402_chain_ledger_failed(chain);
+        return false;
+    }
+    return ready || settled > 0 || chain->flights.count > 0 || chain->filled ||
+           x402_chain_is_shaken(chain);
 }
 
 /* The nonce the pass begins with, and whether one before it is missing. */
@@ -376,7 +370,7 @@ static bool choose_nonce(struct x402_chain *chain)
 {
     struct x402_nonces *nonces = &chain->view.nonces;
     size_t count = chain->flights.count;
-    uint64_t *live = calloc(count + 1, sizeof *live);
+    uint64_t *live = calloc(count + 2, sizeof *live);
 
     if (live == NULL ||
         x402_ledger_nonce_next(chain->ledger, &nonces->stored_next,
@@ -387,10 +381,12 @@ static bool choose_nonce(struct x402_chain *chain)
     }
     for (size_t i = 0; i < count; i++)
         live[i] = chain->flights.items[i].nonce;
+    if (chain->filled)
+        live[count++] = chain->fill.nonce;
     nonces->live = live;
     nonces->live_count = count;
     chain->next_nonce = x402_plan_nonce(nonces);
-    watch_gap(chain, nonces);
+    x402_gap_watch(chain, nonces);
     nonces->live = NULL; /* of this function only */
     nonces->live_count = 0;
     free(live);
@@ -399,15 +395,19 @@ static bool choose_nonce(struct x402_chain *chain)
 
 static void work(struct x402_chain *chain)
 {
+    size_t moved = chain->moved;
+
     if (!x402_flights_load(chain))
         return;
     tell_strays(chain);
     if (!has_work(chain) || !x402_chain_look(chain) || !choose_nonce(chain))
         return;
     x402_flights_resolve(chain);
-    if (x402_chain_stopping(chain) || !x402_flights_load(chain))
+    if (x402_chain_stopping(chain) ||
+        (chain->moved > moved && !x402_flights_load(chain)))
         return;
     x402_due_send(chain);
+    x402_gap_fill(chain);
     x402_sent_prune(chain);
     x402_held_prune(chain);
     x402_traces_prune(chain);
@@ -433,7 +433,9 @@ void x402_chain_end(struct x402_chain *chain)
 void x402_chain_begin(struct x402_chain *chain)
 {
     chain->troubled = chain->failed = false;
+    chain->urgent = false;
     chain->moved = chain->under_way = chain->due_left = chain->due_held = 0;
+    chain->look_ups = 0;
 }
 
 enum x402_error x402_chain_pass(struct x402_chain *chain)

@@ -2,21 +2,28 @@
  * One chain of the settler, and the steps of a pass over it. Internal to src/settle.
  *
  *   chain.c     open, lease, what the chain looks like now
- *   flight.c    transactions under way: what the ledger has, what receipts say
+ *   flight.c    transactions under way: what the ledger has
+ *   receipt.c   and what their receipts say
  *   pending.c   those without a receipt: send again, or replace
- *   send.c      due payments: simulate, sign, store, send
+ *   gap.c       nonces that the chain waits for, and that we do not
+ *   send.c      due payments: choose, store, send
+ *   simulate.c  what the chain says to them before they are sent
  *   funds.c     whether one payer's payments can all be paid
+ *   contract.c  whether the facilitator contract is there
+ *   row.c       one transaction: sign, store, send
  *   trace.c     who used an authorization
  *   finality.c  settled payments, once the safe block passed theirs
  *   payers.c    what the payers have
  *   held.c      refused payments that wait for their next try
- *   verdict.c   what is told to the ledger, and to people
+ *   verdict.c   what is told to the ledger
+ *   note.c      what is told to people
  */
 #ifndef X402_SETTLE_CHAIN_H
 #define X402_SETTLE_CHAIN_H
 
 #include "evm/abi.h"
 #include "settle/ask.h"
+#include "settle/batch.h"
 #include "settle/fee.h"
 #include "settle/plan.h"
 #include "settle/proof.h"
@@ -31,7 +38,6 @@
 #define X402_RESEND_MILLISECONDS 15000
 /* How long something must look gone before it is believed: nodes lag one another. */
 #define X402_BELIEVE_MILLISECONDS 12000
-#define X402_GAP_MILLISECONDS 30000
 #define X402_RECEIPTS_MILLISECONDS 5000
 #define X402_FINALITY_MILLISECONDS 5000
 #define X402_FINALITY_SHAKEN_MILLISECONDS 1000
@@ -41,6 +47,10 @@
 #define X402_SAFE_DEPTH_BLOCKS 64
 #define X402_ROW_PAYMENTS_MAX 512
 #define X402_HELD_MAX 65536
+#define X402_REFUSED_PAYERS_MAX 256 /* told to the ledger at once */
+#define X402_CONTRACT_SECONDS 60 /* it is looked for so often while it is not there */
+#define X402_SMALLER_MILLISECONDS                                                      \
+    600000 /* how long batches stay small once too large */
 #define X402_CONTRACTS_MAX 16
 
 /* One signed transaction that may be included yet. */
@@ -49,9 +59,11 @@ struct x402_row {
     uint64_t nonce;
     uint8_t hash32[32];
     struct x402_fee fee;
+    uint64_t gas_limit;
     int64_t submitted_at_seconds;
     uint8_t *raw; /* owned */
     size_t raw_size;
+    size_t payments_count; /* still awaited, and in no newer row */
 };
 
 /* Everything signed for one nonce: a run of rows, and the payments in them. */
@@ -59,7 +71,7 @@ struct x402_flight {
     uint64_t nonce;
     struct x402_row *rows; /* oldest first; in x402_flights.rows */
     size_t rows_count;
-    struct x402_settlement *payments; /* in x402_flights.payments */
+    struct x402_settlement *payments; /* in x402_flights.payments; by row, then id */
     size_t payments_count;
 };
 
@@ -88,9 +100,16 @@ struct x402_held {
     int64_t try_at_milliseconds;
     int64_t until_seconds; /* its validBefore */
     unsigned tries;
-    unsigned untraced; /* how often it was used by what was not found */
     enum x402_revert why;
     bool cost_gas;
+    bool over;  /* it was refused after its end: the chain has to say so yet */
+    bool alone; /* it fails in a batch and passes by itself: so it is sent */
+};
+
+/* A nonce that the chain waits for, and that we do not. */
+struct x402_gap {
+    uint64_t nonce;
+    bool is_blocked; /* the node has something for it, and no block takes that */
 };
 
 /* A payment whose authorization is used, by what is being looked for. Lost at a
@@ -129,13 +148,22 @@ struct x402_evidence {
     uint64_t fee_wei;
 };
 
+/* What a transaction of ours cost, or a share of it. */
+struct x402_cost {
+    uint64_t gas_used;
+    uint64_t fee_wei;
+};
+
 /* What was learned of a payment. */
 struct x402_finding {
     enum x402_sight sight;
     enum x402_revert why;
     char reason[X402_REASON_MAX];  /* the contract's words; "" none */
+    bool by_us;                    /* refused by our arithmetic, not by the chain */
+    bool cost_gas;                 /* it was refused in a transaction */
     struct x402_evidence evidence; /* of PAID and USED_FOR_US */
     int64_t transaction_id;        /* of the evidence; 0 for none of ours */
+    struct x402_cost cost;         /* its share of what its transaction cost us */
 };
 
 /* What keeps a chain from going on. Told when it begins and when it is over. */
@@ -180,15 +208,26 @@ struct x402_chain {
     int64_t logs_span_milliseconds;            /* when it was halved last */
     uint8_t contracts[X402_CONTRACTS_MAX][20]; /* tokens seen to have code */
     size_t contracts_count;
+    bool has_contract;          /* the facilitator's */
+    int64_t contract_seconds;   /* when it was looked for; 0 never */
+    size_t batch_max;           /* larger ones went wrong; 0 none did */
+    int64_t batch_milliseconds; /* when one did */
+    int64_t *quiet;             /* rows all of whose payments have left them, by id */
+    size_t quiet_count, quiet_capacity;
+    struct x402_payer refused[X402_REFUSED_PAYERS_MAX]; /* for the ledger to know */
+    size_t refused_count;
 
     uint8_t receipts_hash32[32]; /* the block receipts were asked at last */
     int64_t receipts_milliseconds;
     int64_t finality_milliseconds;
-    int64_t gap_milliseconds; /* since when nonces are missing; -1 none are */
-    uint64_t gap_nonce;
-    bool rechecking;        /* the chain went back: what was settled may have moved */
-    bool has_safe;          /* the node has named a safe block before */
-    unsigned safe_refusals; /* in a row, before it did */
+    struct x402_gap gap;
+    int64_t gap_milliseconds; /* since when there is one; -1 there is none */
+    bool gap_unusable;        /* what is stored for its nonce cannot be replaced */
+    bool filled;              /* `fill` was sent and is not known to be included */
+    struct x402_row fill;     /* the empty transaction sent last; without raw */
+    bool rechecking;          /* the chain went back: what was settled may have moved */
+    bool has_safe;            /* the node has named a safe block before */
+    unsigned safe_refusals;   /* in a row, before it did */
     struct x402_block highest;   /* the latest block of all passes */
     int64_t behind_milliseconds; /* since when the latest is below it; -1 it is not */
     struct x402_settled final_after; /* where the last look at settled ones ended */
@@ -197,6 +236,8 @@ struct x402_chain {
     size_t looked_again; /* payments without a receipt, in this look */
     bool unanchored_told;
     size_t displaced;     /* settled payments found elsewhere or nowhere, in one look */
+    size_t look_ups;      /* of this pass */
+    bool gas_is_dear;     /* unusually: what can wait does */
     uint64_t next_nonce;  /* of the next transaction of this pass */
     bool pending_refused; /* the node simulates on no "pending" block */
     char refusal[X402_RPC_ERROR_MESSAGE_MAX]; /* of the transaction refused last */
@@ -254,60 +295,123 @@ void x402_chain_nonsense(struct x402_chain *chain, const struct x402_rpc_call *c
 /* The ledger did not do as asked: the pass has failed. */
 void x402_chain_ledger_failed(struct x402_chain *chain);
 
-/* -------------------------------------------------------------------------- flight.c
+/* -------------------------------------------------------------- flight.c, receipt.c
  */
 
 X402_MUST_USE bool x402_flights_load(struct x402_chain *chain);
 void x402_flights_release(struct x402_chain *chain);
+/* The newest row stored for a nonce, of those whose payments are not all final or
+ * failed. NULL when there is none. */
+const struct x402_row *x402_flights_row(const struct x402_flights *flights,
+                                        uint64_t nonce);
+
+/* Reads receipts, tells the ledger what they say, sends again what has none. */
 void x402_flights_resolve(struct x402_chain *chain);
+
+/*
+ * What a transaction cost the `index`th of its `count` payments: each an equal part,
+ * the first also what does not divide. The parts come to the whole.
+ */
+struct x402_cost x402_cost_share(struct x402_cost whole, size_t index, size_t count);
+
+/* The share of one payment by the ledger's list of the row's payments; nothing when it
+ * is not among them. */
+struct x402_cost x402_cost_of_payment(struct x402_chain *chain, struct x402_cost whole,
+                                      int64_t transaction_id, int64_t payment_id);
+
+/* ------------------------------------------------------------- row.c, pending.c, gap.c
+ */
+
+/* A transaction to be signed. */
+struct x402_draft {
+    const struct x402_settlement *const *payments; /* of one token and payee */
+    size_t
+        count; /* one: transferWithAuthorization; several: the facilitator's settle */
+    uint64_t nonce;
+    int64_t replaces_id; /* the row with its nonce; 0 for none */
+    struct x402_fee fee;
+};
+
+/*
+ * Signs and stores it: after X402_OK it must be sent. ERR_KEY, ERR_CONFLICT (somebody
+ * else took a payment, or the nonce), ERR_LEDGER (perhaps stored). Release *out by
+ * x402_row_release.
+ */
+X402_MUST_USE enum x402_error x402_row_store(struct x402_chain *chain,
+                                             struct x402_row *out,
+                                             const struct x402_draft *draft);
+void x402_row_release(struct x402_row *row);
+
+/* Signs a transaction that moves nothing, with the row's nonce, fee and gas limit. Not
+ * stored: it may be signed twice without harm. */
+X402_MUST_USE enum x402_error x402_row_sign_empty(const struct x402_chain *chain,
+                                                  struct x402_row *row);
 
 /* The row's raw bytes again, for one that is not under way any more. Free *raw. */
 X402_MUST_USE bool x402_row_find(struct x402_chain *chain, struct x402_row *out,
                                  int64_t transaction_id);
 
-/* ------------------------------------------------------------------------- pending.c
- */
+/* Sends stored rows and remembers what the node said. */
+void x402_rows_send(struct x402_chain *chain, const struct x402_row *const *rows,
+                    size_t count);
+
+/* The gas a transaction with so many payments may use. */
+uint64_t x402_gas_limit(size_t payments_count);
+
+/* The call that moves a payment's money, as it is simulated and as it is sent. */
+void x402_transfer_data(uint8_t out[X402_ABI_TRANSFER_SIZE],
+                        const struct x402_settlement *payment);
+/* The same for several. Free it; NULL without memory. */
+uint8_t *x402_settle_data(size_t *size, const struct x402_settlement *const *payments,
+                          size_t count);
+/* Whether the facilitator's packed form can hold the payment. */
+bool x402_settlement_fits(const struct x402_settlement *payment);
 
 /* Sends what has to be sent (again) and replaces what is stuck. `absent` per flight:
  * all its receipts were asked for, and there are none. */
 void x402_pending_push(struct x402_chain *chain, const bool *absent);
 
-/* Sends stored rows and remembers what the node said. */
-void x402_rows_send(struct x402_chain *chain, const struct x402_row *const *rows,
-                    size_t count);
-
-/*
- * Signs a transfer with a nonce and stores it: after X402_OK it must be sent. ERR_KEY,
- * ERR_CONFLICT (somebody else took the payment), ERR_LEDGER (perhaps stored).
- * Release *out by x402_row_release.
- */
-X402_MUST_USE enum x402_error x402_row_store(struct x402_chain *chain,
-                                             struct x402_row *out,
-                                             const struct x402_settlement *payment,
-                                             uint64_t nonce, const struct x402_fee *fee,
-                                             int64_t replaces_id);
-void x402_row_release(struct x402_row *row);
-
 /* Memory of a nonce; made when new. NULL when there is no room. */
 struct x402_sent *x402_sent_of(struct x402_chain *chain, uint64_t nonce);
 void x402_sent_prune(struct x402_chain *chain);
 
-/* ------------------------------------------------------------------- send.c, funds.c
+/* Notes whether the chain waits for a nonce that we do not. */
+void x402_gap_watch(struct x402_chain *chain, const struct x402_nonces *nonces);
+/* Whether the next transaction has to take the gap's nonce. */
+bool x402_gap_is_to_be_used(const struct x402_chain *chain);
+/* Fills it by an empty transaction, where nothing else has and it is time. */
+void x402_gap_fill(struct x402_chain *chain);
+
+/* ------------------------------------------------------------------ send.c, contract.c
  */
 
+/* Sends what is due, as far as it has to go now. */
 void x402_due_send(struct x402_chain *chain);
+/* Whether something is due that a node has to be asked about now. *out is written on
+ * success; false when the ledger failed. */
+X402_MUST_USE bool x402_due_is_ready(struct x402_chain *chain, bool *out);
 
-/* One due payment on its way through a pass. */
-struct x402_candidate {
-    struct x402_settlement payment;
-    struct x402_finding finding;
+/* Looks for the facilitator contract, now and then while it is not there. */
+void x402_contract_look(struct x402_chain *chain);
+/* It is not there after all: looks for it again in a while. */
+void x402_contract_forget(struct x402_chain *chain);
+/* A batch of `count` was too much for the node or the chain: smaller ones for a while.
+ */
+void x402_batch_shrink(struct x402_chain *chain, size_t count);
+/* When batches go, and how large they may be. */
+struct x402_batch_policy x402_batch_policy_now(const struct x402_chain *chain);
+
+/* -------------------------------------------------------------- simulate.c, funds.c
+ */
+
+/* The payments that are due, on their way through a pass. */
+struct x402_dues {
+    struct x402_settlement *payments;
+    struct x402_finding *findings; /* of each */
+    size_t count;
 };
 
-/* The call that moves a payment's money, as it is simulated and as it is sent. */
-void x402_transfer_data(uint8_t out[X402_ABI_TRANSFER_SIZE],
-                        const struct x402_settlement *payment);
-
-/* Simulates transfers; at a block's number, or before the next block when tag says so.
+/* Simulates a transfer; at a block's number, or before the next block when tag says so.
  */
 struct x402_rpc_call x402_ask_transfer(const struct x402_chain *chain,
                                        const struct x402_settlement *payment,
@@ -315,10 +419,28 @@ struct x402_rpc_call x402_ask_transfer(const struct x402_chain *chain,
 /* PASSES, REFUSED with why and reason, or UNKNOWN. */
 void x402_finding_of_call(struct x402_finding *out, const struct x402_rpc_call *call);
 
-/* Refuses, for funds, what passed alone and cannot be paid beside the payer's others.
+/* Finds out about payments one by one: PASSES, REFUSED or UNKNOWN. */
+void x402_simulate_singly(struct x402_chain *chain, struct x402_dues *dues,
+                          const size_t *indexes, size_t count);
+
+/*
+ * Finds out about all payments of the batches, each batch in one call of the node.
+ * PASSES: it goes with the others of its batch that pass. REFUSED: by itself, too.
+ * UNKNOWN: not now. A batch of one that passed already is not asked about again.
  */
-void x402_funds_check(struct x402_chain *chain, struct x402_candidate *candidates,
-                      size_t count);
+void x402_simulate(struct x402_chain *chain, struct x402_dues *dues,
+                   const struct x402_batch *batches, size_t count);
+
+/* Whether another payment of its payer is under way, or passes in the same batch. */
+bool x402_funds_are_shared(const struct x402_chain *chain, const struct x402_dues *dues,
+                           const struct x402_batch *batch, size_t index);
+
+/*
+ * Refuses, for funds, what passed and cannot be paid beside the payer's others: those
+ * under way, and those in batches before. False without memory: send nothing.
+ */
+X402_MUST_USE bool x402_funds_check(struct x402_chain *chain, struct x402_dues *dues,
+                                    const struct x402_batch *batches, size_t count);
 
 /* --------------------------------------------------------------------------- trace.c
  */
@@ -364,6 +486,8 @@ bool x402_finality_is_due(const struct x402_chain *chain);
  */
 
 struct x402_held *x402_held_find(struct x402_chain *chain, int64_t payment_id);
+/* Whether its next try is still to come. At its end one is due at once. */
+bool x402_held_waits(const struct x402_chain *chain, const struct x402_held *held);
 /* Found or made; NULL without memory. */
 struct x402_held *x402_held_of(struct x402_chain *chain,
                                const struct x402_settlement *payment);
@@ -373,8 +497,42 @@ void x402_held_refuse(struct x402_chain *chain, const struct x402_settlement *pa
                       enum x402_revert why, const char *reason, bool cost_gas);
 void x402_held_prune(struct x402_chain *chain);
 
-/* ------------------------------------------------------------------------- verdict.c
+/* ----------------------------------------------------------------- verdict.c, note.c
  */
+
+/* What is to be done about one payment. */
+struct x402_ruling {
+    const struct x402_settlement *payment; /* borrowed */
+    struct x402_finding finding;
+    enum x402_action action; /* once enforced: what was done, or WAIT */
+};
+
+/* What the plan says of a finding; looks the payment up where the plan says so. */
+void x402_rule(struct x402_chain *chain, struct x402_ruling *out,
+               const struct x402_settlement *payment,
+               const struct x402_finding *finding);
+
+/*
+ * Does what the rulings say, but for sending and making final: all verdicts go to the
+ * ledger in one transaction, refusals are held, people are told. A verdict that the
+ * ledger did not take was overtaken by somebody: its action becomes WAIT.
+ */
+void x402_rulings_enforce(struct x402_chain *chain, struct x402_ruling *rulings,
+                          size_t count);
+
+/* Both, for one payment. Returns the action done, or WAIT. */
+enum x402_action x402_chain_act(struct x402_chain *chain,
+                                const struct x402_settlement *payment,
+                                const struct x402_finding *finding);
+
+/* A payment is found settled in a transaction; false when the ledger did not take it.
+ */
+bool x402_verdict_settled(struct x402_chain *chain,
+                          const struct x402_settlement *payment,
+                          const struct x402_evidence *evidence, int64_t transaction_id);
+
+/* Tells the ledger whose payments were refused since it was told last. */
+void x402_refused_tell(struct x402_chain *chain);
 
 /* A line of the log. */
 __attribute__((format(printf, 2, 3))) void x402_chain_note(struct x402_chain *chain,
@@ -387,29 +545,18 @@ __attribute__((format(printf, 3, 4))) void x402_chain_trouble(struct x402_chain 
                                                               enum x402_trouble trouble,
                                                               const char *format, ...);
 
-/* Each tells the ledger one verdict and notes it. False when the ledger did not take
- * it.
- */
-bool x402_verdict_settled(struct x402_chain *chain,
-                          const struct x402_settlement *payment,
-                          const struct x402_evidence *evidence, int64_t transaction_id);
-bool x402_verdict_failed(struct x402_chain *chain,
-                         const struct x402_settlement *payment, const char *code,
-                         const char *reason);
-bool x402_verdict_unsettled(struct x402_chain *chain,
-                            const struct x402_settlement *payment, const char *reason);
-
-/*
- * Does what the plan says of a finding, but for sending and making final; looks the
- * payment up where the plan says so. Returns the action done, or WAIT.
- */
-enum x402_action x402_chain_act(struct x402_chain *chain,
-                                const struct x402_settlement *payment,
-                                struct x402_finding *finding);
-
 /* "payment 17: 0.001 USDC from 0x…" */
 #define X402_PAYMENT_TEXT_SIZE 200
 void x402_payment_text(char out[X402_PAYMENT_TEXT_SIZE], const struct x402_chain *chain,
                        const struct x402_settlement *payment);
+/* The same of one; of several, of one token: "87 payments, 0.087 USDC,". */
+void x402_payments_text(char out[X402_PAYMENT_TEXT_SIZE],
+                        const struct x402_chain *chain,
+                        const struct x402_settlement *const *payments, size_t count);
+
+/* Settled and due again: a line for all of one transaction and one reason. Failed: one
+ * each. */
+void x402_rulings_note(struct x402_chain *chain, const struct x402_ruling *rulings,
+                       size_t count);
 
 #endif

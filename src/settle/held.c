@@ -103,6 +103,12 @@ static int64_t wait_of(const struct x402_chain *chain, const struct x402_held *h
     return x402_plan_retry_milliseconds(&refused);
 }
 
+bool x402_held_waits(const struct x402_chain *chain, const struct x402_held *held)
+{
+    return held->try_at_milliseconds > x402_chain_milliseconds() &&
+           (held->over || left_milliseconds(chain, held) > 0);
+}
+
 void x402_held_refuse(struct x402_chain *chain, const struct x402_settlement *payment,
                       enum x402_revert why, const char *reason, bool cost_gas)
 {
@@ -115,6 +121,7 @@ void x402_held_refuse(struct x402_chain *chain, const struct x402_settlement *pa
     held->tries++;
     held->why = why;
     held->cost_gas = held->cost_gas || cost_gas;
+    held->over = left_milliseconds(chain, held) == 0;
     held->try_at_milliseconds = x402_chain_milliseconds() + wait_of(chain, held);
     if (!news || cost_gas)
         return;

@@ -1,175 +1,15 @@
 #include "settle/chain.h"
 
-#include <x402/money.h>
+#include "core/failpoint.h"
 
+#include <assert.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* --------------------------------------------------------------------------- people */
-
-void x402_chain_note(struct x402_chain *chain, const char *format, ...)
-{
-    char line[1024];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    chain->options->note(chain->options->data, line);
-}
-
-void x402_chain_trouble(struct x402_chain *chain, enum x402_trouble trouble,
-                        const char *format, ...)
-{
-    char text[900];
-    va_list arguments;
-
-    if (chain->troubled)
-        return;
-    chain->troubled = true;
-    if (chain->trouble == trouble)
-        return;
-    chain->trouble = trouble;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    x402_chain_note(chain, "%s: %s", chain->name, text);
-}
-
-/* The networks built in take USDC under two names; another token is told by units. */
-static void amount_text(char *out, size_t out_max, const struct x402_chain *chain,
-                        const struct x402_settlement *payment)
-{
-    const struct x402_network *network = &chain->network;
-    char amount[X402_AMOUNT_TEXT_SIZE], asset[X402_ADDRESS_TEXT_SIZE];
-
-    if (network->asset_name[0] != '\0' &&
-        memcmp(network->asset20, payment->asset20, 20) == 0) {
-        bool usdc = strcmp(network->asset_name, "USD Coin") == 0;
-        x402_amount_encode(amount, payment->value, network->decimals);
-        snprintf(out, out_max, "%s %s", amount, usdc ? "USDC" : network->asset_name);
-        return;
-    }
-    x402_address_encode(asset, payment->asset20);
-    snprintf(out, out_max, "%" PRIu64 " units of %s", payment->value, asset);
-}
-
-void x402_payment_text(char out[X402_PAYMENT_TEXT_SIZE], const struct x402_chain *chain,
-                       const struct x402_settlement *payment)
-{
-    char amount[100], payer[X402_ADDRESS_TEXT_SIZE];
-
-    amount_text(amount, sizeof amount, chain, payment);
-    x402_address_encode(payer, payment->from20);
-    snprintf(out, X402_PAYMENT_TEXT_SIZE, "payment %" PRId64 ": %s from %s",
-             payment->payment_id, amount, payer);
-}
-
-/* --------------------------------------------------------------------------- ledger */
-
-/*
- * Not applied: somebody else moved the payment first. The ledger is right; the next
- * pass sees what it says.
+/* ------------------------------------------------------------------------ one ruling
  */
-static bool advance(struct x402_chain *chain, struct x402_verdict *verdicts,
-                    size_t count)
-{
-    enum x402_error error = x402_ledger_advance(chain->ledger, verdicts, count);
-    bool applied = error == X402_OK && verdicts[count - 1].applied;
-
-    if (error != X402_OK)
-        x402_chain_ledger_failed(chain);
-    else if (!applied)
-        x402_chain_trouble(chain, X402_TROUBLE_STEP,
-                           "the ledger refuses a step of payment %" PRId64,
-                           verdicts[count - 1].payment_id);
-    chain->moved += applied;
-    return applied;
-}
-
-static struct x402_verdict verdict_of(const struct x402_settlement *payment,
-                                      enum x402_event event, int64_t transaction_id)
-{
-    return (struct x402_verdict){.payment_id = payment->payment_id,
-                                 .event = event,
-                                 .transaction_id = transaction_id};
-}
-
-static struct x402_verdict settled_verdict(const struct x402_settlement *payment,
-                                           const struct x402_evidence *evidence,
-                                           int64_t transaction_id)
-{
-    struct x402_verdict verdict =
-        verdict_of(payment, X402_EVENT_SETTLED, transaction_id);
-
-    memcpy(verdict.hash32, evidence->hash32, 32);
-    verdict.block_number = evidence->block_number;
-    memcpy(verdict.block_hash32, evidence->block_hash32, 32);
-    verdict.gas_used = evidence->ours ? evidence->gas_used : 0;
-    verdict.fee_wei = evidence->ours ? evidence->fee_wei : 0;
-    return verdict;
-}
-
-bool x402_verdict_settled(struct x402_chain *chain,
-                          const struct x402_settlement *payment,
-                          const struct x402_evidence *evidence, int64_t transaction_id)
-{
-    char text[X402_PAYMENT_TEXT_SIZE], hash[65] = "";
-    struct x402_verdict verdicts[2];
-    size_t count = 0;
-
-    /* Settled elsewhere than recorded: out of the old block and into the new at once.
-     */
-    if (payment->state.money == X402_MONEY_SETTLED)
-        verdicts[count++] =
-            verdict_of(payment, X402_EVENT_UNSETTLED, payment->transaction_id);
-    verdicts[count++] = settled_verdict(payment, evidence, transaction_id);
-    if (!advance(chain, verdicts, count))
-        return false;
-    x402_held_drop(chain, payment->payment_id);
-    x402_payment_text(text, chain, payment);
-    x402_hex_encode(hash, evidence->hash32, 32);
-    x402_chain_note(chain, "settled %s in 0x%s (block %" PRIu64 ")%s", text, hash,
-                    evidence->block_number,
-                    evidence->ours ? "" : ", by somebody else's transaction");
-    return true;
-}
-
-bool x402_verdict_failed(struct x402_chain *chain,
-                         const struct x402_settlement *payment, const char *code,
-                         const char *reason)
-{
-    struct x402_verdict verdict =
-        verdict_of(payment, X402_EVENT_FAILED, payment->transaction_id);
-    char text[X402_PAYMENT_TEXT_SIZE];
-
-    snprintf(verdict.reason, sizeof verdict.reason, "%s%s%s", code,
-             reason[0] != '\0' ? ": " : "", reason);
-    if (!advance(chain, &verdict, 1))
-        return false;
-    x402_held_drop(chain, payment->payment_id);
-    x402_payment_text(text, chain, payment);
-    x402_chain_note(chain, "failed %s: %s", text, verdict.reason);
-    return true;
-}
-
-bool x402_verdict_unsettled(struct x402_chain *chain,
-                            const struct x402_settlement *payment, const char *reason)
-{
-    struct x402_verdict verdict =
-        verdict_of(payment, X402_EVENT_UNSETTLED, payment->transaction_id);
-    char text[X402_PAYMENT_TEXT_SIZE];
-
-    if (!advance(chain, &verdict, 1))
-        return false;
-    x402_payment_text(text, chain, payment);
-    x402_chain_note(chain, "due again: %s: %s", text, reason);
-    return true;
-}
-
-/* ------------------------------------------------------------------------------ act */
 
 static const char *failure_code(const struct x402_finding *finding)
 {
@@ -205,41 +45,293 @@ static void explain(struct x402_finding *finding, enum x402_revert last)
         snprintf(out, max, "its transaction is not in the chain");
 }
 
+/* The stored transaction that has the hash; 0 when there is none. */
+static int64_t row_of_hash(const struct x402_chain *chain, const uint8_t hash32[32])
+{
+    const struct x402_flights *flights = &chain->flights;
+
+    for (size_t i = 0; i < flights->rows_count; i++) {
+        if (memcmp(flights->rows[i].hash32, hash32, 32) == 0)
+            return flights->rows[i].id;
+    }
+    return 0;
+}
+
 static void look_up(struct x402_chain *chain, const struct x402_settlement *payment,
                     struct x402_finding *finding)
 {
     const struct x402_held *held = x402_held_find(chain, payment->payment_id);
     enum x402_revert last = held ? held->why : X402_REVERT_NONE;
+    const struct x402_evidence *evidence = &finding->evidence;
 
     finding->sight = x402_trace(chain, &finding->evidence, payment);
-    finding->transaction_id = finding->evidence.ours ? payment->transaction_id : 0;
+    finding->transaction_id = 0;
+    if (finding->sight == X402_SIGHT_USED_FOR_US && evidence->ours) {
+        finding->transaction_id = row_of_hash(chain, evidence->hash32);
+        if (finding->cost.gas_used == 0)
+            finding->cost = x402_cost_of_payment(
+                chain, (struct x402_cost){evidence->gas_used, evidence->fee_wei},
+                finding->transaction_id, payment->payment_id);
+    }
     explain(finding, last);
+}
+
+void x402_rule(struct x402_chain *chain, struct x402_ruling *out,
+               const struct x402_settlement *payment,
+               const struct x402_finding *finding)
+{
+    out->payment = payment;
+    out->finding = *finding;
+    out->action = x402_plan(payment->state, finding->sight, finding->why);
+    if (out->action != X402_ACTION_LOOK_UP)
+        return;
+    chain->look_ups++;
+    look_up(chain, payment, &out->finding);
+    out->action = x402_plan(payment->state, out->finding.sight, out->finding.why);
+}
+
+/* --------------------------------------------------------------------------- ledger */
+
+static struct x402_verdict verdict_of(const struct x402_ruling *ruling,
+                                      enum x402_event event)
+{
+    return (struct x402_verdict){.payment_id = ruling->payment->payment_id,
+                                 .event = event,
+                                 .transaction_id = ruling->payment->transaction_id,
+                                 .gas_used = ruling->finding.cost.gas_used,
+                                 .fee_wei = ruling->finding.cost.fee_wei};
+}
+
+static struct x402_verdict settled_verdict(const struct x402_ruling *ruling)
+{
+    const struct x402_evidence *evidence = &ruling->finding.evidence;
+    struct x402_verdict verdict = verdict_of(ruling, X402_EVENT_SETTLED);
+
+    verdict.transaction_id = ruling->finding.transaction_id;
+    memcpy(verdict.hash32, evidence->hash32, 32);
+    verdict.block_number = evidence->block_number;
+    memcpy(verdict.block_hash32, evidence->block_hash32, 32);
+    return verdict;
+}
+
+/* "expired: not settled before validBefore" */
+static void failure_text(char out[X402_REASON_MAX], const struct x402_finding *finding)
+{
+    const char *reason = finding->reason;
+
+    snprintf(out, X402_REASON_MAX, "%.24s%s%.130s", failure_code(finding),
+             reason[0] != '\0' ? ": " : "", reason);
+}
+
+static struct x402_verdict failed_verdict(const struct x402_ruling *ruling)
+{
+    struct x402_verdict verdict = verdict_of(ruling, X402_EVENT_FAILED);
+
+    failure_text(verdict.reason, &ruling->finding);
+    return verdict;
+}
+
+/* Most verdicts of one ruling. */
+#define VERDICTS_MAX 2
+
+static size_t write_verdicts(struct x402_verdict *out, const struct x402_ruling *ruling)
+{
+    size_t count = 0;
+
+    /* Settled elsewhere than recorded: out of the old block and into the new at once.
+     */
+    if (ruling->action == X402_ACTION_SETTLE &&
+        ruling->payment->state.money == X402_MONEY_SETTLED) {
+        out[count] = verdict_of(ruling, X402_EVENT_UNSETTLED);
+        out[count].gas_used = out[count].fee_wei = 0;
+        count++;
+    }
+    if (ruling->action == X402_ACTION_SETTLE)
+        out[count++] = settled_verdict(ruling);
+    else if (ruling->action == X402_ACTION_FAIL)
+        out[count++] = failed_verdict(ruling);
+    else if (ruling->action == X402_ACTION_UNSETTLE)
+        out[count++] = verdict_of(ruling, X402_EVENT_UNSETTLED);
+    return count;
+}
+
+/*
+ * Not applied: somebody else moved the payment first. The ledger is right; the next
+ * pass sees what it says.
+ */
+static void take_applied(struct x402_chain *chain, struct x402_ruling *rulings,
+                         size_t count, const struct x402_verdict *verdicts,
+                         const size_t *ends)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t begin = i > 0 ? ends[i - 1] : 0;
+        if (begin == ends[i])
+            continue;
+        if (verdicts[ends[i] - 1].applied) {
+            chain->moved++;
+            continue;
+        }
+        rulings[i].action = X402_ACTION_WAIT;
+        x402_chain_trouble(chain, X402_TROUBLE_STEP,
+                           "the ledger refuses a step of payment %" PRId64,
+                           rulings[i].payment->payment_id);
+    }
+}
+
+static void nothing_done(struct x402_ruling *rulings, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        rulings[i].action = X402_ACTION_WAIT;
+}
+
+static void advance(struct x402_chain *chain, struct x402_ruling *rulings, size_t count)
+{
+    struct x402_verdict *verdicts = calloc(VERDICTS_MAX * count, sizeof *verdicts);
+    size_t *ends = calloc(count, sizeof *ends), total = 0;
+
+    if (verdicts == NULL || ends == NULL) {
+        chain->failed = true;
+        nothing_done(rulings, count);
+    } else {
+        for (size_t i = 0; i < count; i++)
+            ends[i] = total += write_verdicts(&verdicts[total], &rulings[i]);
+        if (total == 0) {
+            /* Nothing is for the ledger. */
+        } else if (x402_ledger_advance(chain->ledger, verdicts, total) != X402_OK) {
+            x402_chain_ledger_failed(chain);
+            nothing_done(rulings, count);
+        } else {
+            X402_FAILPOINT(settler_advanced);
+            take_applied(chain, rulings, count, verdicts, ends);
+        }
+    }
+    free(verdicts);
+    free(ends);
+}
+
+/* -------------------------------------------------------------------------- refused */
+
+/*
+ * A refusal that is the payer's doing, and not the chain's or ours. "Used" may be by
+ * our own transfer, until the chain says otherwise.
+ */
+static bool is_the_payers(const struct x402_finding *finding)
+{
+    if (finding->why == X402_REVERT_USED)
+        return finding->sight == X402_SIGHT_UNSAFE;
+    return !finding->by_us && (finding->why == X402_REVERT_FUNDS ||
+                               finding->why == X402_REVERT_SIGNATURE ||
+                               finding->why == X402_REVERT_BLACKLISTED);
+}
+
+static void remember_refused(struct x402_chain *chain,
+                             const struct x402_settlement *payment)
+{
+    struct x402_payer payer;
+
+    memcpy(payer.asset20, payment->asset20, 20);
+    memcpy(payer.payer20, payment->from20, 20);
+    for (size_t i = 0; i < chain->refused_count; i++) {
+        if (memcmp(&chain->refused[i], &payer, sizeof payer) == 0)
+            return;
+    }
+    if (chain->refused_count < X402_REFUSED_PAYERS_MAX)
+        chain->refused[chain->refused_count++] = payer;
+}
+
+void x402_refused_tell(struct x402_chain *chain)
+{
+    struct x402_sighting *sightings;
+    size_t count = chain->refused_count;
+
+    if (count == 0 || (sightings = calloc(count, sizeof *sightings)) == NULL)
+        return; /* the next pass */
+    for (size_t i = 0; i < count; i++) {
+        sightings[i].payer = chain->refused[i];
+        sightings[i].refused = true;
+    }
+    if (x402_ledger_payers_seen(chain->ledger, chain->network.chain_id, sightings,
+                                count) == X402_OK)
+        chain->refused_count = 0;
+    else
+        x402_chain_ledger_failed(chain);
+    free(sightings);
+}
+
+/* --------------------------------------------------------------------------- enforce
+ */
+
+static void remember(struct x402_chain *chain, const struct x402_ruling *ruling)
+{
+    const struct x402_settlement *payment = ruling->payment;
+    const struct x402_finding *finding = &ruling->finding;
+    char text[X402_PAYMENT_TEXT_SIZE], why[X402_REASON_MAX];
+
+    if (ruling->action == X402_ACTION_SETTLE || ruling->action == X402_ACTION_FAIL)
+        x402_held_drop(chain, payment->payment_id);
+    if (ruling->action == X402_ACTION_RETRY ||
+        (ruling->action == X402_ACTION_UNSETTLE && finding->cost_gas)) {
+        x402_held_refuse(chain, payment, finding->why, finding->reason,
+                         finding->cost_gas);
+        if (is_the_payers(finding))
+            remember_refused(chain, payment);
+    }
+    if (ruling->action == X402_ACTION_FAIL) {
+        x402_payment_text(text, chain, payment);
+        failure_text(why, finding);
+        x402_chain_note(chain, "failed %s: %s", text, why);
+    }
+}
+
+/* What is the sender's and finality's to do is not done here. */
+static bool is_done_here(enum x402_action action)
+{
+    return action == X402_ACTION_SETTLE || action == X402_ACTION_FAIL ||
+           action == X402_ACTION_UNSETTLE || action == X402_ACTION_RETRY;
+}
+
+void x402_rulings_enforce(struct x402_chain *chain, struct x402_ruling *rulings,
+                          size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!is_done_here(rulings[i].action))
+            rulings[i].action = X402_ACTION_WAIT;
+    }
+    if (count == 0)
+        return;
+    advance(chain, rulings, count);
+    for (size_t i = 0; i < count; i++)
+        remember(chain, &rulings[i]);
+    x402_rulings_note(chain, rulings, count);
 }
 
 enum x402_action x402_chain_act(struct x402_chain *chain,
                                 const struct x402_settlement *payment,
-                                struct x402_finding *finding)
+                                const struct x402_finding *finding)
 {
-    enum x402_action action = x402_plan(payment->state, finding->sight, finding->why);
-    bool cost_gas =
-        finding->sight == X402_SIGHT_REVERTED || finding->sight == X402_SIGHT_UNPROVEN;
-    bool done = false;
+    struct x402_ruling ruling;
 
-    if (action == X402_ACTION_LOOK_UP) {
-        look_up(chain, payment, finding);
-        action = x402_plan(payment->state, finding->sight, finding->why);
-    }
-    if (action == X402_ACTION_SETTLE)
-        done = x402_verdict_settled(chain, payment, &finding->evidence,
-                                    finding->transaction_id);
-    else if (action == X402_ACTION_FAIL)
-        done =
-            x402_verdict_failed(chain, payment, failure_code(finding), finding->reason);
-    else if (action == X402_ACTION_UNSETTLE)
-        done = x402_verdict_unsettled(chain, payment, finding->reason);
-    if (action == X402_ACTION_RETRY || (action == X402_ACTION_UNSETTLE && cost_gas)) {
-        x402_held_refuse(chain, payment, finding->why, finding->reason, cost_gas);
-        done = true;
-    }
-    return done ? action : X402_ACTION_WAIT;
+    x402_rule(chain, &ruling, payment, finding);
+    x402_rulings_enforce(chain, &ruling, 1);
+    return ruling.action;
+}
+
+bool x402_verdict_settled(struct x402_chain *chain,
+                          const struct x402_settlement *payment,
+                          const struct x402_evidence *evidence, int64_t transaction_id)
+{
+    struct x402_ruling ruling = {
+        .payment = payment,
+        .finding = {.sight = X402_SIGHT_USED_FOR_US,
+                    .evidence = *evidence,
+                    .transaction_id = transaction_id},
+        .action = X402_ACTION_SETTLE,
+    };
+
+    if (evidence->ours)
+        ruling.finding.cost = x402_cost_of_payment(
+            chain, (struct x402_cost){evidence->gas_used, evidence->fee_wei},
+            transaction_id, payment->payment_id);
+    x402_rulings_enforce(chain, &ruling, 1);
+    return ruling.action == X402_ACTION_SETTLE;
 }
