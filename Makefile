@@ -164,8 +164,8 @@ fuzz-here: $(FUZZERS)
 
 # With SAN=1 these are the programs the tests use: a movable clock, nothing else changed.
 test-builds: all
-	@$(MAKE) --no-print-directory B=build/test VARIANT=test all
-	@$(MAKE) --no-print-directory B=build/asan VARIANT=asan CC=clang all
+	@$(MAKE) --no-print-directory B=build/test VARIANT=test all bench-programs
+	@$(MAKE) --no-print-directory B=build/asan VARIANT=asan CC=clang all bench-programs
 
 unit:
 	@$(MAKE) --no-print-directory B=build/gcc-asan VARIANT=asan CC=gcc unit-here
@@ -195,7 +195,11 @@ $(B)/bench/%: bench/%.c $(B)/libx402.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_CORE)
 
-bench: all $(B)/bench/load $(B)/bench/payments
+# The tests sell by them, too.
+.PHONY: bench-programs
+bench-programs: $(B)/bench/load $(B)/bench/payments
+
+bench: all bench-programs
 	@X402_BUILD=$(B) node bench/run.mjs
 
 # ------------------------------------------------------------------------------- style

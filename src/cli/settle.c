@@ -222,7 +222,8 @@ int x402_cli_settle(int argc, char **argv)
     struct x402_settler_options settler = {.ledger_path = ledger_path,
                                            .chains = chains,
                                            .chains_count = count,
-                                           .once = once};
+                                           .once = once,
+                                           .batch_age_seconds = -1};
     return facilitator.url != NULL
                ? run_with_facilitator(&settler, &facilitator, &networks)
                : run_with_key(&settler, key);
