@@ -58,7 +58,7 @@ static ngx_http_x402_ctx_t *ngx_http_x402_create_ctx(ngx_http_request_t *r,
     return ctx;
 }
 
-void ngx_http_x402_note_reason(ngx_http_request_t *r, enum x402_error error)
+void ngx_http_x402_note_reason(ngx_http_request_t *r, const char *reason)
 {
     ngx_http_x402_ctx_t *ctx = ngx_http_get_module_ctx(r, ngx_http_x402_module);
 
@@ -73,7 +73,7 @@ void ngx_http_x402_note_reason(ngx_http_request_t *r, enum x402_error error)
         ngx_http_set_ctx(r, ctx, ngx_http_x402_module);
     }
 
-    ctx->reason = x402_error_reason(error);
+    ctx->reason = reason;
 }
 
 /* ------------------------------------------------------------------- what is asked */
@@ -222,9 +222,11 @@ static ngx_int_t ngx_http_x402_wait(ngx_http_request_t *r)
     return NGX_AGAIN;
 }
 
+/* `late_why` says what is wrong with a payment that is late; it is not X402_OK then. */
 static ngx_int_t ngx_http_x402_ask(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
                                    const struct x402_accept *accept,
-                                   const struct x402_verified *verified)
+                                   const struct x402_verified *verified,
+                                   const struct x402_problem *late_why)
 {
     ngx_http_x402_ctx_t *ctx;
     struct x402_problem busy = {X402_ERR_LEDGER, NULL, NULL};
@@ -240,6 +242,8 @@ static ngx_int_t ngx_http_x402_ask(ngx_http_request_t *r, ngx_http_x402_sale_t *
     ctx->valid_before_seconds = verified->valid_before_seconds;
     ngx_memcpy(ctx->payer20, verified->from20, 20);
     ngx_memcpy(ctx->nonce32, verified->nonce32, 32);
+    ctx->late = late_why->error != X402_OK;
+    ctx->late_why = *late_why;
 
     if (ngx_http_x402_admit(ctx, verified) != NGX_AGAIN) {
         ctx->admission = X402_ADMISSION_UNAVAILABLE;
@@ -249,6 +253,28 @@ static ngx_int_t ngx_http_x402_ask(ngx_http_request_t *r, ngx_http_x402_sale_t *
     return ngx_http_x402_wait(r);
 }
 
+/*
+ * Also a payment whose authorization has expired may be presented: if it was settled
+ * and never served, it is owed. The ledger serves it for no other reason, and *late_why
+ * is what the caller is told when it does not.
+ */
+static ngx_int_t ngx_http_x402_match(const struct x402_accept **accept,
+                                     struct x402_problem *late_why,
+                                     ngx_http_x402_sale_t *sale,
+                                     const struct x402_payment *payment)
+{
+    uint64_t now = (uint64_t)x402_clock_seconds();
+
+    if (x402_match(accept, late_why, &sale->offer, payment, now) == X402_OK) {
+        *late_why = (struct x402_problem){X402_OK, NULL, NULL};
+        return NGX_OK;
+    }
+
+    return x402_match_late(accept, &sale->offer, payment, now, X402_OWED_SECONDS)
+               ? NGX_OK
+               : NGX_ERROR;
+}
+
 static ngx_int_t ngx_http_x402_present(ngx_http_request_t *r,
                                        ngx_http_x402_sale_t *sale,
                                        const ngx_http_x402_presented_t *presented)
@@ -256,6 +282,7 @@ static ngx_int_t ngx_http_x402_present(ngx_http_request_t *r,
     uint64_t wait = 0;
     struct x402_payment payment;
     struct x402_problem why = {X402_OK, NULL, NULL};
+    struct x402_problem late_why;
     struct x402_verified verified;
     const struct x402_accept *accept;
 
@@ -264,9 +291,8 @@ static ngx_int_t ngx_http_x402_present(ngx_http_request_t *r,
                                                    : ngx_http_x402_problem(r, &why, 0);
     }
 
-    if (x402_match(&accept, &why, &sale->offer, &payment,
-                   (uint64_t)x402_clock_seconds()) != X402_OK) {
-        return ngx_http_x402_offer(r, sale, &why);
+    if (ngx_http_x402_match(&accept, &late_why, sale, &payment) != NGX_OK) {
+        return ngx_http_x402_offer(r, sale, &late_why);
     }
 
     if (ngx_http_x402_limited(r, &payment, &wait)) {
@@ -279,10 +305,20 @@ static ngx_int_t ngx_http_x402_present(ngx_http_request_t *r,
         return ngx_http_x402_offer(r, sale, &why);
     }
 
-    return ngx_http_x402_ask(r, sale, accept, &verified);
+    return ngx_http_x402_ask(r, sale, accept, &verified, &late_why);
 }
 
 /* ------------------------------------------------------------------ what is decided */
+
+/* Simulating and sending what fails costs more than a signature. */
+static ngx_int_t ngx_http_x402_refuse_unsettled(ngx_http_x402_ctx_t *ctx)
+{
+    if (ctx->refusal != X402_ERR_SETTLEMENT_PENDING) {
+        ngx_http_x402_count_refusal(ctx->request);
+    }
+
+    return ngx_http_x402_unsettled(ctx);
+}
 
 static ngx_int_t ngx_http_x402_refuse(ngx_http_x402_ctx_t *ctx)
 {
@@ -305,9 +341,12 @@ static ngx_int_t ngx_http_x402_refuse(ngx_http_x402_ctx_t *ctx)
     case X402_ADMISSION_LIMITED:
         why.error = X402_ERR_RATE;
         return ngx_http_x402_problem(r, &why, ctx->retry_after_milliseconds);
-    case X402_ADMISSION_NEW:
     case X402_ADMISSION_SETTLING:
+        return ngx_http_x402_refuse_unsettled(ctx);
     case X402_ADMISSION_NOT_OWED:
+        ngx_http_x402_count_refusal(r);
+        return ngx_http_x402_offer(r, ctx->sale, &ctx->late_why);
+    case X402_ADMISSION_NEW:
     case X402_ADMISSION_UNAVAILABLE:
         break;
     }
@@ -319,6 +358,7 @@ static ngx_int_t ngx_http_x402_decided(ngx_http_x402_ctx_t *ctx)
 {
     switch (ctx->stage) {
     case NGX_HTTP_X402_ADMITTING:
+    case NGX_HTTP_X402_SETTLING:
         return NGX_AGAIN;
     case NGX_HTTP_X402_REFUSED:
         return ngx_http_x402_refuse(ctx);

@@ -8,116 +8,13 @@
  * takes at most its calls in flight with it; their lease runs out and they are
  * abandoned, never charged and never served again.
  */
-#include "nginx/module.h"
+#include "nginx/batch.h"
 
 #include <assert.h>
-
-#define NGX_HTTP_X402_RENEW_MSEC (X402_LEASE_RENEW_SECONDS * 1000)
-#define NGX_HTTP_X402_RENEW_SLACK 500 /* ms: the timer must not come just too early */
-
-/* What an admission needs beside its row. Parallel to the batch's admits. */
-typedef struct {
-    ngx_http_x402_ctx_t *ctx; /* NULL: the request is gone */
-    ngx_http_x402_limit_key_t payer;
-    struct x402_rate rate;
-    ngx_uint_t counted; /* the gate has taken a token */
-} ngx_http_x402_entry_t;
-
-typedef struct {
-    struct x402_admit admits[NGX_HTTP_X402_BATCH_MAX];
-    ngx_http_x402_entry_t entries[NGX_HTTP_X402_BATCH_MAX];
-    size_t admits_count;
-    struct x402_outcome outcomes[NGX_HTTP_X402_UNRESOLVED_MAX];
-    size_t outcomes_count;
-} ngx_http_x402_batch_t;
-
-typedef struct {
-    ngx_str_t path;
-    char owner[64];
-    struct x402_ledger *ledger; /* the task's while one is in flight */
-    ngx_thread_pool_t *pool;
-    ngx_thread_task_t task;
-    ngx_http_x402_batch_t *filling;
-    ngx_http_x402_batch_t *flying;
-    ngx_event_t timer;
-    ngx_queue_t serving; /* contexts admitted, outcome open */
-    size_t unresolved;   /* admissions asked or open, and outcomes not yet durable */
-    ngx_msec_t renewed;  /* when the lease was last renewed */
-    ngx_msec_t failing_since;
-    ngx_msec_t failed;      /* when a batch last failed */
-    ngx_uint_t flying_now;  /* flying is with the ledger, or being completed */
-    ngx_uint_t failing;     /* the last batch failed */
-    ngx_uint_t complained;  /* the log says so, and not yet that it is over */
-    ngx_uint_t renew;       /* the task shall renew the lease */
-    enum x402_error result; /* of the task */
-    char message[X402_LEDGER_MESSAGE_MAX];
-} ngx_http_x402_worker_t;
 
 static ngx_http_x402_worker_t *ngx_http_x402_worker;
 
 static void ngx_http_x402_flush(ngx_http_x402_worker_t *w);
-
-/* --------------------------------------------------------------- the ledger's thread
- */
-
-/* Within the ledger's transaction: may this payer buy one more call? */
-static bool ngx_http_x402_gate(struct x402_admit *admit, void *data)
-{
-    ngx_http_x402_batch_t *batch = data;
-    ngx_http_x402_entry_t *entry = &batch->entries[admit - batch->admits];
-
-    if (!entry->counted) {
-        entry->counted = ngx_http_x402_limit_take(&entry->payer, &entry->rate,
-                                                  &admit->retry_after_milliseconds);
-    }
-
-    return entry->counted;
-}
-
-static enum x402_error ngx_http_x402_commit(ngx_http_x402_worker_t *w)
-{
-    enum x402_error rc;
-    ngx_http_x402_batch_t *batch = w->flying;
-
-    if (w->ledger == NULL) {
-        rc = x402_ledger_open(&w->ledger, (const char *)w->path.data, X402_LEDGER_WRITE,
-                              w->message);
-        if (rc != X402_OK) {
-            return rc;
-        }
-    }
-
-    if (w->renew) {
-        rc = x402_ledger_lease_renew(w->ledger, w->owner);
-        if (rc != X402_OK) {
-            return rc;
-        }
-    }
-
-    return x402_ledger_commit(w->ledger, w->owner, batch->outcomes,
-                              batch->outcomes_count, batch->admits, batch->admits_count,
-                              ngx_http_x402_gate, batch);
-}
-
-/* The one function that runs outside the event loop. */
-static void ngx_http_x402_task(void *data, ngx_log_t *log)
-{
-    ngx_http_x402_worker_t *w = data;
-
-    (void)log;
-
-    w->message[0] = '\0';
-    w->result = ngx_http_x402_commit(w);
-
-    if (w->result != X402_OK && w->ledger != NULL) {
-        (void)ngx_cpystrn((u_char *)w->message,
-                          (u_char *)(uintptr_t)x402_ledger_message(w->ledger),
-                          sizeof(w->message));
-    }
-}
-
-/* -------------------------------------------------------------------- the event loop
- */
 
 static void ngx_http_x402_push(ngx_http_x402_worker_t *w, int64_t payment_id,
                                const uint8_t attempt16[16], enum x402_event event)
@@ -174,6 +71,30 @@ static void ngx_http_x402_keep_outcomes(ngx_http_x402_worker_t *w)
     }
 }
 
+/* The request learns of its admission; it goes on, or waits for its settlement. */
+static void ngx_http_x402_admitted(ngx_http_x402_ctx_t *ctx,
+                                   const struct x402_admit *admit,
+                                   const ngx_http_x402_entry_t *entry)
+{
+    if (ctx->stage == NGX_HTTP_X402_ADMITTING) {
+        ctx->stage = NGX_HTTP_X402_REFUSED;
+    }
+    ctx->admit = NULL;
+    ctx->admission = admit->admission;
+    ctx->retry_after_milliseconds = admit->retry_after_milliseconds;
+    ctx->proof = entry->proof;
+
+    if (admit->admission == X402_ADMISSION_SETTLING) {
+        ctx->payment_id = admit->payment_id;
+        if (ngx_http_x402_settling_wait(ctx, &admit->verified) == NGX_OK) {
+            return;
+        }
+        ctx->refusal = X402_ERR_SETTLEMENT_PENDING;
+    }
+
+    ngx_http_x402_resume(ctx);
+}
+
 /*
  * An admission that came back. The request may be gone, or its answer unknown; whatever
  * may stand in the ledger and is not going to be served is voided.
@@ -184,13 +105,15 @@ static void ngx_http_x402_complete_one(ngx_http_x402_worker_t *w, size_t i)
     ngx_http_x402_entry_t *entry = &w->flying->entries[i];
     ngx_http_x402_ctx_t *ctx = entry->ctx;
 
-    if (admit->admission != X402_ADMISSION_NEW && entry->counted) {
+    if (admit->admission != X402_ADMISSION_NEW &&
+        admit->admission != X402_ADMISSION_SETTLING && entry->counted) {
         ngx_http_x402_limit_return(&entry->payer);
     }
 
     if (admit->admission == X402_ADMISSION_NEW && ctx != NULL) {
         ctx->stage = NGX_HTTP_X402_SERVING;
         ctx->payment_id = admit->payment_id;
+        ctx->settled = admit->settled;
         ngx_queue_insert_tail(&w->serving, &ctx->queue);
 
     } else if (admit->admission == X402_ADMISSION_NEW ||
@@ -205,15 +128,8 @@ static void ngx_http_x402_complete_one(ngx_http_x402_worker_t *w, size_t i)
         return;
     }
 
-    if (ctx->stage == NGX_HTTP_X402_ADMITTING) {
-        ctx->stage = NGX_HTTP_X402_REFUSED;
-    }
-    ctx->admission = admit->admission;
-    ctx->retry_after_milliseconds = admit->retry_after_milliseconds;
-    ctx->admit = NULL;
     entry->ctx = NULL;
-
-    ngx_http_x402_resume(ctx);
+    ngx_http_x402_admitted(ctx, admit, entry);
 }
 
 /* A payment was taken: a batch of nothing but old outcomes may need no room at all. */
@@ -378,6 +294,7 @@ static void ngx_http_x402_fill(ngx_http_x402_worker_t *w, ngx_http_x402_ctx_t *c
     ngx_memzero(admit, sizeof(*admit));
     admit->verified = *verified;
     admit->credit = ctx->sale->credits[ctx->accept - ctx->sale->offer.accepts];
+    admit->late = ctx->late;
     admit->admission = X402_ADMISSION_UNAVAILABLE;
     ngx_memcpy(admit->attempt16, ctx->attempt16, 16);
     ngx_memcpy(admit->route, route->data, ngx_min(route->len, X402_ROUTE_MAX - 1));
@@ -385,6 +302,8 @@ static void ngx_http_x402_fill(ngx_http_x402_worker_t *w, ngx_http_x402_ctx_t *c
     entry->ctx = ctx;
     entry->rate = ctx->sale->rate;
     entry->counted = 0;
+    entry->named = ctx->sale->receipts.len != 0;
+    ngx_memzero(&entry->proof, sizeof(entry->proof));
     ngx_http_x402_limit_payer(&entry->payer, verified->from20, &entry->rate);
 
     admit->data = entry;
@@ -408,6 +327,11 @@ ngx_int_t ngx_http_x402_admit(ngx_http_x402_ctx_t *ctx,
     ngx_http_x402_settle_timer(w);
 
     return NGX_AGAIN;
+}
+
+ngx_thread_pool_t *ngx_http_x402_thread_pool(void)
+{
+    return ngx_http_x402_worker->pool;
 }
 
 void ngx_http_x402_admit_forget(ngx_http_x402_ctx_t *ctx)
@@ -559,5 +483,6 @@ void ngx_http_x402_admission_exit(ngx_cycle_t *cycle)
     }
 
     x402_ledger_close(w->ledger);
+    x402_bytes_wipe(w->receipt_key32, sizeof(w->receipt_key32));
     ngx_http_x402_worker = NULL;
 }

@@ -161,6 +161,7 @@ static ngx_int_t ngx_http_x402_set_offer(ngx_conf_t *cf, ngx_http_x402_loc_conf_
 
     offer->description = ngx_http_x402_slice(&lcf->description);
     offer->mime_type = ngx_http_x402_slice(&lcf->mime_type);
+    offer->upfront = lcf->settle_first != 0;
     offer->window_seconds = (uint32_t)lcf->window;
     offer->window_min_seconds = (uint32_t)lcf->window_min;
     offer->window_max_seconds = (uint32_t)lcf->window_max;
@@ -207,6 +208,7 @@ static ngx_int_t ngx_http_x402_create_sale(ngx_conf_t *cf,
     ngx_conf_file_t *merging = cf->conf_file;
     ngx_http_x402_sale_t *sale;
     ngx_http_core_loc_conf_t *clcf;
+    ngx_http_x402_srv_conf_t *scf;
 
     sale = ngx_pcalloc(cf->pool, sizeof(*sale));
     if (sale == NULL) {
@@ -214,7 +216,9 @@ static ngx_int_t ngx_http_x402_create_sale(ngx_conf_t *cf,
     }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    scf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_x402_module);
     sale->location = clcf->name;
+    sale->receipts = scf->receipts;
     sale->public_url = lcf->public_url;
     sale->rate = lcf->rate;
     sale->settle_timeout = lcf->settle_timeout;
@@ -332,7 +336,14 @@ static ngx_int_t ngx_http_x402_postconfiguration(ngx_conf_t *cf)
             "\"x402_stats\" needs a ledger: add \"x402_ledger PATH\" to http");
         return NGX_ERROR;
     }
-    if ((mcf->sells || mcf->shows_stats) && ngx_thread_pool_add(cf, NULL) == NULL) {
+    if (mcf->shows_receipts && mcf->ledger.data == NULL) {
+        ngx_log_error(
+            NGX_LOG_EMERG, cf->log, 0,
+            "\"x402_receipts\" needs a ledger: add \"x402_ledger PATH\" to http");
+        return NGX_ERROR;
+    }
+    if ((mcf->sells || mcf->shows_stats || mcf->shows_receipts) &&
+        ngx_thread_pool_add(cf, NULL) == NULL) {
         return NGX_ERROR;
     }
     if (!mcf->sells) {
@@ -407,7 +418,18 @@ static ngx_int_t ngx_http_x402_init_process(ngx_cycle_t *cycle)
 
     ngx_http_x402_limit_use(mcf->limits);
 
+    if (ngx_http_x402_settling_init(cycle, &mcf->ledger) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_x402_admission_init(cycle, &mcf->ledger);
+}
+
+static void ngx_http_x402_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_x402_admission_exit(cycle);
+    ngx_http_x402_settling_exit();
+    ngx_http_x402_receipts_exit();
 }
 
 static ngx_http_module_t ngx_http_x402_module_ctx = {
@@ -425,7 +447,7 @@ ngx_module_t ngx_http_x402_module = {NGX_MODULE_V1,
                                      ngx_http_x402_init_process,
                                      NULL, /* init thread */
                                      NULL, /* exit thread */
-                                     ngx_http_x402_admission_exit,
+                                     ngx_http_x402_exit_process,
                                      NULL, /* exit master */
                                      NGX_MODULE_V1_PADDING};
 

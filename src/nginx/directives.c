@@ -559,6 +559,9 @@ ngx_command_t ngx_http_x402_commands[] = {
      ngx_conf_set_str_slot, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_X402_LOC(public_url),
      &ngx_http_x402_public_url_post},
 
+    {ngx_string("x402_receipts"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
+     ngx_http_x402_receipts, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
+
     {ngx_string("x402_stats"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, ngx_http_x402_stats,
      NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
 

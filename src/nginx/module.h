@@ -7,16 +7,20 @@
  *   configuration.c  merging, the offer of a location, start of module and workers
  *   access.c         the access phase: read, match, verify, ask for admission
  *   admission.c      batches of outcomes and admissions to the ledger's thread
+ *   batch.c          what that does with them
+ *   settling.c       requests that wait until their payment has settled
  *   outcome.c        filters: receipt, capture or void
  *   offer.c          the 402, the preflight and the problem documents
  *   request.c        what a request says: path, URL, payment headers
  *   limit.c          token buckets in shared memory
  *   variables.c      $x402_…
- *   pages.c          x402_stats
+ *   receipt.c        the settlement response
+ *   receipts.c       x402_receipts
+ *   stats.c          x402_stats
  *
- * Everything here runs in a worker's event loop but for the one function that says so
- * (the ledger task in admission.c). Memory is nginx's pools, but for the worker's
- * batches.
+ * Everything here runs in a worker's event loop but for the functions that say so: the
+ * tasks of the ledger's thread and of the pages' threads. Memory is nginx's pools, but
+ * for the worker's batches.
  */
 #ifndef X402_NGINX_MODULE_H
 #define X402_NGINX_MODULE_H
@@ -26,6 +30,7 @@
 #include <ngx_http.h>
 
 #include "ledger/ledger.h"
+#include "ledger/receipt_id.h"
 
 #include <x402/money.h>
 #include <x402/offer.h>
@@ -54,13 +59,15 @@ typedef struct {
     ngx_str_t ledger;      /* path, zero-terminated */
     ngx_array_t *networks; /* struct x402_network; declared, in order */
     ngx_shm_zone_t *limits;
-    ngx_flag_t sells;       /* some location has a price */
-    ngx_flag_t shows_stats; /* some location has x402_stats */
-    ngx_int_t realip_index; /* of $realip_remote_addr */
+    ngx_flag_t sells;          /* some location has a price */
+    ngx_flag_t shows_stats;    /* some location has x402_stats */
+    ngx_flag_t shows_receipts; /* likewise x402_receipts */
+    ngx_int_t realip_index;    /* of $realip_remote_addr */
 } ngx_http_x402_main_conf_t;
 
 typedef struct {
-    ngx_flag_t sells; /* some location of this server has a price */
+    ngx_flag_t sells;   /* some location of this server has a price */
+    ngx_str_t receipts; /* its first location with x402_receipts; "" for none */
 } ngx_http_x402_srv_conf_t;
 
 /* An amount in a directive. */
@@ -75,6 +82,7 @@ typedef struct {
     ngx_http_complex_value_t *dynamic_price; /* NULL: fixed */
     ngx_str_t location;   /* its name: what the ledger calls the route */
     ngx_str_t public_url; /* scheme and authority, "" for the request's */
+    ngx_str_t receipts;   /* path below which receipts are, "" for nowhere */
     struct x402_rate rate;
     struct x402_credit credits[X402_ACCEPTS_MAX]; /* parallel to offer.accepts */
     ngx_msec_t settle_timeout;
@@ -125,14 +133,23 @@ void ngx_http_x402_credit(struct x402_credit *out, const ngx_http_x402_loc_conf_
 
 typedef enum {
     NGX_HTTP_X402_ADMITTING, /* the ledger is asked */
+    NGX_HTTP_X402_SETTLING,  /* its payment is settled first */
     NGX_HTTP_X402_REFUSED,   /* the ledger said no */
     NGX_HTTP_X402_SERVING,   /* admitted; the outcome is open */
     NGX_HTTP_X402_CAPTURED,  /* outcome told: delivered */
     NGX_HTTP_X402_VOIDED,    /* outcome told: void */
 } ngx_http_x402_stage_t;
 
+/* What the ledger's thread found out about an admitted payment. */
 typedef struct {
-    ngx_queue_t queue; /* among the worker's requests being served */
+    uint8_t transaction32[32];
+    u_char receipt[X402_RECEIPT_ID_SIZE];
+    unsigned has_transaction : 1;
+    unsigned has_receipt : 1;
+} ngx_http_x402_proof_t;
+
+typedef struct ngx_http_x402_ctx_s {
+    ngx_queue_t queue; /* among the worker's requests being served, or settling */
     ngx_http_request_t *request;
     ngx_http_x402_sale_t *sale;
     const struct x402_accept *accept;
@@ -147,13 +164,23 @@ typedef struct {
     uint64_t value;
     uint64_t valid_before_seconds;
     enum x402_dialect dialect;
+    ngx_http_x402_proof_t proof;
+    struct x402_verified *verified; /* to be presented again; NULL if it never waited */
+    struct ngx_http_x402_ctx_s **looker; /* SETTLING: its place in the look under way */
+    ngx_msec_t settle_by;                /* until when it waits, once it waited */
+    enum x402_error refusal;             /* REFUSED after it waited: why */
+    struct x402_problem late_why;        /* late: what an offer would say */
     const char *reason; /* REFUSED before the ledger was asked: the code */
     const ngx_http_upstream_t *upstream_known; /* likewise; compared, never followed */
     ngx_uint_t states_known;  /* upstream_states there were when last looked */
     ngx_msec_t blocked_since; /* the client takes nothing since; 0: it does */
     off_t sent_before;        /* bytes the connection had sent before our header */
-    ngx_event_t deadline;     /* capture or end before the authorization expires */
-    unsigned served : 1;      /* the request has been made fit for the upstream */
+    ngx_event_t deadline;     /* SETTLING: the end of waiting; SERVING: capture or end
+                                 before the authorization expires */
+    unsigned late : 1;        /* its authorization has expired, or is about to */
+    unsigned waited : 1;
+    unsigned settled : 1; /* its money was here before it was served */
+    unsigned served : 1;  /* the request has been made fit for the upstream */
     unsigned header_seen : 1;
     unsigned succeeded : 1; /* the upstream answered with a status below 400 */
     unsigned ended : 1;     /* its body was seen to the end */
@@ -170,8 +197,8 @@ ngx_int_t ngx_http_x402_access_handler(ngx_http_request_t *r);
 /* Finds the context, also after an internal redirect wiped it. NULL when unpaid. */
 ngx_http_x402_ctx_t *ngx_http_x402_get_ctx(ngx_http_request_t *r);
 
-/* Remembers for $x402_result why a payment was refused before any ctx was there. */
-void ngx_http_x402_note_reason(ngx_http_request_t *r, enum x402_error error);
+/* Remembers for $x402_result why a payment was refused, perhaps before any ctx was. */
+void ngx_http_x402_note_reason(ngx_http_request_t *r, const char *reason);
 
 /* Runs a request on whose admission is decided. The request may be gone afterwards. */
 void ngx_http_x402_resume(ngx_http_x402_ctx_t *ctx);
@@ -189,12 +216,32 @@ void ngx_http_x402_admission_exit(ngx_cycle_t *cycle);
 ngx_int_t ngx_http_x402_admit(ngx_http_x402_ctx_t *ctx,
                               const struct x402_verified *verified);
 
+/* Where tasks for the ledger go. */
+ngx_thread_pool_t *ngx_http_x402_thread_pool(void);
+
+void ngx_http_x402_note_transaction(ngx_http_x402_proof_t *proof,
+                                    const struct x402_look *look);
+
 /* The request of an admission is gone; should it come back NEW, it is voided. */
 void ngx_http_x402_admit_forget(ngx_http_x402_ctx_t *ctx);
 
 /* Puts an outcome into the next batch. Always succeeds: admission reserved its place.
  */
 void ngx_http_x402_report(ngx_http_x402_ctx_t *ctx, enum x402_event event);
+
+/* ------------------------------------------------------------------------- settling.c
+ */
+
+ngx_int_t ngx_http_x402_settling_init(ngx_cycle_t *cycle, const ngx_str_t *ledger);
+void ngx_http_x402_settling_exit(void);
+
+/*
+ * The request waits until its payment is settled, is known to fail, or its time is
+ * over; then it is presented again or resumed. NGX_BUSY: too many wait.
+ */
+ngx_int_t ngx_http_x402_settling_wait(ngx_http_x402_ctx_t *ctx,
+                                      const struct x402_verified *verified);
+void ngx_http_x402_settling_leave(ngx_http_x402_ctx_t *ctx);
 
 /* -------------------------------------------------------------------------- outcome.c
  */
@@ -215,6 +262,16 @@ ngx_int_t ngx_http_x402_offer(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
 ngx_int_t ngx_http_x402_problem(ngx_http_request_t *r, const struct x402_problem *why,
                                 uint64_t retry_after_milliseconds);
 ngx_int_t ngx_http_x402_preflight(ngx_http_request_t *r);
+
+/* A payment that was to be settled first, and is not: ctx->refusal. */
+ngx_int_t ngx_http_x402_unsettled(ngx_http_x402_ctx_t *ctx);
+
+/* Sends a whole answer and finalizes the request; the body lives as long as it. */
+ngx_int_t ngx_http_x402_send(ngx_http_request_t *r, ngx_uint_t status,
+                             const ngx_str_t *type, const ngx_str_t *body);
+
+/* Of every answer that is ours: not stored, and to be read by any origin. */
+ngx_int_t ngx_http_x402_add_our_headers(ngx_http_request_t *r);
 
 /* Adds a response header; `value` must live as long as the request. */
 ngx_int_t ngx_http_x402_add_header(ngx_http_request_t *r, const char *key,
@@ -244,6 +301,10 @@ ngx_int_t ngx_http_x402_post_read_handler(ngx_http_request_t *r);
 /* The public URL of the request. NGX_ERROR when out of memory. */
 ngx_int_t ngx_http_x402_resource(ngx_http_request_t *r, const ngx_str_t *public_url,
                                  struct x402_slice *out);
+
+/* The same with another path. */
+ngx_int_t ngx_http_x402_public(ngx_http_request_t *r, const ngx_str_t *public_url,
+                               const ngx_str_t *path, struct x402_slice *out);
 
 /* A request header by its lower-case name; NULL when there is none. */
 ngx_table_elt_t *ngx_http_x402_find_header(ngx_http_request_t *r, const char *name);
@@ -278,7 +339,19 @@ void ngx_http_x402_limit_return(const ngx_http_x402_limit_key_t *key);
 
 ngx_int_t ngx_http_x402_add_variables(ngx_conf_t *cf);
 
-/* ---------------------------------------------------------------------------- pages.c
+/* -------------------------------------------------------------------------- receipt.c
+ */
+
+/* Adds the settlement response; X402_OK, or why the payment is not settled. */
+ngx_int_t ngx_http_x402_add_receipt(ngx_http_x402_ctx_t *ctx, enum x402_error error);
+
+/* ------------------------------------------------------------------------- receipts.c
+ */
+
+char *ngx_http_x402_receipts(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+void ngx_http_x402_receipts_exit(void);
+
+/* ---------------------------------------------------------------------------- stats.c
  */
 
 char *ngx_http_x402_stats(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

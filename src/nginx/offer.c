@@ -41,7 +41,7 @@ static ngx_int_t ngx_http_x402_add_literals(ngx_http_request_t *r,
     return NGX_OK;
 }
 
-static ngx_int_t ngx_http_x402_add_our_headers(ngx_http_request_t *r)
+ngx_int_t ngx_http_x402_add_our_headers(ngx_http_request_t *r)
 {
     static const char *const pairs[][2] = {
         {"Cache-Control", "no-store"},
@@ -53,9 +53,8 @@ static ngx_int_t ngx_http_x402_add_our_headers(ngx_http_request_t *r)
     return ngx_http_x402_add_literals(r, pairs, sizeof(pairs) / sizeof(pairs[0]));
 }
 
-/* Sends a whole answer and finalizes the request. */
-static ngx_int_t ngx_http_x402_send(ngx_http_request_t *r, ngx_uint_t status,
-                                    const ngx_str_t *type, const ngx_str_t *body)
+ngx_int_t ngx_http_x402_send(ngx_http_request_t *r, ngx_uint_t status,
+                             const ngx_str_t *type, const ngx_str_t *body)
 {
     ngx_int_t rc;
     ngx_buf_t *b;
@@ -132,13 +131,16 @@ static ngx_int_t ngx_http_x402_add_retry_after(ngx_http_request_t *r,
     return ngx_http_x402_add_header(r, "Retry-After", &value);
 }
 
-ngx_int_t ngx_http_x402_problem(ngx_http_request_t *r, const struct x402_problem *why,
-                                uint64_t retry_after_milliseconds)
+/* `result` is what $x402_result says. */
+static ngx_int_t ngx_http_x402_problem_named(ngx_http_request_t *r,
+                                             const struct x402_problem *why,
+                                             uint64_t retry_after_milliseconds,
+                                             const char *result)
 {
     ngx_str_t body;
     ngx_str_t type = ngx_string("application/problem+json");
 
-    ngx_http_x402_note_reason(r, why->error);
+    ngx_http_x402_note_reason(r, result);
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "x402: %s%s%s",
                   x402_error_reason(why->error), why->field ? ", " : "",
                   why->field ? why->field : "");
@@ -156,6 +158,31 @@ ngx_int_t ngx_http_x402_problem(ngx_http_request_t *r, const struct x402_problem
 
     return ngx_http_x402_send(r, (ngx_uint_t)x402_error_status(why->error), &type,
                               &body);
+}
+
+ngx_int_t ngx_http_x402_problem(ngx_http_request_t *r, const struct x402_problem *why,
+                                uint64_t retry_after_milliseconds)
+{
+    return ngx_http_x402_problem_named(r, why, retry_after_milliseconds,
+                                       x402_error_reason(why->error));
+}
+
+/*
+ * No offer, which would invite a second payment: the money of one that is pending may
+ * still move, and who failed to pay knows the price.
+ */
+ngx_int_t ngx_http_x402_unsettled(ngx_http_x402_ctx_t *ctx)
+{
+    ngx_uint_t pending = ctx->refusal == X402_ERR_SETTLEMENT_PENDING;
+    struct x402_problem why = {ctx->refusal, NULL, NULL};
+
+    if (ngx_http_x402_add_receipt(ctx, ctx->refusal) != NGX_OK) {
+        return ngx_http_x402_fail(ctx->request);
+    }
+
+    return ngx_http_x402_problem_named(ctx->request, &why, pending ? 1000 : 0,
+                                       pending ? x402_error_reason(ctx->refusal)
+                                               : "settlement_failed");
 }
 
 /* --------------------------------------------------------------------- the offer: 402
@@ -312,7 +339,7 @@ ngx_int_t ngx_http_x402_offer(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
     struct x402_offer_text text;
 
     if (why->error != X402_ERR_PAYMENT_REQUIRED) {
-        ngx_http_x402_note_reason(r, why->error);
+        ngx_http_x402_note_reason(r, x402_error_reason(why->error));
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "x402: %s%s%s",
                       x402_error_reason(why->error), why->field ? ", " : "",
                       why->field ? why->field : "");

@@ -6,6 +6,7 @@
 #include "nginx/module.h"
 
 #include "core/clock.h"
+#include "core/failpoint.h"
 
 #define NGX_HTTP_X402_COLLECT 6 /* s before validBefore that it takes to collect */
 #define NGX_HTTP_X402_STALL_MSEC 5000 /* a client that takes nothing for so long */
@@ -64,7 +65,11 @@ ngx_int_t ngx_http_x402_serve(ngx_http_x402_ctx_t *ctx)
     ctx->served = 1;
 
     ngx_http_x402_look(ctx);
-    ngx_http_x402_arm_deadline(ctx);
+    if (!ctx->settled) {
+        ngx_http_x402_arm_deadline(ctx);
+    }
+
+    X402_FAILPOINT(worker_serving);
 
     if (ngx_http_x402_remove_payment(r) != NGX_OK ||
         ngx_http_x402_add_payer(r, ctx->payer20) != NGX_OK) {
@@ -148,6 +153,7 @@ static void ngx_http_x402_tell(ngx_http_x402_ctx_t *ctx, enum x402_event event)
         ngx_del_timer(&ctx->deadline);
     }
 
+    X402_FAILPOINT(worker_outcome);
     ngx_http_x402_report(ctx, event);
 }
 
@@ -162,6 +168,9 @@ void ngx_http_x402_cleanup(void *data)
     switch (ctx->stage) {
     case NGX_HTTP_X402_ADMITTING:
         ngx_http_x402_admit_forget(ctx);
+        break;
+    case NGX_HTTP_X402_SETTLING:
+        ngx_http_x402_settling_leave(ctx);
         break;
     case NGX_HTTP_X402_SERVING:
         ngx_http_x402_tell(ctx, ngx_http_x402_outcome(ctx));
@@ -375,32 +384,6 @@ static ngx_int_t ngx_http_x402_clean_headers(ngx_http_request_t *r,
     return NGX_OK;
 }
 
-static ngx_int_t ngx_http_x402_add_receipt(ngx_http_x402_ctx_t *ctx)
-{
-    char *text;
-    ngx_str_t value;
-    struct x402_receipt receipt;
-
-    text = ngx_pnalloc(ctx->request->pool, X402_RECEIPT_SIZE_MAX);
-    if (text == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(&receipt, sizeof(receipt));
-    receipt.dialect = ctx->dialect;
-    receipt.network = &ctx->accept->network;
-    receipt.success = true;
-    ngx_memcpy(receipt.payer20, ctx->payer20, 20);
-
-    value.len = x402_receipt_encode(text, &receipt);
-    value.data = (u_char *)text;
-
-    return ngx_http_x402_add_header(
-        ctx->request,
-        ctx->dialect == X402_DIALECT_V2 ? "PAYMENT-RESPONSE" : "X-PAYMENT-RESPONSE",
-        &value);
-}
-
 static ngx_int_t ngx_http_x402_add_paid_headers(ngx_http_x402_ctx_t *ctx,
                                                 const ngx_http_x402_seen_t *seen)
 {
@@ -408,7 +391,7 @@ static ngx_int_t ngx_http_x402_add_paid_headers(ngx_http_x402_ctx_t *ctx,
     ngx_str_t any = ngx_string("*");
     ngx_str_t exposed = ngx_string("PAYMENT-RESPONSE, X-PAYMENT-RESPONSE");
 
-    if (ngx_http_x402_add_receipt(ctx) != NGX_OK) {
+    if (ngx_http_x402_add_receipt(ctx, X402_OK) != NGX_OK) {
         return NGX_ERROR;
     }
     if (ngx_http_x402_find_header(r, "origin") == NULL) {
@@ -448,6 +431,7 @@ static ngx_int_t ngx_http_x402_clean(ngx_http_x402_ctx_t *ctx,
                                     &seen->cache_control);
 }
 
+/* A failed answer has the receipt of a payment that was taken: it is owed now. */
 static ngx_int_t ngx_http_x402_prepare_header(ngx_http_x402_ctx_t *ctx)
 {
     ngx_http_x402_seen_t seen;
@@ -456,18 +440,17 @@ static ngx_int_t ngx_http_x402_prepare_header(ngx_http_x402_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    return ctx->succeeded ? ngx_http_x402_add_paid_headers(ctx, &seen) : NGX_OK;
+    return ctx->succeeded || ctx->settled ? ngx_http_x402_add_paid_headers(ctx, &seen)
+                                          : NGX_OK;
 }
 
 /* A filter behind us failed (a range that is not there), and another answer comes. */
 static ngx_int_t ngx_http_x402_second_header(ngx_http_x402_ctx_t *ctx)
 {
-    ngx_http_x402_seen_t seen;
-
     if (!ngx_http_x402_status_succeeded(ctx)) {
         ctx->succeeded = 0;
         ngx_http_x402_tell(ctx, X402_EVENT_VOID);
-        if (ngx_http_x402_clean(ctx, &seen) != NGX_OK) {
+        if (ngx_http_x402_prepare_header(ctx) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -507,6 +490,7 @@ static ngx_int_t ngx_http_x402_header_filter(ngx_http_request_t *r)
     }
 
     rc = ngx_http_x402_next_header_filter(r);
+    X402_FAILPOINT(worker_header_sent);
     ngx_http_x402_capture_if_ended(ctx);
 
     return rc;

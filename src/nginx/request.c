@@ -425,17 +425,12 @@ static void ngx_http_x402_authority(ngx_http_request_t *r, ngx_str_t *authority)
     }
 }
 
-ngx_int_t ngx_http_x402_resource(ngx_http_request_t *r, const ngx_str_t *public_url,
-                                 struct x402_slice *out)
+ngx_int_t ngx_http_x402_public(ngx_http_request_t *r, const ngx_str_t *public_url,
+                               const ngx_str_t *path, struct x402_slice *out)
 {
     size_t size;
     u_char *p;
-    ngx_str_t scheme, authority, path;
-
-    path = r->unparsed_uri;
-    if (path.len > X402_RESOURCE_MAX - 512) {
-        path.len = X402_RESOURCE_MAX - 512;
-    }
+    ngx_str_t scheme, authority;
 
     ngx_str_null(&scheme);
     ngx_str_null(&authority);
@@ -445,7 +440,7 @@ ngx_int_t ngx_http_x402_resource(ngx_http_request_t *r, const ngx_str_t *public_
         ngx_http_x402_authority(r, &authority);
     }
 
-    size = public_url->len + scheme.len + 3 + authority.len + path.len;
+    size = public_url->len + scheme.len + 3 + authority.len + path->len;
     p = ngx_pnalloc(r->pool, size);
     if (p == NULL) {
         return NGX_ERROR;
@@ -460,9 +455,21 @@ ngx_int_t ngx_http_x402_resource(ngx_http_request_t *r, const ngx_str_t *public_
         p = ngx_cpymem(p, "://", 3);
         p = ngx_cpymem(p, authority.data, authority.len);
     }
-    p = ngx_cpymem(p, path.data, path.len);
+    p = ngx_cpymem(p, path->data, path->len);
 
     out->size = (size_t)(p - (const u_char *)out->data);
 
     return NGX_OK;
+}
+
+ngx_int_t ngx_http_x402_resource(ngx_http_request_t *r, const ngx_str_t *public_url,
+                                 struct x402_slice *out)
+{
+    ngx_str_t path = r->unparsed_uri;
+
+    if (path.len > X402_RESOURCE_MAX - 512) {
+        path.len = X402_RESOURCE_MAX - 512;
+    }
+
+    return ngx_http_x402_public(r, public_url, &path, out);
 }

@@ -81,17 +81,21 @@ static const char *ngx_http_x402_result(ngx_http_request_t *r)
     switch (ctx->stage) {
     case NGX_HTTP_X402_ADMITTING:
         return "admitting";
+    case NGX_HTTP_X402_SETTLING:
+        return "settling";
     case NGX_HTTP_X402_REFUSED:
         return ctx->reason ? ctx->reason : "refused";
     case NGX_HTTP_X402_CAPTURED:
         return "delivered";
     case NGX_HTTP_X402_VOIDED:
-        return "void";
+        return ctx->settled ? "owed" : "void";
     case NGX_HTTP_X402_SERVING:
         break;
     }
 
-    return ngx_http_x402_outcome(ctx) == X402_EVENT_DELIVERED ? "delivered" : "void";
+    return ngx_http_x402_outcome(ctx) == X402_EVENT_DELIVERED ? "delivered"
+           : ctx->settled                                     ? "owed"
+                                                              : "void";
 }
 
 static ngx_int_t ngx_http_x402_result_variable(ngx_http_request_t *r,

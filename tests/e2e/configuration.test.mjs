@@ -47,7 +47,8 @@ test('takes_every_directive_at_every_level_it_is_documented_for', () => {
   const { ok, output } = check({
     ...standard, payTo: null, accept: null, rate: null, refusalRate: null, maxUnsettled: null,
     http: selling, server: selling,
-    locations: `location /sold/ { ${selling} } location /stats { x402_price off; x402_stats; }`,
+    locations: `location /sold/ { ${selling} } location /stats { x402_price off; x402_stats; }
+      location /r/ { x402_price off; x402_receipts; }`,
   });
   assert.equal(ok, true, output);
   draft.configure({ rate: 'off', refusalRate: 'off', maxUnsettled: 'off' });

@@ -154,6 +154,15 @@ export const MISTAKES = {
     ...wrong('x402_public_url', /invalid number of arguments/, ['']),
     ...twice('x402_public_url https://shop.example;'),
   ],
+  x402_receipts: [
+    ...wrong('x402_receipts', /invalid number of arguments/, ['on']),
+    ...wrong('x402_receipts', /not allowed here/, [''], 'server'),
+    ...twice('x402_receipts;'),
+    ...['= /exact', '~ ^/pattern/', `/${'x'.repeat(256)}/`].map((place) => ({
+      where: 'server', text: `location ${place} {\n x402_receipts;\n}`,
+      says: /needs a location that names a prefix|a name too long/,
+    })),
+  ],
   x402_stats: [
     ...wrong('x402_stats', /invalid number of arguments/, ['on']),
     ...wrong('x402_stats', /not allowed here/, [''], 'server'),

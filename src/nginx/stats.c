@@ -1,5 +1,5 @@
 /*
- * Content handlers. x402_stats: the ledger's totals as JSON, read by a thread of the
+ * The content handler x402_stats: the ledger's totals as JSON, read by a thread of the
  * pool with a read-only handle of its own, so that no page keeps a sale waiting.
  */
 #include "nginx/module.h"

@@ -1,0 +1,140 @@
+/*
+ * What the ledger's thread does with a batch: one transaction, and afterwards what the
+ * answers need to know of it.
+ */
+#include "nginx/batch.h"
+
+#include "core/failpoint.h"
+#include "ledger/nudge.h"
+
+/* Within the ledger's transaction: may this payer buy one more call? */
+static bool ngx_http_x402_gate(struct x402_admit *admit, void *data)
+{
+    ngx_http_x402_batch_t *batch = data;
+    ngx_http_x402_entry_t *entry = &batch->entries[admit - batch->admits];
+
+    if (!entry->counted) {
+        entry->counted = ngx_http_x402_limit_take(&entry->payer, &entry->rate,
+                                                  &admit->retry_after_milliseconds);
+    }
+
+    return entry->counted;
+}
+
+void ngx_http_x402_note_transaction(ngx_http_x402_proof_t *proof,
+                                    const struct x402_look *look)
+{
+    proof->has_transaction = look->found && look->has_transaction;
+    if (proof->has_transaction) {
+        ngx_memcpy(proof->transaction32, look->transaction32, 32);
+    }
+}
+
+/*
+ * In which transaction the money of a payment moved that is served now. The payment is
+ * admitted, so an error only leaves its receipt without it.
+ */
+static void ngx_http_x402_read_transaction(ngx_http_x402_worker_t *w,
+                                           const struct x402_admit *admit,
+                                           ngx_http_x402_proof_t *proof)
+{
+    struct x402_look look;
+
+    ngx_memzero(&look, sizeof(look));
+    look.payment_id = admit->payment_id;
+
+    if (x402_ledger_look(w->ledger, &look, 1) == X402_OK) {
+        ngx_http_x402_note_transaction(proof, &look);
+    }
+}
+
+/* After a commit: what its receipts say, and one word to the settler. */
+static void ngx_http_x402_prove(ngx_http_x402_worker_t *w, ngx_http_x402_batch_t *batch)
+{
+    size_t i;
+    ngx_uint_t urgent = 0;
+    struct x402_admit *admit;
+    ngx_http_x402_entry_t *entry;
+
+    for (i = 0; i < batch->admits_count; i++) {
+        admit = &batch->admits[i];
+        entry = &batch->entries[i];
+
+        if (admit->admission != X402_ADMISSION_NEW &&
+            admit->admission != X402_ADMISSION_SETTLING) {
+            continue;
+        }
+        if (entry->named) {
+            entry->proof.has_receipt = x402_receipt_id_encode(
+                (char *)entry->proof.receipt, w->receipt_key32, admit->payment_id);
+        }
+        if (admit->admission == X402_ADMISSION_SETTLING) {
+            urgent |= admit->urgent;
+        } else if (admit->settled) {
+            ngx_http_x402_read_transaction(w, admit, &entry->proof);
+        }
+    }
+
+    if (urgent) {
+        x402_nudge_send((const char *)w->path.data);
+    }
+}
+
+static enum x402_error ngx_http_x402_prepare(ngx_http_x402_worker_t *w)
+{
+    enum x402_error rc = X402_OK;
+
+    if (w->ledger == NULL) {
+        rc = x402_ledger_open(&w->ledger, (const char *)w->path.data, X402_LEDGER_WRITE,
+                              w->message);
+    }
+    if (rc == X402_OK && !w->has_receipt_key) {
+        rc = x402_ledger_receipt_key(w->ledger, w->receipt_key32);
+        w->has_receipt_key = rc == X402_OK;
+    }
+    if (rc == X402_OK && w->renew) {
+        rc = x402_ledger_lease_renew(w->ledger, w->owner);
+    }
+
+    return rc;
+}
+
+static enum x402_error ngx_http_x402_commit(ngx_http_x402_worker_t *w)
+{
+    enum x402_error rc;
+    ngx_http_x402_batch_t *batch = w->flying;
+
+    rc = ngx_http_x402_prepare(w);
+
+    if (rc == X402_OK) {
+        X402_FAILPOINT(worker_before_commit);
+        rc = x402_ledger_commit(w->ledger, w->owner, batch->outcomes,
+                                batch->outcomes_count, batch->admits,
+                                batch->admits_count, ngx_http_x402_gate, batch);
+    }
+    if (rc == X402_OK) {
+        X402_FAILPOINT(worker_committed);
+        ngx_http_x402_prove(w, batch);
+    }
+
+    return rc;
+}
+
+void ngx_http_x402_task(void *data, ngx_log_t *log)
+{
+    ngx_http_x402_worker_t *w = data;
+
+    (void)log;
+
+    w->message[0] = '\0';
+    w->result = ngx_http_x402_commit(w);
+
+    if (w->result != X402_OK) {
+        w->has_receipt_key = 0; /* another ledger may be in its place when it is back */
+    }
+    if (w->result != X402_OK && w->ledger != NULL) {
+        (void)ngx_cpystrn((u_char *)w->message,
+                          (u_char *)(uintptr_t)x402_ledger_message(w->ledger),
+                          sizeof(w->message));
+    }
+}

@@ -1,0 +1,59 @@
+/*
+ * A worker's batches, between the event loop (admission.c) and the ledger's thread
+ * (batch.c). While a batch flies, it and what is said to be the task's belong to the
+ * thread; all else is the event loop's.
+ */
+#ifndef X402_NGINX_BATCH_H
+#define X402_NGINX_BATCH_H
+
+#include "nginx/module.h"
+
+#define NGX_HTTP_X402_RENEW_MSEC (X402_LEASE_RENEW_SECONDS * 1000)
+#define NGX_HTTP_X402_RENEW_SLACK 500 /* ms: the timer must not come just too early */
+
+/* What an admission needs beside its row. Parallel to the batch's admits. */
+typedef struct {
+    ngx_http_x402_ctx_t *ctx; /* NULL: the request is gone */
+    ngx_http_x402_limit_key_t payer;
+    struct x402_rate rate;
+    ngx_uint_t counted; /* the gate has taken a token */
+    ngx_uint_t named;   /* it has a receipt that can be fetched */
+    ngx_http_x402_proof_t proof;
+} ngx_http_x402_entry_t;
+
+typedef struct {
+    struct x402_admit admits[NGX_HTTP_X402_BATCH_MAX];
+    ngx_http_x402_entry_t entries[NGX_HTTP_X402_BATCH_MAX];
+    size_t admits_count;
+    struct x402_outcome outcomes[NGX_HTTP_X402_UNRESOLVED_MAX];
+    size_t outcomes_count;
+} ngx_http_x402_batch_t;
+
+typedef struct {
+    ngx_str_t path;
+    char owner[64];
+    struct x402_ledger *ledger; /* the task's while one is in flight, like the key */
+    uint8_t receipt_key32[32];
+    ngx_uint_t has_receipt_key;
+    ngx_thread_pool_t *pool;
+    ngx_thread_task_t task;
+    ngx_http_x402_batch_t *filling;
+    ngx_http_x402_batch_t *flying;
+    ngx_event_t timer;
+    ngx_queue_t serving; /* contexts admitted, outcome open */
+    size_t unresolved;   /* admissions asked or open, and outcomes not yet durable */
+    ngx_msec_t renewed;  /* when the lease was last renewed */
+    ngx_msec_t failing_since;
+    ngx_msec_t failed;      /* when a batch last failed */
+    ngx_uint_t flying_now;  /* flying is with the ledger, or being completed */
+    ngx_uint_t failing;     /* the last batch failed */
+    ngx_uint_t complained;  /* the log says so, and not yet that it is over */
+    ngx_uint_t renew;       /* the task shall renew the lease */
+    enum x402_error result; /* of the task */
+    char message[X402_LEDGER_MESSAGE_MAX];
+} ngx_http_x402_worker_t;
+
+/* Runs in the ledger's thread; data is the worker. Writes w->result and w->message. */
+void ngx_http_x402_task(void *data, ngx_log_t *log);
+
+#endif
