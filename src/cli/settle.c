@@ -14,12 +14,20 @@
 
 #define COMMAND "settle"
 
+#define BATCH_SIZE_MAX 200
+#define BATCH_AGE_MAX 3600
+#define GWEI_DECIMALS 9
+#define GWEI_MAX 1000000
+
 static const char help[] =
     "usage: x402 settle --rpc NETWORK=URL --key FILE [--data DIR] [--once]\n"
+    "                   [--batch-size N] [--batch-age SECONDS] [--max-fee GWEI]\n"
     "       x402 settle --facilitator URL [--rpc NETWORK=URL] [--data DIR] [--once]\n"
     "\n"
-    "Collects what was sold: sends each payment that is due to its chain, reads what\n"
-    "became of it, and records it as settled or failed. Stop it and start it again\n"
+    "Collects what was sold: sends the payments that are due to their chain, reads "
+    "what\n"
+    "became of them, and records each as settled or failed. Stop it and start it "
+    "again\n"
     "whenever you like; nothing is paid twice and nothing is forgotten.\n"
     "\n"
     "  --rpc NETWORK=URL  a node of a network; once for each network you sell on.\n"
@@ -31,7 +39,21 @@ static const char help[] =
     "                     yours alone (mode 0600)\n"
     "  --data DIR         the gateway's data directory; its ledger is DIR/ledger.db\n"
     "  --once             settle what is due, wait for it, and end; 0 when nothing is\n"
-    "                     left, 1 when something is\n"
+    "                     left, 1 when something is, and what and why is said\n"
+    "\n"
+    "Where the batching contract is ('x402 contract deploy'), payments to one payee "
+    "go\n"
+    "together, at little more than half the gas. A batch goes as soon as one of these\n"
+    "is true, and when a payment in it nears its end; a caller that waits for its\n"
+    "settlement waits for no batch.\n"
+    "\n"
+    "  --batch-size N         so many payments are enough (1 to 200; default 100)\n"
+    "  --batch-age SECONDS    the oldest has been due so long (0 to 3600; default "
+    "10).\n"
+    "                         With --once nothing waits\n"
+    "  --max-fee GWEI         the most to pay a unit of gas, such as 0.05: above it\n"
+    "                         nothing is sent, and what runs out meanwhile is lost.\n"
+    "                         'x402 check' says what calls cost to settle\n"
     "\n"
     "Without a key of yours, through any x402 facilitator:\n"
     "\n"
@@ -54,6 +76,11 @@ static const char help[] =
     "\n"
     "  x402 settle --once --data /var/lib/x402 --rpc base=https://… --key "
     "settler.key\n"
+    "\n"
+    "Several settlers may share a ledger, each with a key of its own. One that takes "
+    "a\n"
+    "key over from one that was killed on the same machine does so at once, otherwise\n"
+    "after 30 seconds.\n"
     "\n"
     "Through a facilitator, checked by a node:\n"
     "\n"
@@ -124,6 +151,58 @@ static bool take_chains(struct x402_settler_chain *chains, size_t *count,
     return true;
 }
 
+/* A decimal number of gwei, as wei. */
+static bool decode_gwei(uint64_t *out_wei, const char *text)
+{
+    size_t whole = strspn(text, "0123456789"), part = 0;
+    const char *end = text + whole;
+    uint64_t wei = 0;
+
+    if (whole == 0 || whole > 7)
+        return false;
+    if (*end == '.') {
+        part = strspn(end + 1, "0123456789");
+        end += 1 + part;
+        if (part == 0 || part > GWEI_DECIMALS)
+            return false;
+    }
+    if (*end != '\0')
+        return false;
+    for (const char *at = text; at < end; at++) {
+        if (*at != '.')
+            wei = 10 * wei + (uint64_t)(*at - '0');
+    }
+    for (size_t i = part; i < GWEI_DECIMALS; i++)
+        wei *= 10;
+    *out_wei = wei;
+    return wei > 0 && wei <= GWEI_MAX * UINT64_C(1000000000);
+}
+
+/* Those not given keep their defaults. */
+struct texts {
+    const char *batch_size, *batch_age, *max_fee;
+};
+
+static bool take_policy(struct x402_settler_options *out, const struct texts *texts)
+{
+    uint64_t size = 0, age = 0;
+    const char *problem = NULL;
+
+    if (texts->batch_size != NULL &&
+        !x402_cli_number(&size, texts->batch_size, 1, BATCH_SIZE_MAX))
+        problem = "--batch-size: write a number of payments, 1 to 200";
+    else if (texts->batch_age != NULL &&
+             !x402_cli_number(&age, texts->batch_age, 0, BATCH_AGE_MAX))
+        problem = "--batch-age: write seconds, 0 to 3600";
+    else if (texts->max_fee != NULL && !decode_gwei(&out->max_fee_wei, texts->max_fee))
+        problem = "--max-fee: write gwei a unit of gas, such as 0.05";
+    if (problem != NULL)
+        x402_cli_usage_error(COMMAND, "%s", problem);
+    out->batch_size = (size_t)size;
+    out->batch_age_seconds = texts->batch_age != NULL ? (int64_t)age : -1;
+    return problem == NULL;
+}
+
 static int run(struct x402_settler_options *options)
 {
     int stop_fd;
@@ -191,6 +270,7 @@ int x402_cli_settle(int argc, char **argv)
     static struct x402_option_list rpcs, networks;
     static struct x402_facilitator_flags facilitator;
     const char *data = NULL, *key = NULL;
+    struct texts texts = {0};
     char ledger_path[X402_PATH_MAX];
     bool once = false;
     const struct x402_option options[] = {
@@ -198,6 +278,9 @@ int x402_cli_settle(int argc, char **argv)
         {"rpc", 0, X402_OPTION_LIST, &rpcs},
         {"key", 0, X402_OPTION_TEXT, &key},
         {"once", 0, X402_OPTION_FLAG, &once},
+        {"batch-size", 0, X402_OPTION_TEXT, &texts.batch_size},
+        {"batch-age", 0, X402_OPTION_TEXT, &texts.batch_age},
+        {"max-fee", 0, X402_OPTION_TEXT, &texts.max_fee},
         {"facilitator", 0, X402_OPTION_TEXT, &facilitator.url},
         {"facilitator-header-file", 0, X402_OPTION_TEXT, &facilitator.header_file},
         {"facilitator-timeout", 0, X402_OPTION_TEXT, &facilitator.timeout},
@@ -217,13 +300,13 @@ int x402_cli_settle(int argc, char **argv)
         return X402_EXIT_USAGE;
     if (!take_chains(chains, &count, &rpcs))
         return X402_EXIT_USAGE;
+    struct x402_settler_options settler = {.chains = chains, .once = once};
+    if (!take_policy(&settler, &texts))
+        return X402_EXIT_USAGE;
     if (!x402_cli_ledger_path(ledger_path, COMMAND, data))
         return X402_EXIT_FAILED;
-    struct x402_settler_options settler = {.ledger_path = ledger_path,
-                                           .chains = chains,
-                                           .chains_count = count,
-                                           .once = once,
-                                           .batch_age_seconds = -1};
+    settler.ledger_path = ledger_path;
+    settler.chains_count = count;
     return facilitator.url != NULL
                ? run_with_facilitator(&settler, &facilitator, &networks)
                : run_with_key(&settler, key);

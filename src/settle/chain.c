@@ -2,6 +2,7 @@
 
 #include "settle/owner.h"
 
+#include "core/clock.h"
 #include "evm/signature.h"
 
 #include <x402/money.h>
@@ -15,6 +16,9 @@
 
 #define BACKOFF_MILLISECONDS 1000
 #define BACKOFF_MILLISECONDS_MAX 30000
+#define BACKOFF_URGENT_MILLISECONDS_MAX 4000
+#define URGENT_SECONDS 120 /* after that callers have gone */
+#define DUE_PEEK 8
 
 int64_t x402_chain_milliseconds(void)
 {
@@ -48,6 +52,8 @@ bool x402_chain_open(struct x402_chain *chain,
     chain->owner = owner;
     chain->stop = stop;
     chain->policy = x402_fee_policy_of(which->network.chain_id);
+    if (options->max_fee_wei > 0)
+        chain->policy.max_fee_wei_max = options->max_fee_wei;
     chain->logs_span = X402_LOGS_SPAN;
     chain->gap_milliseconds = -1;
     chain->behind_milliseconds = -1;
@@ -145,9 +151,22 @@ static enum x402_error check_chain_id(struct x402_chain *chain)
  */
 static bool evict_dead(struct x402_chain *chain, char owner[X402_OWNER_SIZE])
 {
-    (void)chain;
-    snprintf(owner, X402_OWNER_SIZE, "it runs elsewhere");
-    return false;
+    uint64_t chain_id = chain->network.chain_id;
+    char shown[X402_OWNER_SIZE];
+
+    if (x402_ledger_signer_owner(chain->ledger, owner, chain_id, chain->signer20)) {
+        owner[0] = '\0';
+        return false;
+    }
+    bool evicted = x402_owner_is_dead(owner) &&
+                   x402_ledger_signer_evict(chain->ledger, chain_id, chain->signer20,
+                                            owner) == X402_OK;
+    x402_owner_shown(shown, owner);
+    if (evicted)
+        x402_chain_note(chain, "%s: taking over from %s, which is gone", chain->name,
+                        shown);
+    memcpy(owner, shown, sizeof shown);
+    return evicted;
 }
 
 static enum x402_error acquire(struct x402_chain *chain)
@@ -341,6 +360,30 @@ static void tell_strays(struct x402_chain *chain)
                         chain->name, strays.count);
 }
 
+/* Somebody waits for it: since a moment ago, and it is not put off. */
+static bool is_urgent(struct x402_chain *chain, const struct x402_settlement *payment)
+{
+    const struct x402_held *held = x402_held_find(chain, payment->payment_id);
+
+    return payment->state.delivery == X402_DELIVERY_OWED &&
+           x402_clock_seconds() - payment->due_at_seconds < URGENT_SECONDS &&
+           (held == NULL || !x402_held_waits(chain, held));
+}
+
+/* What is owed is the first of what is due; and it may be under way. */
+static bool any_is_urgent(struct x402_chain *chain, const struct x402_settlement *due,
+                          size_t due_count)
+{
+    const struct x402_flights *flights = &chain->flights;
+    bool urgent = false;
+
+    for (size_t i = 0; i < due_count && !urgent; i++)
+        urgent = is_urgent(chain, &due[i]);
+    for (size_t i = 0; i < flights->payments_count && !urgent; i++)
+        urgent = is_urgent(chain, &flights->payments[i]);
+    return urgent;
+}
+
 bool x402_chain_is_shaken(const struct x402_chain *chain)
 {
     return chain->gap_milliseconds >= 0 || chain->rechecking;
@@ -349,20 +392,25 @@ bool x402_chain_is_shaken(const struct x402_chain *chain)
 /* Whether there is anything that needs the node at all. */
 static bool has_work(struct x402_chain *chain)
 {
-    struct x402_settled one;
-    size_t settled = 0;
-    bool ready = false;
+    struct x402_settlement due[DUE_PEEK];
+    struct x402_settled settled;
+    uint64_t chain_id = chain->network.chain_id;
+    size_t due_count = 0, settled_count = 0;
+    bool ready = false, wanted = false;
 
     if (!x402_due_is_ready(chain, &ready))
         return false;
-    if (x402_finality_is_due(chain) &&
-        x402_ledger_settled(chain->ledger, chain->network.chain_id, X402_VALUE_MAX,
-                            NULL, &one, 1, &settled)) {
+    if (x402_ledger_due(chain->ledger, chain_id, due, DUE_PEEK, &due_count) ||
+        (x402_finality_is_due(chain) &&
+         x402_ledger_settled(chain->ledger, chain_id, X402_VALUE_MAX, NULL, &settled, 1,
+                             &settled_count)) ||
+        !x402_payers_are_wanted(chain, &wanted)) {
         x402_chain_ledger_failed(chain);
         return false;
     }
-    return ready || settled > 0 || chain->flights.count > 0 || chain->filled ||
-           x402_chain_is_shaken(chain);
+    chain->urgent = any_is_urgent(chain, due, due_count);
+    return ready || settled_count > 0 || wanted || chain->flights.count > 0 ||
+           chain->filled || x402_chain_is_shaken(chain);
 }
 
 /* The nonce the pass begins with, and whether one before it is missing. */
@@ -413,27 +461,30 @@ static void work(struct x402_chain *chain)
     x402_traces_prune(chain);
     if (!chain->failed && !x402_chain_stopping(chain))
         x402_finality_check(chain);
+    if (!chain->failed && !x402_chain_stopping(chain))
+        x402_payers_refresh(chain);
 }
 
 void x402_chain_end(struct x402_chain *chain)
 {
     int64_t wait = BACKOFF_MILLISECONDS;
+    int64_t most =
+        chain->urgent ? BACKOFF_URGENT_MILLISECONDS_MAX : BACKOFF_MILLISECONDS_MAX;
 
     if (!chain->troubled && chain->trouble != X402_TROUBLE_NONE) {
         chain->trouble = X402_TROUBLE_NONE;
         x402_chain_note(chain, "%s: all is well again", chain->name);
     }
     chain->failures = chain->failed ? chain->failures + 1 : 0;
-    for (unsigned i = 1; i < chain->failures && wait < BACKOFF_MILLISECONDS_MAX; i++)
+    for (unsigned i = 1; i < chain->failures && wait < most; i++)
         wait *= 2;
-    wait = wait < BACKOFF_MILLISECONDS_MAX ? wait : BACKOFF_MILLISECONDS_MAX;
+    wait = wait < most ? wait : most;
     chain->pass_milliseconds = x402_chain_milliseconds() + (chain->failed ? wait : 0);
 }
 
 void x402_chain_begin(struct x402_chain *chain)
 {
-    chain->troubled = chain->failed = false;
-    chain->urgent = false;
+    chain->troubled = chain->failed = chain->urgent = false;
     chain->moved = chain->under_way = chain->due_left = chain->due_held = 0;
     chain->look_ups = 0;
 }
@@ -454,10 +505,16 @@ enum x402_error x402_chain_pass(struct x402_chain *chain)
 enum x402_error x402_chain_watch(struct x402_chain *chain)
 {
     enum x402_error error = chain->checked ? X402_OK : check_chain_id(chain);
+    bool wanted = false;
 
-    if (error == X402_OK && x402_finality_is_due(chain) && has_work(chain) &&
-        x402_chain_look(chain))
+    if (error == X402_OK && !x402_payers_are_wanted(chain, &wanted))
+        x402_chain_ledger_failed(chain);
+    if (error == X402_OK && (wanted || x402_finality_is_due(chain)) &&
+        has_work(chain) && x402_chain_look(chain)) {
         x402_finality_check(chain);
+        if (!chain->failed)
+            x402_payers_refresh(chain);
+    }
     x402_traces_prune(chain);
     return error == X402_ERR_NETWORK ? error : X402_OK;
 }

@@ -217,6 +217,10 @@ struct x402_chain {
     struct x402_payer refused[X402_REFUSED_PAYERS_MAX]; /* for the ledger to know */
     size_t refused_count;
 
+    bool looks_refused;          /* the node does not look at many payers in one call */
+    int64_t payers_milliseconds; /* not looked at before */
+    int64_t payers_pause_milliseconds; /* the last pause after a failure */
+
     uint8_t receipts_hash32[32]; /* the block receipts were asked at last */
     int64_t receipts_milliseconds;
     int64_t finality_milliseconds;
@@ -481,6 +485,14 @@ bool x402_chain_safe(struct x402_chain *chain, struct x402_block *out);
 
 void x402_finality_check(struct x402_chain *chain);
 bool x402_finality_is_due(const struct x402_chain *chain);
+
+/* -------------------------------------------------------------------------- payers.c
+ */
+
+/* Whether there are payers to look at now. False when the ledger does not say. */
+X402_MUST_USE bool x402_payers_are_wanted(struct x402_chain *chain, bool *wanted);
+/* Looks at them and tells the ledger; as many as one pass bears. */
+void x402_payers_refresh(struct x402_chain *chain);
 
 /* ---------------------------------------------------------------------------- held.c
  */

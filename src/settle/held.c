@@ -117,11 +117,15 @@ void x402_held_refuse(struct x402_chain *chain, const struct x402_settlement *pa
 
     if (held == NULL)
         return;
-    bool news = held->tries == 0 || held->why != why;
-    held->tries++;
-    held->why = why;
+    bool over = left_milliseconds(chain, held) == 0;
+    bool ends = over && !held->over;
+    bool news = held->tries == 0 || ends || (!over && held->why != why);
+    held->tries = ends ? 1 : held->tries + 1;
+    if (!over ||
+        held->why == X402_REVERT_NONE) /* what kept it from being paid in time */
+        held->why = why;
     held->cost_gas = held->cost_gas || cost_gas;
-    held->over = left_milliseconds(chain, held) == 0;
+    held->over = over;
     held->try_at_milliseconds = x402_chain_milliseconds() + wait_of(chain, held);
     if (!news || cost_gas)
         return;

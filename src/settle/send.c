@@ -454,12 +454,6 @@ static void send_dues(struct x402_chain *chain, struct sending *sending)
         send_all(chain, sending);
 }
 
-static bool is_waited_for(const struct x402_dues *dues)
-{
-    return dues->count > 0 &&
-           dues->payments[0].state.delivery == X402_DELIVERY_OWED; /* they come first */
-}
-
 void x402_due_send(struct x402_chain *chain)
 {
     struct sending *sending = sending_open(chain);
@@ -467,7 +461,6 @@ void x402_due_send(struct x402_chain *chain)
     if (sending == NULL)
         return;
     if (sending->dues.count > 0) {
-        chain->urgent = chain->urgent || is_waited_for(&sending->dues);
         x402_contract_look(chain);
         send_dues(chain, sending);
         x402_refused_tell(chain);

@@ -17,12 +17,13 @@
 
 #define IDLE_MILLISECONDS 1000
 #define MOVING_MILLISECONDS 200
-#define URGENT_MILLISECONDS 100 /* a caller waits: blocks may come every 200 */
+#define URGENT_MILLISECONDS 150 /* a caller waits: blocks may come every 200 */
 #define TICK_MILLISECONDS 1000
 #define LISTEN_MILLISECONDS 5000
 #define TIDY_MILLISECONDS 60000
 /* With `once`: how long to wait for something to move before giving up. */
 #define ONCE_HELD_MILLISECONDS 8000 /* everything left was refused for now */
+#define LEFT_TOLD_MAX 10            /* payments named at the end, of those left */
 #define ONCE_MILLISECONDS 45000     /* longer than a lease that was not released */
 
 /* One chain, served by a thread of its own; or a facilitator, for all its chains. */
@@ -152,7 +153,7 @@ static void listen_to_nudges(struct settler *settler)
     if (settler->nudge_fd >= 0 || now < settler->listen_milliseconds)
         return;
     settler->listen_milliseconds = now + LISTEN_MILLISECONDS;
-    settler->nudge_fd = -1;
+    settler->nudge_fd = x402_nudge_listen(settler->options->ledger_path);
     if (settler->nudge_fd >= 0)
         (void)listen_to(settler, settler->nudge_fd);
 }
@@ -196,6 +197,7 @@ static void close_settler(struct settler *settler)
     }
     free(settler->workers);
     x402_ledger_close(settler->ledger);
+    x402_nudge_close(settler->nudge_fd, settler->options->ledger_path);
     close(settler->listen_fd);
     close(settler->wake_fd);
     pthread_cond_destroy(&settler->wakened);
@@ -360,7 +362,7 @@ static bool take_events(struct settler *settler)
     for (int i = 0; i < count; i++)
         nudged = nudged || events[i].data.fd == settler->nudge_fd;
     if (nudged)
-        settler->nudge_fd = -1;
+        x402_nudge_drain(settler->nudge_fd);
     (void)eventfd_read(settler->wake_fd, &ended);
     return nudged;
 }
@@ -434,6 +436,55 @@ static uint64_t summarize_chain(const struct settler *settler, uint64_t chain_id
     return monies[X402_MONEY_DUE] + monies[X402_MONEY_SUBMITTED];
 }
 
+/* One of what is left, and why. */
+struct left {
+    struct x402_chain *chain;
+    size_t told;
+};
+
+static const char *why_left(struct x402_chain *chain,
+                            const struct x402_settlement *payment)
+{
+    const struct x402_held *held = x402_held_find(chain, payment->payment_id);
+
+    if (payment->state.money == X402_MONEY_SUBMITTED)
+        return "its transaction is in no block yet";
+    if (x402_trace_waits(chain, payment->payment_id))
+        return "its authorization is used, by a transaction not found yet";
+    if (held == NULL)
+        return "not tried";
+    if (held->over || held->why == X402_REVERT_USED)
+        return "it has ended or is used up, which no safe block says yet";
+    return x402_revert_code(held->why);
+}
+
+static bool tell_left_one(const struct x402_payment_row *row, void *data)
+{
+    struct left *left = data;
+    char text[X402_PAYMENT_TEXT_SIZE];
+
+    if (row->settlement.chain_id != left->chain->network.chain_id)
+        return true;
+    x402_payment_text(text, left->chain, &row->settlement);
+    x402_chain_note(left->chain, "left: %s: %s", text,
+                    why_left(left->chain, &row->settlement));
+    return ++left->told < LEFT_TOLD_MAX;
+}
+
+static void tell_left(struct worker *worker, uint64_t count)
+{
+    static const enum x402_money monies[] = {X402_MONEY_DUE, X402_MONEY_SUBMITTED};
+    struct left left = {.chain = &worker->chain};
+
+    for (size_t i = 0; i < 2 && left.told < LEFT_TOLD_MAX; i++) {
+        struct x402_payment_filter filter = {.by_money = true, .money = monies[i]};
+        if (x402_ledger_payments(worker->ledger, &filter, tell_left_one, &left))
+            return;
+    }
+    if (count > left.told)
+        x402_chain_note(left.chain, "left: %" PRIu64 " more", count - left.told);
+}
+
 static bool is_first_of_chain(const struct x402_totals *totals, size_t index)
 {
     for (size_t i = 0; i < index; i++) {
@@ -458,9 +509,14 @@ static enum x402_error summarize(const struct settler *settler)
         note(settler, "ledger: %s", x402_ledger_message(settler->ledger));
         return X402_ERR_LEDGER;
     }
-    for (size_t i = 0; remote == NULL && i < settler->workers_count; i++)
-        left += summarize_chain(settler, settler->workers[i].chain.network.chain_id,
-                                totals, count);
+    for (size_t i = 0; remote == NULL && i < settler->workers_count; i++) {
+        struct worker *worker = &settler->workers[i];
+        uint64_t more =
+            summarize_chain(settler, worker->chain.network.chain_id, totals, count);
+        if (more > 0)
+            tell_left(worker, more);
+        left += more;
+    }
     for (size_t i = 0; remote != NULL && i < count; i++) {
         if (x402_remote_wants(remote, totals[i].chain_id) &&
             is_first_of_chain(totals, i))

@@ -11,37 +11,52 @@
 /* ------------------------------------------------------------------------ one ruling
  */
 
+/* What was seen, be it at a safe block or not. */
+static enum x402_sight seen_of(const struct x402_finding *finding)
+{
+    return finding->sight == X402_SIGHT_UNSAFE ? finding->evidence.unsafe
+                                               : finding->sight;
+}
+
 static const char *failure_code(const struct x402_finding *finding)
 {
-    if (finding->sight == X402_SIGHT_EXPIRED)
+    enum x402_sight seen = seen_of(finding);
+
+    if (seen == X402_SIGHT_EXPIRED)
         return "expired";
-    if (finding->sight == X402_SIGHT_CANCELED)
+    if (seen == X402_SIGHT_CANCELED)
         return "canceled";
-    if (finding->sight == X402_SIGHT_USED_OTHERWISE ||
-        finding->sight == X402_SIGHT_USED_UNTRACED)
+    if (seen == X402_SIGHT_USED_OTHERWISE || seen == X402_SIGHT_USED_UNTRACED)
         return "used";
     return x402_revert_code(finding->why);
 }
 
 /* An expired payment failed for what kept it from being paid in time. */
+static void explain_expired(struct x402_finding *finding, enum x402_revert last)
+{
+    bool known = last != X402_REVERT_NONE && last != X402_REVERT_EXPIRED;
+
+    snprintf(finding->reason, sizeof finding->reason,
+             "not settled before validBefore%s%s", known ? ", last for: " : "",
+             known ? x402_revert_code(last) : "");
+}
+
 static void explain(struct x402_finding *finding, enum x402_revert last)
 {
-    char *out = finding->reason;
+    char *out = finding->reason, hash[65] = "";
     size_t max = sizeof finding->reason;
+    enum x402_sight seen = seen_of(finding);
 
-    if (finding->sight == X402_SIGHT_EXPIRED && last != X402_REVERT_NONE &&
-        last != X402_REVERT_EXPIRED)
-        snprintf(out, max, "not settled before validBefore, last for: %s",
-                 x402_revert_code(last));
-    else if (finding->sight == X402_SIGHT_EXPIRED)
-        snprintf(out, max, "not settled before validBefore");
-    else if (finding->sight == X402_SIGHT_CANCELED)
-        snprintf(out, max, "the payer canceled the authorization");
-    else if (finding->sight == X402_SIGHT_USED_OTHERWISE)
-        snprintf(out, max, "the authorization paid somebody else");
-    else if (finding->sight == X402_SIGHT_USED_UNTRACED)
+    x402_hex_encode(hash, finding->evidence.hash32, 32);
+    if (seen == X402_SIGHT_EXPIRED)
+        explain_expired(finding, last);
+    else if (seen == X402_SIGHT_CANCELED)
+        snprintf(out, max, "the payer canceled the authorization in 0x%s", hash);
+    else if (seen == X402_SIGHT_USED_OTHERWISE)
+        snprintf(out, max, "the authorization paid somebody else in 0x%s", hash);
+    else if (seen == X402_SIGHT_USED_UNTRACED)
         snprintf(out, max, "the authorization was used, by what was not found");
-    else if (finding->sight == X402_SIGHT_UNUSED && out[0] == '\0')
+    else if (seen == X402_SIGHT_UNUSED && out[0] == '\0')
         snprintf(out, max, "its transaction is not in the chain");
 }
 

@@ -340,18 +340,35 @@ describe('the key', () => {
     await agree(shop);
   });
 
-  shopTest('passes_on_thirty_seconds_after_its_settler_was_killed', async (shop) => {
+  shopTest('passes_on_at_once_after_its_settler_was_killed', async (shop) => {
     const first = runSettler(shop);
     const { paid } = await shop.sell();
     await settled(shop, paid);
     await first.kill();
     const { paid: next } = await shop.sell();
     const second = runSettler(shop);
-    await noted(second, 'another settler works with the key of');
+    await waitFor(async () => (await shop.row(next)).money === 'settled', 'the takeover', 5_000);
+    assert.match(second.log(), new RegExp(`taking over from settler ${first.pid} on .*, which is gone`));
+    assert.equal(await shop.transactionCount(), 2);
+    await agree(shop);
+  });
+
+  shopTest('passes_on_thirty_seconds_after_its_settler_went_silent', async (shop) => {
+    const first = runSettler(shop);
+    const { paid } = await shop.sell();
+    await settled(shop, paid);
+    process.kill(first.pid, 'SIGSTOP'); // it may go on: it is not dead
+    const { paid: next } = await shop.sell();
+    const second = runSettler(shop);
+    await noted(second, `another settler works with the key of ${shop.key.address}`);
     assert.equal((await shop.row(next)).money, 'due');
     shop.gateway.setClock(31);
     await settled(shop, next);
-    assert.equal(await shop.transactionCount(), 2);
+    process.kill(first.pid, 'SIGCONT');
+    await noted(first, 'another settler works with the key of');
+    const { paid: last } = await shop.sell();
+    await settled(shop, last);
+    assert.equal(await shop.transactionCount(), 3);
     await agree(shop);
   });
 });
