@@ -86,19 +86,23 @@ struct x402_outcome {
 
 /*
  * How much may be served before it is settled, in units of the token; UINT64_MAX for no
- * bound. Unsettled is what is held, due or submitted.
+ * bound. Unsettled is what is or was served, and is held, due or submitted. What is
+ * settled first is nobody's debt: it counts against its payer's balance, and not
+ * against these bounds, so that nobody fills the one on all with what nobody serves.
  *
  * A payment that would pass a bound is not refused: it is settled first. So is one of a
  * payer with code at its address (its token asks the code, not the key), and of one
- * that had a payment fail within X402_DISTRUST_SECONDS. A bound on what is paid already
- * makes no sense: what is owed and settled is served whatever they are.
+ * that had a payment fail, after it was served, within X402_DISTRUST_SECONDS. With all
+ * three at UINT64_MAX nothing is asked at all. A bound on what is paid already makes no
+ * sense: what is owed and settled is served whatever they are.
  */
 struct x402_credit {
-    bool settle_first;      /* always: x402_settle before */
-    uint64_t payer_max;     /* unsettled of one payer; and never above its balance at
-                               the block last seen, less what that block does not hold */
-    uint64_t new_payer_max; /* of one whose balance was never seen */
-    uint64_t total_max;     /* of all payers together */
+    bool settle_first;  /* always: x402_settle before */
+    uint64_t payer_max; /* unsettled of one payer; and never above its balance at
+                           the block last seen, less what that block does not hold */
+    uint64_t
+        new_payer_max;  /* of one whose balance was never seen; nor above payer_max */
+    uint64_t total_max; /* of all payers together */
 };
 
 /* One presentation. */
@@ -118,9 +122,14 @@ struct x402_admit {
 };
 
 /*
- * Asked inside the transaction for a payment that would be NEW: is the payer within its
- * rate? False makes it LIMITED and writes nothing. May be asked again for the same
- * admit when the transaction is retried: answer the same.
+ * Asked inside the transaction for a payment that would be NEW, or SETTLING for the
+ * first time: is the payer within its rate? False makes it LIMITED and writes nothing.
+ * May be asked again for the same admit when the transaction is retried: answer the
+ * same.
+ *
+ * What is settled first is asked for once, when it comes to be due: waiting for it, and
+ * being served once it is settled, are free. When that failed, each further attempt is
+ * asked for, as the upstream works for each.
  */
 typedef bool x402_gate(struct x402_admit *admit, void *data);
 
@@ -130,6 +139,11 @@ typedef bool x402_gate(struct x402_admit *admit, void *data);
  * not applied twice.
  *
  * An admission whose numbers pass 63 bits is X402_ADMISSION_UNAVAILABLE by itself.
+ *
+ * A `late` one is NEW or SETTLING when it is owed, within X402_OWED_SECONDS of the
+ * validBefore it was settled by; IN_PROGRESS or ABANDONED when it is that; else
+ * NOT_OWED. What is owed is served for the authorization that was charged: another one
+ * with the same nonce buys it too, for the same value and payee, and changes nothing.
  *
  * SETTLING: the payment is (now, or since an earlier presentation) due before anything
  * else, and nobody serves it. It belongs to no lease and has no attempt: whoever is
@@ -358,15 +372,20 @@ struct x402_sighting {
                      X402_DISTRUST_SECONDS, as after a failure */
 };
 
-/* Notes sightings, in one transaction. */
+/*
+ * Notes sightings, in one transaction; those of payers without payments are left out.
+ * Tell them at once: a balance of a block below one in which a payment of its token is
+ * final already is left out, too.
+ */
 X402_MUST_USE enum x402_error x402_ledger_payers_seen(
     struct x402_ledger *ledger, uint64_t chain_id,
     const struct x402_sighting *sightings, size_t count);
 
 /*
  * Housekeeping, by whoever has time: abandons what is pending under lost leases,
- * removes released payments whose authorization has expired and that are older than
- * X402_RETENTION_SECONDS, and resets the write-ahead log when it passed 64 MB.
+ * removes payments that are released, or void because they failed, whose authorization
+ * has expired and that are older than X402_RETENTION_SECONDS, and resets the
+ * write-ahead log when it passed 64 MB. What is settled and still owed stays.
  */
 X402_MUST_USE enum x402_error x402_ledger_tidy(struct x402_ledger *ledger);
 
@@ -442,7 +461,7 @@ struct x402_earning {
     uint8_t asset20[20];
     char route[X402_ROUTE_MAX];
     struct x402_count settled; /* settled or final */
-    struct x402_count failed;
+    struct x402_count failed;  /* served, and not collectable */
     uint64_t gas_used; /* of all our transactions with its payments, also vain ones */
     uint64_t fee_wei;  /* saturated */
 };
@@ -457,11 +476,13 @@ X402_MUST_USE enum x402_error x402_ledger_earnings(
  *   admitted = delivered + void + abandoned + owed + pending
  *   delivered or owed value = settled + final + failed + due + submitted (less what
  *   failed before it was served)
- *   what each payer has unsettled = the sum of its rows that are held, due, submitted
- *   what each route settled = the sum of its rows
+ *   what each payer has unsettled or owed, and each token = the sum of such rows
+ *   what each route settled, and failed to = the sum of such rows
  *   every row's state is one the table can reach; every submitted row has its outbox
- *   row, every settled one its block, every failed one its reason
- * Block by block of ids, each in a snapshot of its own. X402_OK when all hold.
+ *   row, every settled one its block, every failed one its reason; nothing owed is
+ *   under a lease
+ * Block by block of ids, then token by token, each in a snapshot of its own. X402_OK
+ * when all hold.
  * ERR_CONFLICT when one does not: `message` says which. Other errors: could not be
  * read; `message` says why.
  */

@@ -12,9 +12,12 @@ ALTER TABLE token ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE token ADD COLUMN final_block INTEGER NOT NULL DEFAULT 0;
 
 -- Whoever has a payment here. owed: the value that is due or submitted before it is
--- served. after_block: what is settled in blocks above balance_block. wanted: it has
--- bought since its balance was seen, or has something unsettled. chain_id repeats the
--- token's, as a payment's does.
+-- served. after_block: what is settled in blocks above balance_block. chain_id repeats
+-- the token's, as a payment's does.
+--
+-- wanted_at: when its balance is to be read (again); 0 while it has bought nothing since
+-- the last reading and has nothing unsettled. Of one never read it lies 2^40 seconds
+-- back, so that those come first. It grows with the clock: the index is appended to.
 CREATE TABLE payer (
     token_id       INTEGER NOT NULL,
     payer          BLOB NOT NULL CHECK (length(payer) = 20),
@@ -22,7 +25,7 @@ CREATE TABLE payer (
     unsettled      INTEGER NOT NULL DEFAULT 0,
     owed           INTEGER NOT NULL DEFAULT 0,
     after_block    INTEGER NOT NULL DEFAULT 0,
-    wanted         INTEGER NOT NULL DEFAULT 1,
+    wanted_at      INTEGER NOT NULL DEFAULT 0,
     seen_at        INTEGER NOT NULL DEFAULT 0, -- 0: its balance never was
     balance        INTEGER NOT NULL DEFAULT 0,
     balance_block  INTEGER NOT NULL DEFAULT 0,
@@ -30,9 +33,9 @@ CREATE TABLE payer (
     distrust_until INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (token_id, payer)
 ) WITHOUT ROWID;
-CREATE INDEX payer_wanted ON payer (chain_id, seen_at) WHERE wanted = 1;
-INSERT INTO payer (token_id, payer, chain_id, wanted) SELECT DISTINCT p.token_id,
-    p.payer, t.chain_id, 0 FROM payment p JOIN token t ON t.id = p.token_id;
+CREATE INDEX payer_wanted ON payer (chain_id, wanted_at) WHERE wanted_at <> 0;
+INSERT INTO payer (token_id, payer, chain_id) SELECT DISTINCT p.token_id, p.payer,
+    t.chain_id FROM payment p JOIN token t ON t.id = p.token_id;
 
 -- What somebody waits for (delivery 4, owed) goes first.
 DROP INDEX payment_due;

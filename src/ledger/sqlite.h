@@ -25,6 +25,7 @@
 #define X402_SQLITE_FLOWS_MAX 32
 #define X402_SQLITE_PAYERS_MAX 64
 #define X402_SQLITE_EARNINGS_MAX 16
+#define X402_SQLITE_NEVER_SEEN_SECONDS (INT64_C(1) << 40) /* see payer.wanted_at */
 #define X402_SQLITE_TOKENS_MAX 8 /* remembered; there may be more */
 
 /* A payment about to change, as it stands inside the transaction. */
@@ -64,7 +65,7 @@ struct x402_sqlite_payer {
     bool sums_changed;
     bool others_changed;
     uint64_t unsettled, owed, after_block;
-    bool wanted;
+    int64_t wanted_at_seconds;
     int64_t seen_at_seconds; /* 0: the next four are not known */
     uint64_t balance, balance_block;
     bool has_code;
@@ -417,5 +418,11 @@ enum x402_error x402_sqlite_payments(
     bool (*each)(const struct x402_payment_row *row, void *data), void *data);
 enum x402_error x402_sqlite_books(struct x402_ledger *ledger,
                                   char message[X402_LEDGER_MESSAGE_MAX]);
+/* Inside a snapshot: the earnings of one block of ids, as x402_ledger_books. */
+X402_MUST_USE enum x402_error x402_sqlite_books_earnings(
+    struct x402_sqlite *sqlite, int64_t block, char message[X402_LEDGER_MESSAGE_MAX]);
+/* What payers and tokens have unsettled: a snapshot a token. */
+X402_MUST_USE enum x402_error x402_sqlite_books_payers(
+    struct x402_sqlite *sqlite, char message[X402_LEDGER_MESSAGE_MAX]);
 
 #endif

@@ -156,9 +156,24 @@ static enum x402_error flows_read(struct x402_sqlite *sqlite, struct proof *proo
 
 /* ----------------------------------------------------------------------------- rows */
 
+/* What is there of a payment in other tables. */
+struct company {
+    bool outbox, settled, failed, lease;
+};
+
+static struct company column_company(sqlite3_stmt *statement)
+{
+    return (struct company){
+        .outbox = sqlite3_column_int(statement, 6) != 0,
+        .settled = sqlite3_column_int(statement, 7) != 0,
+        .failed = sqlite3_column_int(statement, 8) != 0,
+        .lease = sqlite3_column_int64(statement, 9) != 0,
+    };
+}
+
 static enum x402_error row_check(const struct proof *proof,
                                  const struct x402_sqlite_subject *subject,
-                                 bool has_outbox, bool has_settled, bool has_failed)
+                                 struct company has)
 {
     const struct x402_state state = subject->state;
     const bool settled =
@@ -171,19 +186,23 @@ static enum x402_error row_check(const struct proof *proof,
                          (long long)subject->id, x402_delivery_name(state.delivery),
                          x402_money_name(state.money));
     }
-    if (state.money == X402_MONEY_SUBMITTED && !has_outbox) {
+    if (state.money == X402_MONEY_SUBMITTED && !has.outbox) {
         return disproved(proof, "payment %lld is submitted and in no transaction",
                          (long long)subject->id);
     }
-    if (settled != has_settled) {
+    if (settled != has.settled) {
         return disproved(proof, "payment %lld is %s and %s where on the chain",
                          (long long)subject->id, x402_money_name(state.money),
-                         has_settled ? "it is recorded" : "it is not recorded");
+                         has.settled ? "it is recorded" : "it is not recorded");
     }
-    if ((state.money == X402_MONEY_FAILED) != has_failed) {
+    if ((state.money == X402_MONEY_FAILED) != has.failed) {
         return disproved(proof, "payment %lld is %s and its failure is %s",
                          (long long)subject->id, x402_money_name(state.money),
-                         has_failed ? "recorded" : "not recorded");
+                         has.failed ? "recorded" : "not recorded");
+    }
+    if (state.delivery == X402_DELIVERY_OWED && has.lease) {
+        return disproved(proof, "payment %lld is owed and has a lease",
+                         (long long)subject->id);
     }
     return X402_OK;
 }
@@ -204,9 +223,7 @@ static enum x402_error rows_read(struct x402_sqlite *sqlite, struct proof *proof
             return error;
         }
         x402_sqlite_column_subject(statement, &subject);
-        error = row_check(proof, &subject, sqlite3_column_int(statement, 6) != 0,
-                          sqlite3_column_int(statement, 7) != 0,
-                          sqlite3_column_int(statement, 8) != 0);
+        error = row_check(proof, &subject, column_company(statement));
         tally = tally_of(proof, subject.token_id);
         if (error == X402_OK && tally == NULL) {
             error = disproved(proof, "more than %d tokens", TOKENS_MAX);
@@ -290,6 +307,9 @@ static enum x402_error block_body(struct x402_sqlite *sqlite, void *data)
     if (error == X402_OK) {
         error = rows_read(sqlite, proof);
     }
+    if (error == X402_OK) {
+        error = x402_sqlite_books_earnings(sqlite, proof->block, proof->message);
+    }
     for (size_t i = 0; error == X402_OK && i < proof->tallies_count; i++) {
         error = states_compare(proof, &proof->tallies[i]);
         if (error == X402_OK) {
@@ -309,6 +329,9 @@ enum x402_error x402_sqlite_books(struct x402_ledger *ledger,
     reach(proof.reachable);
     for (; error == X402_OK && proof.block <= proof.last_block; proof.block++) {
         error = x402_sqlite_read(x402_sqlite_of(ledger), block_body, &proof);
+    }
+    if (error == X402_OK) {
+        error = x402_sqlite_books_payers(x402_sqlite_of(ledger), message);
     }
     if (error != X402_OK && error != X402_ERR_CONFLICT) {
         memcpy(message, ledger->message, X402_LEDGER_MESSAGE_MAX);

@@ -77,7 +77,7 @@ static enum x402_error wanted_body(struct x402_sqlite *sqlite, void *data)
     sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYERS_WANTED);
 
     x402_sqlite_bind(statement, 1, x402_sqlite_bounded(wanting->chain_id));
-    x402_sqlite_bind(statement, 2, sqlite->now_seconds - X402_BALANCE_SECONDS);
+    x402_sqlite_bind(statement, 2, sqlite->now_seconds);
     x402_sqlite_bind(statement, 3, x402_sqlite_bounded(wanting->max));
     for (;;) {
         struct x402_payer *out = &wanting->out[wanting->count];
@@ -155,7 +155,9 @@ static enum x402_error balance_note(struct x402_sqlite *sqlite, uint64_t chain_i
     payer->balance_block = (uint64_t)x402_sqlite_bounded(sighting->block_number);
     payer->has_code = sighting->has_code;
     payer->seen_at_seconds = sqlite->now_seconds;
-    payer->wanted = payer->unsettled != 0 || payer->owed != 0;
+    payer->wanted_at_seconds = payer->unsettled != 0 || payer->owed != 0
+                                   ? sqlite->now_seconds + X402_BALANCE_SECONDS
+                                   : 0;
     payer->others_changed = true;
     return after_block_sum(sqlite, chain_id, payer);
 }

@@ -33,8 +33,8 @@ static int receipt_key_make(sqlite3 *db)
     return code;
 }
 
-/* What a payment of version 1 adds to the sums of version 2: as if it had been void, and
- * in no sum, before. */
+/* What a payment of version 1 adds to the sums of version 2: as if it had been void,
+ * and in no sum, before. */
 static enum x402_error row_add(struct x402_sqlite *sqlite, sqlite3_stmt *statement)
 {
     struct x402_sqlite_subject subject, before;

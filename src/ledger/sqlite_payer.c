@@ -30,13 +30,12 @@ static enum x402_error payer_read(struct x402_sqlite *sqlite,
     error = x402_sqlite_row(sqlite, statement, &payer->is_new);
     payer->is_new = !payer->is_new;
     if (error != X402_OK || payer->is_new) {
-        payer->wanted = true; /* as a new row is */
         return error;
     }
     payer->unsettled = (uint64_t)sqlite3_column_int64(statement, 0);
     payer->owed = (uint64_t)sqlite3_column_int64(statement, 1);
     payer->after_block = (uint64_t)sqlite3_column_int64(statement, 2);
-    payer->wanted = sqlite3_column_int(statement, 3) != 0;
+    payer->wanted_at_seconds = sqlite3_column_int64(statement, 3);
     payer->seen_at_seconds = sqlite3_column_int64(statement, 4);
     payer->balance = (uint64_t)sqlite3_column_int64(statement, 5);
     payer->balance_block = (uint64_t)sqlite3_column_int64(statement, 6);
@@ -97,7 +96,8 @@ static enum x402_error payer_add(struct x402_sqlite *sqlite,
     token->changed = true;
     statement = x402_sqlite_statement(sqlite, X402_SQL_PAYER_ADD);
     sums_bind(statement, payer);
-    x402_sqlite_bind(statement, 6, (int64_t)token->chain_id);
+    x402_sqlite_bind(statement, 6, payer->wanted_at_seconds);
+    x402_sqlite_bind(statement, 7, (int64_t)token->chain_id);
     return x402_sqlite_run(sqlite, statement);
 }
 
@@ -117,7 +117,7 @@ static enum x402_error others_write(struct x402_sqlite *sqlite,
     sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYER_WRITE);
 
     sums_bind(statement, payer);
-    x402_sqlite_bind(statement, 6, payer->wanted);
+    x402_sqlite_bind(statement, 6, payer->wanted_at_seconds);
     x402_sqlite_bind(statement, 7, payer->seen_at_seconds);
     x402_sqlite_bind(statement, 8, (int64_t)payer->balance);
     x402_sqlite_bind(statement, 9, (int64_t)payer->balance_block);
@@ -166,6 +166,22 @@ static enum x402_error token_add_up(struct x402_sqlite *sqlite, int64_t token_id
     return error;
 }
 
+/* Whoever buys, or has something unsettled, is looked at: now, or when the last look is
+ * old. */
+static void want(const struct x402_sqlite *sqlite, struct x402_sqlite_payer *payer)
+{
+    const bool active = payer->is_new || payer->unsettled != 0 || payer->owed != 0;
+
+    if (payer->wanted_at_seconds != 0 || !active) {
+        return;
+    }
+    payer->wanted_at_seconds =
+        payer->seen_at_seconds == 0
+            ? sqlite->now_seconds - X402_SQLITE_NEVER_SEEN_SECONDS
+            : payer->seen_at_seconds + X402_BALANCE_SECONDS;
+    payer->others_changed = payer->others_changed || !payer->is_new;
+}
+
 enum x402_error x402_sqlite_payer_count(struct x402_sqlite *sqlite,
                                         const struct x402_sqlite_subject *before,
                                         const struct x402_sqlite_subject *after)
@@ -193,10 +209,7 @@ enum x402_error x402_sqlite_payer_count(struct x402_sqlite *sqlite,
     payer->unsettled += unsettled;
     payer->owed += owed;
     payer->sums_changed = true;
-    if (!payer->wanted && (payer->unsettled != 0 || payer->owed != 0)) {
-        payer->wanted = true;
-        payer->others_changed = true;
-    }
+    want(sqlite, payer);
     return unsettled != 0 ? token_add_up(sqlite, subject->token_id, unsettled)
                           : X402_OK;
 }

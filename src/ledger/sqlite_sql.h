@@ -65,14 +65,15 @@
     X(TOKEN_WRITE,                                                                     \
       "UPDATE token SET payers = ?2, unsettled = ?3, final_block = ?4 WHERE id = ?1")  \
     X(PAYER_READ,                                                                      \
-      "SELECT unsettled, owed, after_block, wanted, seen_at, balance, balance_block, " \
+      "SELECT unsettled, owed, after_block, wanted_at, seen_at, balance, "             \
+      "balance_block, "                                                                \
       "has_code, distrust_until FROM payer WHERE token_id = ?1 AND payer = ?2")        \
     X(PAYER_ADD, "INSERT INTO payer (token_id, payer, unsettled, owed, after_block, "  \
-                 "chain_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                          \
+                 "wanted_at, chain_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")           \
     X(PAYER_SUMS, "UPDATE payer SET unsettled = ?3, owed = ?4, after_block = ?5 "      \
                   "WHERE token_id = ?1 AND payer = ?2")                                \
     X(PAYER_WRITE,                                                                     \
-      "UPDATE payer SET unsettled = ?3, owed = ?4, after_block = ?5, wanted = ?6, "    \
+      "UPDATE payer SET unsettled = ?3, owed = ?4, after_block = ?5, wanted_at = ?6, " \
       "seen_at = ?7, balance = ?8, balance_block = ?9, has_code = ?10, "               \
       "distrust_until = ?11 WHERE token_id = ?1 AND payer = ?2")                       \
     X(PAYMENT_FIND,                                                                    \
@@ -162,8 +163,9 @@
       "s.payment_id LIMIT ?3")                                                         \
     X(PAYERS_WANTED,                                                                   \
       "SELECT t.asset, p.payer FROM payer p INDEXED BY payer_wanted JOIN token t ON "  \
-      "t.id = p.token_id WHERE p.wanted = 1 AND p.chain_id = ?1 AND p.seen_at <= ?2 "  \
-      "ORDER BY p.seen_at LIMIT ?3")                                                   \
+      "t.id = p.token_id WHERE p.wanted_at <> 0 AND p.chain_id = ?1 AND p.wanted_at "  \
+      "<= ?2 "                                                                         \
+      "ORDER BY p.wanted_at LIMIT ?3")                                                 \
     X(EARNING_READ,                                                                    \
       "SELECT settled_count, settled_value, failed_count, failed_value, gas_used, "    \
       "fee FROM earning WHERE day = ?1 AND token_id = ?2 AND route = ?3 AND block = "  \
@@ -216,8 +218,26 @@
       "p.money = 2 AND EXISTS (SELECT 1 FROM outbox_payment o JOIN outbox x ON x.id "  \
       "= o.transaction_id WHERE o.transaction_id = p.transaction_id AND "              \
       "o.payment_id = p.id), EXISTS (SELECT 1 FROM settled s WHERE s.payment_id = "    \
-      "p.id), EXISTS (SELECT 1 FROM failed f WHERE f.payment_id = p.id) FROM payment " \
-      "p WHERE p.id BETWEEN ?1 AND ?2")
+      "p.id), EXISTS (SELECT 1 FROM failed f WHERE f.payment_id = p.id), p.lease_id "  \
+      "FROM payment p WHERE p.id BETWEEN ?1 AND ?2")                                   \
+    X(BOOKS_EARNINGS,                                                                  \
+      "SELECT created_at / 86400, token_id, route, 0, iif(money = 5, 0, 1), "          \
+      "iif(money = 5, 0, value), iif(money = 5, 1, 0), iif(money = 5, value, 0) FROM " \
+      "payment WHERE id BETWEEN ?1 AND ?2 AND (money IN (3, 4) OR (money = 5 AND "     \
+      "delivery = 1)) UNION ALL SELECT day, token_id, route, 1, settled_count, "       \
+      "settled_value, failed_count, failed_value FROM earning WHERE block = ?3 "       \
+      "ORDER BY 1, 2, 3")                                                              \
+    X(TOKEN_NEXT, "SELECT id FROM token WHERE id > ?1 ORDER BY id LIMIT 1")            \
+    X(BOOKS_PAYERS,                                                                    \
+      "SELECT payer, 0, delivery, money, value FROM payment INDEXED BY "               \
+      "payment_pending WHERE delivery = 0 AND token_id = ?1 UNION ALL "                \
+      "SELECT payer, 0, delivery, money, value FROM payment INDEXED BY "               \
+      "payment_due_since WHERE money = 1 AND delivery <> 0 AND token_id = ?1 UNION "   \
+      "ALL SELECT p.payer, 0, p.delivery, p.money, p.value FROM outbox o JOIN "        \
+      "outbox_payment m ON m.transaction_id = o.id JOIN payment p ON p.id = "          \
+      "m.payment_id WHERE o.open_count > 0 AND p.transaction_id = o.id AND p.money = " \
+      "2 AND p.delivery <> 0 AND p.token_id = ?1 UNION ALL "                           \
+      "SELECT payer, 1, unsettled, owed, 0 FROM payer WHERE token_id = ?1 ORDER BY 1")
 
 #define X402_SQLITE_STATEMENT_ENUM(symbol, text) X402_SQL_##symbol,
 enum x402_sqlite_statement {

@@ -72,6 +72,12 @@ static const struct step steps[] = {
     STEP(PENDING, FAILED, DELIVERED, DELIVERED, FAILED),
     STEP(PENDING, FAILED, VOID, VOID, FAILED),
     STEP(PENDING, FAILED, LEASE_LOST, VOID, FAILED),
+    /* As above: cut off, and not gone. Whoever presents what is owed meanwhile takes
+     * the attempt away. */
+    STEP(OWED, DUE, DELIVERED, DELIVERED, DUE),
+    STEP(OWED, SUBMITTED, DELIVERED, DELIVERED, SUBMITTED),
+    STEP(OWED, SETTLED, DELIVERED, DELIVERED, SETTLED),
+    STEP(OWED, FINAL, DELIVERED, DELIVERED, FINAL),
 
     /* Collecting what was earned. */
     STEP(DELIVERED, DUE, SUBMIT, DELIVERED, SUBMITTED),

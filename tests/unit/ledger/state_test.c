@@ -96,6 +96,21 @@ static void a_worker_that_was_only_cut_off_tells_what_became_of_its_call(void **
     (void)state;
     LEADS(ABANDONED, RELEASED, DELIVERED, DELIVERED, DUE);
     LEADS(ABANDONED, RELEASED, VOID, VOID, RELEASED);
+    LEADS(OWED, SETTLED, DELIVERED, DELIVERED, SETTLED);
+    LEADS(OWED, DUE, DELIVERED, DELIVERED, DUE);
+}
+
+static void what_a_reorganization_takes_back_from_under_a_call_is_collected_again(
+    void **state)
+{
+    (void)state;
+    LEADS(PENDING, SETTLED, UNSETTLED, PENDING, DUE);
+    LEADS(PENDING, DUE, DELIVERED, DELIVERED, DUE);
+    LEADS(PENDING, DUE, VOID, OWED, DUE);
+    LEADS(PENDING, DUE, SUBMIT, PENDING, SUBMITTED);
+    LEADS(PENDING, SUBMITTED, FAILED, PENDING, FAILED);
+    LEADS(PENDING, FAILED, DELIVERED, DELIVERED, FAILED);
+    LEADS(PENDING, FAILED, VOID, VOID, FAILED);
 }
 
 /* Walks the whole table: what holds for every step. */
@@ -225,6 +240,8 @@ int main(void)
         cmocka_unit_test(settlement_goes_through_submitted_to_final),
         cmocka_unit_test(what_the_chain_forgot_is_due_again),
         cmocka_unit_test(a_worker_that_was_only_cut_off_tells_what_became_of_its_call),
+        cmocka_unit_test(
+            what_a_reorganization_takes_back_from_under_a_call_is_collected_again),
         cmocka_unit_test(every_step_keeps_the_rules),
         cmocka_unit_test(a_step_the_table_has_not_leaves_out_alone),
         cmocka_unit_test(presenting_comes_to_what_the_state_says),
