@@ -132,11 +132,28 @@ static bool has_contract(const struct x402_rpc_call *call)
     return memcmp(hash32, x402_facilitator_code_hash32, sizeof hash32) == 0;
 }
 
-enum { ASK_FEES, ASK_L1, ASK_CODE, ASKS };
+enum { ASK_CHAIN, ASK_FEES, ASK_L1, ASK_CODE, ASKS };
+
+/* Why the answers are of no use; NULL when they are. */
+static const char *what_is_wrong(const struct x402_rpc_call *calls, uint64_t chain_id,
+                                 struct x402_fee_history *history)
+{
+    uint64_t id;
+
+    if (calls[ASK_CHAIN].reply.status == X402_RPC_FAILED)
+        return "the node does not answer";
+    if (!x402_json_quantity(&id, calls[ASK_CHAIN].reply.result) || id != chain_id)
+        return "the node is of another chain";
+    if (calls[ASK_FEES].reply.status != X402_RPC_RESULT ||
+        !x402_fee_history_decode(history, calls[ASK_FEES].reply.result))
+        return "the node does not say what gas costs";
+    return NULL;
+}
 
 static bool look(struct cost *cost, uint64_t chain_id)
 {
     struct x402_rpc_call calls[ASKS] = {
+        [ASK_CHAIN] = x402_ask_chain_id(),
         [ASK_FEES] = x402_ask_fee_history(),
         [ASK_L1] = ask_l1_fee(),
         [ASK_CODE] = x402_ask_code(x402_facilitator_address20),
@@ -146,12 +163,9 @@ static bool look(struct cost *cost, uint64_t chain_id)
     struct x402_fee fee = {0};
 
     x402_rpc_perform(cost->rpc, calls, ASKS);
-    bool fine = calls[ASK_FEES].reply.status == X402_RPC_RESULT &&
-                x402_fee_history_decode(&history, calls[ASK_FEES].reply.result);
-    if (!fine)
-        x402_finding_add(cost->findings, X402_FINDING_FAIL, cost->label,
-                         "the node does not say what gas costs: %s",
-                         x402_rpc_message(cost->rpc));
+    const char *wrong = what_is_wrong(calls, chain_id, &history);
+    if (wrong != NULL)
+        x402_finding_add(cost->findings, X402_FINDING_FAIL, cost->label, "%s", wrong);
     (void)x402_fee_quote(&fee, &policy, history.base_fee_wei, history.rewards,
                          history.rewards_count);
     cost->base_fee_wei = history.base_fee_wei;
@@ -162,7 +176,7 @@ static bool look(struct cost *cost, uint64_t chain_id)
         cost->price.l1_single_wei * X402_FACILITATOR_ITEM_SIZE / SINGLE_BYTES;
     cost->batches = has_contract(&calls[ASK_CODE]);
     x402_rpc_calls_release(calls, ASKS);
-    return fine;
+    return wrong == NULL;
 }
 
 /* ------------------------------------------------------------------------- telling */

@@ -118,7 +118,7 @@ describe('a ledger', () => {
 
   test('that_is_empty_is_read_as_such', async () => {
     assert.equal((await command('stats')).stdout, 'nothing was sold yet\n');
-    assert.deepEqual(await stats(gateway), { totals: [] });
+    assert.deepEqual(await stats(gateway), { totals: [], earnings: [] });
     assert.equal((await command('payments')).stdout, 'no payments\n');
     assert.deepEqual(await payments(gateway), []);
     assert.equal((await command('check', '--books')).code, 0);
@@ -236,10 +236,67 @@ describe('a ledger', () => {
       assert.match(stdout, /^ok {4}books /m);
       assert.match(stdout, /^ok {4}base-sepolia +6 payments moved their money/m);
       assert.match(stdout, /^ok {4}base-sepolia +1 payments that were not charged/m);
-      assert.ok(!/FAIL|note/.test(stdout));
+      assert.ok(!/FAIL|note {2}payment/.test(stdout));
       const found = JSON.parse((await check(`eip155:84532=${chain.url}`, '--json')).stdout);
       assert.equal(found.ok, true);
-      assert.ok(found.findings.every((finding) => finding.result === 'ok'));
+      assert.ok(found.findings.every((finding) => finding.result !== 'fail'));
+    });
+
+    test('what_a_route_earned_and_cost_is_what_the_chain_says', async () => {
+      const rows = (await payments(gateway)).filter((row) => row.transaction);
+      const hashes = new Set(rows.map((row) => row.transaction));
+      let fees = 0n;
+      for (const hash of hashes) {
+        const { gasUsed, effectiveGasPrice } = await chain.receipt(hash);
+        fees += BigInt(gasUsed) * BigInt(effectiveGasPrice);
+      }
+      const { earnings } = await stats(gateway);
+      assert.equal(earnings.length, 1, 'one route, one day');
+      const [earned] = earnings;
+      assert.equal(earned.route, '/api/');
+      assert.equal(earned.calls, rows.length);
+      assert.equal(earned.value, String(1000 * rows.length));
+      assert.equal(BigInt(earned.feeWei), fees);
+      assert.equal(earned.revenueUsd, String(rows.length / 1000));
+      const dollars = Number(fees) * 3000 / 1e18;
+      assert.ok(Math.abs(Number(earned.gasUsd) / dollars - 1) < 0.01, earned.gasUsd);
+      const margin = rows.length / 1000 - dollars;
+      assert.ok(Math.abs(Number(earned.marginUsd) / margin - 1) < 0.01, earned.marginUsd);
+      const { stdout } = await command('stats', '--ether-usd', '1500');
+      assert.match(stdout, /ether at \$1500/);
+      assert.match(stdout, /^ {2}\d{4}-\d\d-\d\d {2}base-sepolia +6 +0 +0\.006 /m);
+    });
+
+    test('what_a_price_costs_to_settle_is_told_with_where_it_loses_money', async () => {
+      const conf = path.join(temporaryFolder('conf'), 'nginx.conf');
+      fs.writeFileSync(conf, `http { server {
+        location /cheap { x402_price 0.05c; } location /dear { x402_price 20; }
+        location /free { x402_price off; } } }`);
+      const { code, stdout } = await command('check', '--rpc', `base-sepolia=${chain.url}`,
+        '--conf', conf, '--price', '0.001', '--ether-usd', '3000');
+      assert.equal(code, 0, stdout);
+      const gwei = Number(/gas costs ([\d.]+) gwei/.exec(stdout)[1]);
+      const told = (where) => new RegExp(`^(ok|note) +${where} +\\$([\\d.]+) a call( loses money)?: `
+        + 'settling costs \\$([\\d.]+) singly and \\$([\\d.]+) batched; it loses money above '
+        + '([\\d.]+) gwei singly, ([\\d.]+) batched', 'm').exec(stdout);
+      for (const [where, price] of [['/cheap', 0.0005], ['/dear', 20], ['--price', 0.001]]) {
+        const [, result, usd, loses, single, batched, singleGwei] = told(where);
+        assert.equal(Number(usd), price);
+        assert.ok(Math.abs(Number(single) / (86_000 * gwei * 3000 / 1e9) - 1) < 0.02, stdout);
+        assert.ok(Number(batched) < Number(single) * 0.6);
+        assert.ok(Math.abs(Number(singleGwei) * 86_000 * 3000 / 1e9 / price - 1) < 0.02, stdout);
+        assert.equal(Boolean(loses), Number(single) >= price, 'without the contract: singly');
+        assert.equal(result, loses ? 'note' : 'ok');
+      }
+      assert.ok(!stdout.includes('/free'));
+      assert.match(stdout, /x402 contract deploy/);
+    });
+
+    test('a_configuration_that_cannot_be_read_is_a_failure', async () => {
+      const { code, stdout } = await command('check', '--rpc', `base-sepolia=${chain.url}`,
+        '--conf', '/nowhere/nginx.conf');
+      assert.equal(code, 1);
+      assert.match(stdout, /^FAIL {2}prices +cannot read '\/nowhere\/nginx\.conf': No such file/m);
     });
 
     test('name_the_transaction_and_what_it_cost', async () => {
@@ -265,9 +322,11 @@ describe('a ledger', () => {
     });
 
     test('a_node_of_another_chain_or_none_is_a_failure', async () => {
-      const other = await check(`base=${chain.url}`);
-      assert.equal(other.code, 1);
-      assert.match(other.stdout, /^FAIL {2}base +the node is of another chain/m);
+      for (const books of [['--books'], []]) {
+        const other = await command('check', ...books, '--rpc', `base=${chain.url}`);
+        assert.equal(other.code, 1);
+        assert.match(other.stdout, /^FAIL {2}base +the node is of another chain/m);
+      }
       const none = await check('base-sepolia=http://127.0.0.1:1');
       assert.equal(none.code, 1);
       assert.match(none.stdout, /^FAIL {2}base-sepolia /m);
