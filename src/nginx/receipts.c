@@ -194,7 +194,6 @@ typedef struct {
     ngx_thread_task_t task;
     ngx_uint_t reading; /* the task is under way; what follows is its own */
     struct x402_ledger *ledger;
-    uint8_t key32[32];
     ngx_uint_t complained; /* the log says that they cannot be read */
     char message[X402_LEDGER_MESSAGE_MAX];
     ngx_http_x402_receipt_batch_t *flying;
@@ -204,64 +203,74 @@ typedef struct {
 
 static ngx_http_x402_receipt_reader_t *ngx_http_x402_receipt_reader;
 
-/* With the ledger comes its key. */
+/* The key is read each time: it is not kept, and another ledger may be there now. */
 static enum x402_error ngx_http_x402_receipt_open(
-    ngx_http_x402_receipt_reader_t *reader)
+    ngx_http_x402_receipt_reader_t *reader, uint8_t key32[32])
 {
-    enum x402_error rc;
+    enum x402_error rc = X402_OK;
 
-    if (reader->ledger != NULL) {
-        return X402_OK;
+    if (reader->ledger == NULL) {
+        rc = x402_ledger_open(&reader->ledger, (const char *)reader->path.data,
+                              X402_LEDGER_READ, reader->message);
     }
 
-    rc = x402_ledger_open(&reader->ledger, (const char *)reader->path.data,
-                          X402_LEDGER_READ, reader->message);
-
-    return rc == X402_OK ? x402_ledger_receipt_key(reader->ledger, reader->key32) : rc;
+    return rc == X402_OK ? x402_ledger_receipt_key(reader->ledger, key32) : rc;
 }
 
-static enum x402_error ngx_http_x402_receipt_find(
-    ngx_http_x402_receipt_reader_t *reader, ngx_http_x402_receipt_slot_t *slot)
+static enum x402_error ngx_http_x402_receipt_find(struct x402_ledger *ledger,
+                                                  const uint8_t key32[32],
+                                                  ngx_http_x402_receipt_slot_t *slot)
 {
     int64_t payment_id;
-    enum x402_error rc = ngx_http_x402_receipt_open(reader);
+    struct x402_slice id = {slot->id, sizeof(slot->id)};
 
-    if (rc != X402_OK) {
-        return rc;
-    }
-    if (!x402_receipt_id_decode(&payment_id, reader->key32,
-                                (struct x402_slice){slot->id, sizeof(slot->id)})) {
-        return X402_ERR_RECEIPT;
+    slot->result = X402_ERR_NOT_FOUND;
+    if (x402_receipt_id_decode(&payment_id, key32, id)) {
+        slot->result = x402_ledger_payment(ledger, &slot->row, payment_id);
     }
 
-    rc = x402_ledger_payment(reader->ledger, &slot->row, payment_id);
+    return slot->result == X402_ERR_NOT_FOUND ? X402_OK : slot->result;
+}
 
-    return rc == X402_ERR_NOT_FOUND ? X402_ERR_RECEIPT : rc;
+/* After an error only another handle can be trusted; who is left is told 503. */
+static void ngx_http_x402_receipt_fail(ngx_http_x402_receipt_reader_t *reader,
+                                       enum x402_error rc, size_t first)
+{
+    for (; first < reader->flying->count; first++) {
+        reader->flying->slots[first].result = rc;
+    }
+
+    if (reader->ledger != NULL) {
+        (void)ngx_cpystrn((u_char *)reader->message,
+                          (u_char *)(uintptr_t)x402_ledger_message(reader->ledger),
+                          sizeof(reader->message));
+        x402_ledger_close(reader->ledger);
+        reader->ledger = NULL;
+    }
 }
 
 /* Runs in a thread of the pool. */
 static void ngx_http_x402_receipt_read(void *data, ngx_log_t *log)
 {
     size_t i;
-    ngx_http_x402_receipt_slot_t *slot;
+    uint8_t key32[32];
+    enum x402_error rc;
     ngx_http_x402_receipt_reader_t *reader = data;
 
     (void)log;
 
     reader->message[0] = '\0';
-    for (i = 0; i < reader->flying->count; i++) {
-        slot = &reader->flying->slots[i];
-        slot->result = ngx_http_x402_receipt_find(reader, slot);
+    rc = ngx_http_x402_receipt_open(reader, key32);
 
-        if (slot->result != X402_OK && slot->result != X402_ERR_RECEIPT &&
-            reader->ledger != NULL) {
-            (void)ngx_cpystrn((u_char *)reader->message,
-                              (u_char *)(uintptr_t)x402_ledger_message(reader->ledger),
-                              sizeof(reader->message));
-            x402_ledger_close(reader->ledger);
-            reader->ledger = NULL;
-        }
+    for (i = 0; rc == X402_OK && i < reader->flying->count; i++) {
+        rc = ngx_http_x402_receipt_find(reader->ledger, key32,
+                                        &reader->flying->slots[i]);
     }
+    if (rc != X402_OK) {
+        ngx_http_x402_receipt_fail(reader, rc, i ? i - 1 : 0);
+    }
+
+    x402_bytes_wipe(key32, sizeof(key32));
 }
 
 static ngx_int_t ngx_http_x402_receipt_send(ngx_http_request_t *r,
@@ -299,7 +308,7 @@ static void ngx_http_x402_receipt_answer(ngx_http_x402_receipt_slot_t *slot)
 
     if (slot->result == X402_OK) {
         (void)ngx_http_x402_receipt_send(r, &slot->row);
-    } else if (slot->result == X402_ERR_RECEIPT) {
+    } else if (slot->result == X402_ERR_NOT_FOUND) {
         (void)ngx_http_x402_problem(r, &none, 0);
     } else {
         ngx_http_finalize_request(r, NGX_HTTP_SERVICE_UNAVAILABLE);
@@ -395,7 +404,6 @@ void ngx_http_x402_receipts_exit(void)
     }
 
     x402_ledger_close(reader->ledger);
-    x402_bytes_wipe(reader->key32, sizeof(reader->key32));
     ngx_http_x402_receipt_reader = NULL;
 }
 

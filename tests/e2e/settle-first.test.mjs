@@ -9,7 +9,7 @@ import { createWalletClient, http } from 'viem';
 import { baseSepolia } from 'viem/chains';
 import { wrapFetchWithPayment as wrapFetchV1 } from 'x402-fetch';
 import { ask, isOffer, isPaid, isProblem, isRepeated, isUsed } from './lib/ask.mjs';
-import { Caller } from './lib/calls.mjs';
+import { Caller, PROTOCOLS, holdLedger } from './lib/calls.mjs';
 import { sleep, waitFor } from './lib/process.mjs';
 import { RawConnection, openHttp2, requestHttp2 } from './lib/raw.mjs';
 import { PRICE, SAFE_DEPTH, openShop } from './lib/shop.mjs';
@@ -280,6 +280,32 @@ describe('a location that settles before', () => {
     await deliveryIs(shop, paid, 'owed');
   });
 
+  for (const protocol of PROTOCOLS) {
+    test(`brings_a_body_over_${protocol}_that_had_to_wait`, async () => {
+      const caller = new Caller(shop.gateway, protocol);
+      const [call, paid] = [newCall(), await newPayment(shop)];
+      const got = await caller.call(`${call.target}&do=echo`, {
+        paid, method: 'POST', body: 'x'.repeat(300_000),
+      });
+      caller.close();
+      assert.equal(got.status, 200, got.body);
+      assert.equal(JSON.parse(got.body).bodySize, 300_000);
+    });
+  }
+
+  test('tells_a_payer_without_money_that_it_failed_and_serves_when_there_is_some', async () => {
+    for (const dialect of ['v2', 'v1']) {
+      const payer = newAccount();
+      const [call, paid] = [newCall(), await newPayment(shop, { payer, dialect })];
+      const got = await ask(shop.gateway, call.target, { payment: paid });
+      isUnsettled(got, paid, ['invalid_exact_evm_insufficient_balance', 'insufficient_funds']);
+      assert.equal(shop.upstream.count(call.id), 0);
+      await shop.chain.mint(payer.address, PRICE);
+      isSettled(await ask(shop.gateway, call.target, { payment: paid }), paid);
+      assert.equal(shop.upstream.count(call.id), 1);
+    }
+  });
+
   test('tells_a_payer_who_canceled_that_it_failed_and_offers_nothing', async () => {
     for (const dialect of DIALECTS) {
       const payer = await shop.newPayer();
@@ -324,7 +350,7 @@ describe('while nothing settles', () => {
     assert.equal(shop.upstream.count(call.id), 0);
   }, { settleTimeout: '4s' });
 
-  for (const protocol of ['http1', 'http2']) {
+  for (const protocol of PROTOCOLS) {
     shopTest(`a_caller_over_${protocol}_who_leaves_is_owed_the_call`, async (shop) => {
       const caller = new Caller(shop.gateway, protocol);
       const [call, paid] = [newCall(), await newPayment(shop)];
@@ -381,6 +407,34 @@ describe('while nothing settles', () => {
     const again = ask(shop.gateway, call.target, { payment: paid });
     runSettler(shop);
     isSettled(await again, paid);
+    assert.equal(shop.upstream.count(call.id), 1);
+    assert.equal(await moneyMoved(shop), PRICE);
+    await agree(shop);
+  });
+});
+
+describe('when the money has moved and the ledger cannot be written', () => {
+  shopTest('a_caller_is_told_so_and_the_payment_stays_owed', async (shop) => {
+    const [call, paid] = [newCall(), await newPayment(shop)];
+    const answer = ask(shop.gateway, call.target, { payment: paid });
+    await isWaiting(shop, paid);
+    const [worker] = shop.gateway.workers();
+    process.kill(worker, 'SIGSTOP'); // so that it looks only when the ledger is held
+    const settler = runSettler(shop);
+    await moneyIs(shop, paid, 'settled');
+    await settler.stop();
+    const held = await holdLedger(shop.gateway);
+    process.kill(worker, 'SIGCONT');
+    isProblem(await answer, { status: 503, code: 'ledger_unavailable', retryAfter: '1' });
+    await held.release();
+    assert.equal(shop.upstream.count(call.id), 0);
+    assert.equal((await shop.row(paid)).delivery, 'owed');
+    await waitFor(async () => {
+      const got = await ask(shop.gateway, call.target, { payment: paid });
+      if (got.status !== 200) return false;
+      isSettled(got, paid);
+      return true;
+    }, 'the ledger to be back');
     assert.equal(shop.upstream.count(call.id), 1);
     assert.equal(await moneyMoved(shop), PRICE);
     await agree(shop);
