@@ -59,6 +59,18 @@ bool x402_fee_is_dear(uint64_t base_fee_wei, uint64_t median_wei, bool dear)
            base_fee_wei > X402_MAX_FEE_WEI_MIN;
 }
 
+static uint64_t tenth_more(uint64_t old)
+{
+    return add(add(old, old / 10), 1);
+}
+
+/* A fee that leaves no room for a replacement takes all there is: it is what may be
+ * paid at most, not what is paid. */
+static uint64_t rounded(uint64_t max_fee, uint64_t cap)
+{
+    return tenth_more(max_fee) > cap ? cap : max_fee;
+}
+
 bool x402_fee_quote(struct x402_fee *out, const struct x402_fee_policy *policy,
                     uint64_t base_fee_wei, const uint64_t *rewards,
                     size_t rewards_count)
@@ -73,15 +85,10 @@ bool x402_fee_quote(struct x402_fee *out, const struct x402_fee_policy *policy,
     max_fee = larger(max_fee, tip);
     if (add(base_fee_wei, tip) > cap)
         return false;
-    out->max_fee_wei = max_fee < cap ? max_fee : cap;
+    out->max_fee_wei = rounded(max_fee, cap);
     out->tip_wei = tip;
     assert(out->tip_wei <= out->max_fee_wei);
     return true;
-}
-
-static uint64_t tenth_more(uint64_t old)
-{
-    return add(add(old, old / 10), 1);
 }
 
 bool x402_fee_replacement(struct x402_fee *out, const struct x402_fee_policy *policy,
@@ -93,7 +100,7 @@ bool x402_fee_replacement(struct x402_fee *out, const struct x402_fee_policy *po
     max_fee = larger(max_fee, tip);
     if (max_fee > policy->max_fee_wei_max)
         return false;
-    out->max_fee_wei = max_fee;
+    out->max_fee_wei = rounded(max_fee, policy->max_fee_wei_max);
     out->tip_wei = tip;
     return true;
 }

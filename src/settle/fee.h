@@ -34,6 +34,9 @@ struct x402_fee_policy x402_fee_policy_of(uint64_t chain_id);
  * maxFee = 2 * base + tip: enough for about 36 s of the fastest rise on Base. The tip
  * is the median of `rewards` (what others paid in recent blocks, any order; may be
  * none) within the policy. False when even the base fee passes the policy's cap.
+ *
+ * A maxFee so near the cap that it could not be replaced below it is the cap: then
+ * nothing gets stuck while the chain costs less than that.
  */
 bool x402_fee_quote(struct x402_fee *out, const struct x402_fee_policy *policy,
                     uint64_t base_fee_wei, const uint64_t *rewards,

@@ -141,12 +141,12 @@ static enum x402_action plan_settled(enum x402_sight sight)
     case X402_SIGHT_EXPIRED:
     case X402_SIGHT_USED_OTHERWISE:
     case X402_SIGHT_CANCELED:
+    case X402_SIGHT_USED_UNTRACED:
         return X402_ACTION_UNSETTLE;
     case X402_SIGHT_UNKNOWN:
     case X402_SIGHT_PASSES:
     case X402_SIGHT_REFUSED:
     case X402_SIGHT_PENDING:
-    case X402_SIGHT_USED_UNTRACED:
         break;
     }
     return X402_ACTION_WAIT;
@@ -225,7 +225,8 @@ static int64_t retry_of_gas(const struct x402_refused *refused)
 
     if (left > RETRY_LAST_MILLISECONDS + RETRY_GAS_MILLISECONDS)
         return smaller(wait, left - RETRY_LAST_MILLISECONDS);
-    return smaller(RETRY_GAS_MILLISECONDS, left + RETRY_MILLISECONDS);
+    wait = smaller(RETRY_GAS_MILLISECONDS, left / 2);
+    return wait > RETRY_MILLISECONDS ? wait : RETRY_MILLISECONDS;
 }
 
 int64_t x402_plan_retry_milliseconds(const struct x402_refused *refused)

@@ -67,7 +67,7 @@ enum x402_sight {
 
     /* No receipt for any of them. */
     X402_SIGHT_PENDING, /* their nonce is not spent */
-    X402_SIGHT_GONE,    /* their nonce is spent */
+    X402_SIGHT_GONE,    /* their nonce is spent, perhaps by one of ours without it */
 
     /* Looked up at a block of the chain, by number: the latest, and for what ends a
      * payment the safe one as well. */
@@ -104,11 +104,19 @@ enum x402_action {
  * that is pending (its money came back while it was being served) is like a delivered
  * one: the caller may have it already.
  *
- * USED_UNTRACED is never a failure and never a payment: people are told, and it stays
+ * USED_UNTRACED is never a failure and never a payment: people are told, and it is
  * due.
  */
 enum x402_action x402_plan(struct x402_state state, enum x402_sight sight,
                            enum x402_revert why);
+
+/*
+ * A settled payment whose receipt is not there any more, and whose nonce is free, is
+ * PENDING: the same bytes are sent again. What does not come back for so long is GONE,
+ * free as its nonce may be: nobody raises the fee of what is settled, and others wait
+ * behind it. (Its nonce is then a gap, or blocked.)
+ */
+#define X402_DISPLACED_MILLISECONDS 20000
 
 /* How often USED_UNTRACED must be seen before it is believed, and people are told. */
 #define X402_UNTRACED_MAX 5
@@ -126,7 +134,8 @@ struct x402_refused {
  * Milliseconds until it is simulated again: 2 s, doubling up to a minute; for what
  * mostly stands for good (a blacklist, a signature) 15 s up to ten minutes; for what
  * cost gas 30 s up to an hour. It does not sleep past its end: a simulation comes again
- * after half of what is left, and what cost gas is tried every 30 s in the last minute.
+ * after half of what is left, and what cost gas comes again a minute before, and then
+ * likewise.
  */
 int64_t x402_plan_retry_milliseconds(const struct x402_refused *refused);
 
@@ -151,7 +160,7 @@ enum x402_send x402_send_classify(const char *message);
 /* Everything signed for one nonce, none of it included yet. */
 struct x402_pending {
     unsigned rows;               /* transactions signed for the nonce */
-    unsigned payments;           /* in the newest */
+    unsigned payments;           /* in the newest, as it was signed */
     int64_t age_seconds;         /* since the newest was stored */
     int64_t sent_milliseconds;   /* since the newest was sent; -1 for never */
     enum x402_send last;         /* what the node said to it */
@@ -165,10 +174,17 @@ enum x402_pending_action {
     X402_PENDING_WAIT,
     X402_PENDING_RESEND,  /* the same bytes */
     X402_PENDING_REPLACE, /* the same nonce and payments, more fee */
-    X402_PENDING_SHRINK,  /* the same nonce, the first half of the payments, more fee
-                             where it can rise. The others stay submitted, and are due
-                             again when the nonce is spent without them */
+    X402_PENDING_SHRINK,  /* the same nonce, at most half as many payments as in the
+                             newest, more fee where it can rise */
 };
+
+/*
+ * A replacement has those payments that are still awaited, of the newest row that has
+ * any: not always the newest of all, when a smaller one left some out or a
+ * reorganization took back what was resolved. What is left out stays submitted; when
+ * the nonce is spent without it, it is GONE, at once (the receipt of the other row says
+ * so), and due again.
+ */
 
 /*
  * Most transactions ever signed for one nonce. A tenth more each time passes every
@@ -237,12 +253,15 @@ enum x402_fill {
 /*
  * What to do about a gap, or a blocked nonce. `age_milliseconds`: how long there has
  * been one without a break (a gap may move from nonce to nonce meanwhile; a blocked one
- * may not). `sending`: a transaction is to be signed now. `awaited`: something is under
- * way at nonces above it, or looked for by finality.c.
+ * may not), or since the newest row that is stored for the nonce was, if that is less:
+ * what was signed for it just now has its time. `sending`: a transaction is to be
+ * signed now. `awaited`: something is under way at nonces above it, or looked for by
+ * finality.c.
  *
- * What takes the nonce replaces what is stored for it, pays a replacement's fee over
- * that, and is live from then on. If the nonce was spent after all, the payments in it
- * are found GONE and are due again.
+ * What takes the nonce replaces what is stored for it and pays a replacement's fee over
+ * that. With payments it is live from then on, and if the nonce was spent after all
+ * they are found GONE. An empty one is not awaited: if it gets lost too, there is a gap
+ * again.
  */
 enum x402_fill x402_plan_fill(bool is_blocked, int64_t age_milliseconds, bool sending,
                               bool awaited);

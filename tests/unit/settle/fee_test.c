@@ -71,6 +71,24 @@ static void a_replacement_is_not_below_what_is_asked_now(void **state)
     assert_int_equal(fee.tip_wei, 300000);
 }
 
+static void a_fee_that_leaves_no_room_for_a_replacement_is_the_cap(void **state)
+{
+    uint64_t cap = base.max_fee_wei_max;
+    struct x402_fee old = {cap / 10 * 8, 100000}, low = {1, 1}, fee;
+
+    (void)state;
+    assert_true(x402_fee_quote(&fee, &base, cap / 100 * 45, NULL, 0));
+    assert_true(fee.max_fee_wei < cap);
+    assert_true(x402_fee_quote(&fee, &base, cap / 100 * 46, NULL, 0));
+    assert_int_equal(fee.max_fee_wei, cap);
+    assert_true(x402_fee_replacement(&fee, &base, &old, &low));
+    assert_true(fee.max_fee_wei < cap);
+    old.max_fee_wei = cap / 10 * 9;
+    assert_true(x402_fee_replacement(&fee, &base, &old, &low));
+    assert_int_equal(fee.max_fee_wei, cap);
+    assert_false(x402_fee_replacement(&fee, &base, &fee, &low));
+}
+
 static void replacements_end_at_the_cap(void **state)
 {
     struct x402_fee fee = {5000000, 100000}, quote = {1, 1}, next;
@@ -173,6 +191,7 @@ int main(void)
         cmocka_unit_test(a_base_fee_above_the_cap_is_not_quoted),
         cmocka_unit_test(a_replacement_pays_a_tenth_more_of_both),
         cmocka_unit_test(a_replacement_is_not_below_what_is_asked_now),
+        cmocka_unit_test(a_fee_that_leaves_no_room_for_a_replacement_is_the_cap),
         cmocka_unit_test(replacements_end_at_the_cap),
         cmocka_unit_test(gas_is_dear_above_twice_the_median_of_the_past),
         cmocka_unit_test(gas_that_was_dear_stays_so_down_to_half_above_the_median),
