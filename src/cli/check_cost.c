@@ -219,14 +219,15 @@ static void tell_floor(const struct cost *cost)
 static void tell_price(const struct cost *cost, const struct x402_price *sold)
 {
     const struct x402_gas_price *price = &cost->price;
-    char subject[X402_PRICE_WHERE_MAX + 8], usd[X402_AMOUNT_TEXT_SIZE];
+    char subject[X402_PRICE_WHERE_MAX + 32], usd[X402_AMOUNT_TEXT_SIZE];
     char single[X402_NANO_USD_TEXT_SIZE], batched[X402_NANO_USD_TEXT_SIZE];
     char single_gwei[X402_GWEI_TEXT_SIZE], batched_gwei[X402_GWEI_TEXT_SIZE];
     uint64_t now = cost->batches ? x402_cost_batched_nano_usd(price)
                                  : x402_cost_single_nano_usd(price);
     bool loses = now / 1000 >= sold->micro_usd;
 
-    snprintf(subject, sizeof subject, "%s", sold->where);
+    snprintf(subject, sizeof subject, sold->more > 0 ? "%s and %zu more" : "%s",
+             sold->where, sold->more);
     x402_amount_encode(usd, sold->micro_usd, 6);
     x402_nano_usd_encode(single, x402_cost_single_nano_usd(price));
     x402_nano_usd_encode(batched, x402_cost_batched_nano_usd(price));

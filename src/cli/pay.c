@@ -256,22 +256,6 @@ static void tell_paid(const struct pay *pay, const struct x402_pay_receipt *rece
         x402_cli_note(COMMAND, "its receipt: %s", receipt->link);
 }
 
-/* Only a receipt says that something was paid; one may come with half an answer. */
-static void tell_receipt(const struct pay *pay, const struct x402_http_answer *answer)
-{
-    struct x402_pay_receipt receipt;
-
-    if (!take_receipt(&receipt, answer)) {
-        if (answer->status < 400)
-            x402_cli_note(COMMAND, "a payment was sent, and no receipt came back");
-    } else if (receipt.success) {
-        tell_paid(pay, &receipt);
-    } else {
-        x402_cli_error(COMMAND, "the payment failed: %s",
-                       receipt.reason[0] != '\0' ? receipt.reason : "no reason");
-    }
-}
-
 static void tell_refusal(const struct x402_http_answer *answer)
 {
     char reason[X402_PRICE_WHY_MAX];
@@ -282,6 +266,24 @@ static void tell_refusal(const struct x402_http_answer *answer)
                    reason[0] != '\0' ? ": " : "", reason);
 }
 
+/* Only a receipt says that something was paid; one may come with half an answer. */
+static void tell_payment(const struct pay *pay, const struct x402_http_answer *answer)
+{
+    struct x402_pay_receipt receipt;
+
+    if (!take_receipt(&receipt, answer)) {
+        if (answer->status == 402)
+            tell_refusal(answer);
+        else if (answer->status < 400)
+            x402_cli_note(COMMAND, "a payment was sent, and no receipt came back");
+    } else if (receipt.success) {
+        tell_paid(pay, &receipt);
+    } else {
+        x402_cli_error(COMMAND, "the payment failed: %s",
+                       receipt.reason[0] != '\0' ? receipt.reason : "no reason");
+    }
+}
+
 static int finish(struct pay *pay, const struct x402_http_answer *answer, bool fine)
 {
     bool written = !fine || begin_output(pay, answer);
@@ -290,12 +292,10 @@ static int finish(struct pay *pay, const struct x402_http_answer *answer, bool f
         x402_cli_error(COMMAND, "cannot write the answer: %s", strerror(errno));
     written = close_output(pay) && written;
     if (pay->payment != NULL)
-        tell_receipt(pay, answer);
+        tell_payment(pay, answer);
     if (!fine)
         x402_cli_error(COMMAND, "%s: %s", pay->request.url, answer->error);
-    else if (pay->payment != NULL && answer->status == 402)
-        tell_refusal(answer);
-    else if (answer->status >= 400)
+    else if (answer->status >= 400 && (pay->payment == NULL || answer->status != 402))
         x402_cli_error(COMMAND, "HTTP status %ld", answer->status);
     return fine && written && answer->status < 400 ? X402_EXIT_DONE : X402_EXIT_FAILED;
 }

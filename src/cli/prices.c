@@ -112,13 +112,15 @@ static const char *where_now(const struct scan *scan)
 static void add_price(struct x402_prices *out, const char *where, uint64_t micro_usd)
 {
     for (size_t i = 0; i < out->count; i++) {
-        if (out->items[i].micro_usd == micro_usd &&
-            strcmp(out->items[i].where, where) == 0)
+        if (out->items[i].micro_usd == micro_usd) {
+            out->items[i].more++;
             return;
+        }
     }
     if (out->count == X402_PRICES_MAX || micro_usd == 0)
         return;
     out->items[out->count].micro_usd = micro_usd;
+    out->items[out->count].more = 0;
     snprintf(out->items[out->count].where, X402_PRICE_WHERE_MAX, "%s", where);
     out->count++;
 }

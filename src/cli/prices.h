@@ -14,6 +14,7 @@
 
 struct x402_price {
     char where[X402_PRICE_WHERE_MAX]; /* the location's name, or "server", "http" */
+    size_t more;                      /* other places with the same price */
     uint64_t micro_usd;
 };
 

@@ -53,13 +53,16 @@ static void an_include_is_counted(void **state)
     assert_int_equal(prices_of("include conf.d/*.conf;").included, 1);
 }
 
-static void the_same_price_in_the_same_place_is_one(void **state)
+static void a_price_in_several_places_is_one(void **state)
 {
     (void)state;
     struct x402_prices prices = prices_of("location = /a { x402_price 1; }"
                                           "location ~ /a { x402_price 1; }"
-                                          "location /b { x402_price 1; }");
+                                          "location /b { x402_price 2; }");
     assert_int_equal(prices.count, 2);
+    assert_string_equal(prices.items[0].where, "/a");
+    assert_int_equal(prices.items[0].more, 1);
+    assert_int_equal(prices.items[1].more, 0);
 }
 
 static void text_that_is_no_configuration_ends(void **state)
@@ -79,7 +82,7 @@ int main(void)
         cmocka_unit_test(what_is_free_or_a_comment_is_no_price),
         cmocka_unit_test(a_variable_price_is_counted_and_not_guessed),
         cmocka_unit_test(an_include_is_counted),
-        cmocka_unit_test(the_same_price_in_the_same_place_is_one),
+        cmocka_unit_test(a_price_in_several_places_is_one),
         cmocka_unit_test(text_that_is_no_configuration_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
