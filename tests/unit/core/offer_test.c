@@ -277,6 +277,7 @@ static void sizes_hold_for_the_largest_offer(void **state)
         memset(network->asset_version, 1, sizeof network->asset_version - 1);
     }
     offer.window_seconds = UINT32_MAX;
+    offer.upfront = true;
 
     struct x402_offer_text text = encoded(&offer);
     static const size_t sizes[] = {0, 1, X402_RESOURCE_MAX, sizeof url};
