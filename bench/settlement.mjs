@@ -34,7 +34,7 @@ async function sell(gateway, count, payers) {
     [gateway.port, '/', 32, seconds, 'PAYMENT-SIGNATURE', file].map(String));
   return waitFor(async () => {
     const [totals] = (await stats(gateway)).totals;
-    return totals.delivery.pending.count === 0 && totals.delivery.delivered.count;
+    return totals?.delivery.pending.count === 0 && totals.delivery.delivered.count;
   }, 'the outcomes', 30_000);
 }
 
@@ -56,7 +56,9 @@ async function measure({ name, payments, payers, contract }) {
   await chain.giveGas(key.address, '1000');
   const gateway = await startGateway({
     window: '300 max=7200',
-    locations: 'location / { x402_price 0.001; return 200 "{}"; }',
+    locations: ({ port }) => `
+      location / { x402_price 0.001; proxy_pass http://127.0.0.1:${port}/goods; }
+      location = /goods { return 200 "{}"; }`,
   });
   try {
     const delivered = await sell(gateway, payments, payers);
