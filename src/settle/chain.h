@@ -561,7 +561,7 @@ __attribute__((format(printf, 3, 4))) void x402_chain_trouble(struct x402_chain 
 #define X402_PAYMENT_TEXT_SIZE 200
 void x402_payment_text(char out[X402_PAYMENT_TEXT_SIZE], const struct x402_chain *chain,
                        const struct x402_settlement *payment);
-/* The same of one; of several, of one token: "87 payments, 0.087 USDC,". */
+/* The same of one; of several, of one token: "87 payments, 0.087 USDC". */
 void x402_payments_text(char out[X402_PAYMENT_TEXT_SIZE],
                         const struct x402_chain *chain,
                         const struct x402_settlement *const *payments, size_t count);

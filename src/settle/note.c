@@ -84,7 +84,7 @@ void x402_payments_text(char out[X402_PAYMENT_TEXT_SIZE],
         sum = payments[i]->value > UINT64_MAX - sum ? UINT64_MAX
                                                     : sum + payments[i]->value;
     amount_text(amount, chain, payments[0]->asset20, sum);
-    snprintf(out, X402_PAYMENT_TEXT_SIZE, "%zu payments, %s,", count, amount);
+    snprintf(out, X402_PAYMENT_TEXT_SIZE, "%zu payments, %s", count, amount);
 }
 
 /* -------------------------------------------------------------------------- rulings */
@@ -110,8 +110,8 @@ static void note_group(struct x402_chain *chain, const struct x402_ruling *rulin
     x402_payments_text(text, chain, payments, count);
     if (ruling->action == X402_ACTION_SETTLE) {
         x402_hex_encode(hash, evidence->hash32, 32);
-        x402_chain_note(chain, "settled %s in 0x%s (block %" PRIu64 ")%s", text, hash,
-                        evidence->block_number,
+        x402_chain_note(chain, "settled %s%s in 0x%s (block %" PRIu64 ")%s", text,
+                        count > 1 ? "," : "", hash, evidence->block_number,
                         evidence->ours ? "" : ", by somebody else's transaction");
     } else if (ruling->action == X402_ACTION_UNSETTLE) {
         x402_chain_note(chain, "due again: %s: %s", text, ruling->finding.reason);

@@ -350,9 +350,12 @@ static void note_sending(struct x402_chain *chain, const struct x402_draft *draf
 
     x402_payments_text(text, chain, draft->payments, draft->count);
     x402_hex_encode(hash, row->hash32, 32);
-    x402_chain_note(chain, "sending %s in 0x%s (nonce %" PRIu64 "%s%s)", text, hash,
-                    row->nonce, draft->count > 1 ? ", " : "",
-                    draft->count > 1 ? x402_batch_why_name(why) : "");
+    if (draft->count == 1)
+        x402_chain_note(chain, "sending %s in 0x%s (nonce %" PRIu64 ")", text, hash,
+                        row->nonce);
+    else
+        x402_chain_note(chain, "sending %s, in 0x%s (nonce %" PRIu64 ", %s)", text,
+                        hash, row->nonce, x402_batch_why_name(why));
 }
 
 /*

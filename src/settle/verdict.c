@@ -276,24 +276,38 @@ void x402_refused_tell(struct x402_chain *chain)
 /* --------------------------------------------------------------------------- enforce
  */
 
-static void remember(struct x402_chain *chain, const struct x402_ruling *ruling)
+/*
+ * Refused, and to be tried again. What somebody waits for and failed in a transaction
+ * is tried at once, the first time: mostly it fails for good, and they may hear it.
+ */
+static void hold(struct x402_chain *chain, const struct x402_ruling *ruling)
 {
     const struct x402_settlement *payment = ruling->payment;
     const struct x402_finding *finding = &ruling->finding;
+    struct x402_held *held;
+
+    x402_held_refuse(chain, payment, finding->why, finding->reason, finding->cost_gas);
+    held = x402_held_find(chain, payment->payment_id);
+    if (held != NULL && finding->cost_gas && held->tries == 1 &&
+        payment->state.delivery == X402_DELIVERY_OWED)
+        held->try_at_milliseconds = x402_chain_milliseconds();
+    if (is_the_payers(finding))
+        remember_refused(chain, payment);
+}
+
+static void remember(struct x402_chain *chain, const struct x402_ruling *ruling)
+{
+    const struct x402_settlement *payment = ruling->payment;
     char text[X402_PAYMENT_TEXT_SIZE], why[X402_REASON_MAX];
 
     if (ruling->action == X402_ACTION_SETTLE || ruling->action == X402_ACTION_FAIL)
         x402_held_drop(chain, payment->payment_id);
     if (ruling->action == X402_ACTION_RETRY ||
-        (ruling->action == X402_ACTION_UNSETTLE && finding->cost_gas)) {
-        x402_held_refuse(chain, payment, finding->why, finding->reason,
-                         finding->cost_gas);
-        if (is_the_payers(finding))
-            remember_refused(chain, payment);
-    }
+        (ruling->action == X402_ACTION_UNSETTLE && ruling->finding.cost_gas))
+        hold(chain, ruling);
     if (ruling->action == X402_ACTION_FAIL) {
         x402_payment_text(text, chain, payment);
-        failure_text(why, finding);
+        failure_text(why, &ruling->finding);
         x402_chain_note(chain, "failed %s: %s", text, why);
     }
 }
