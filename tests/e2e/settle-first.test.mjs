@@ -244,7 +244,6 @@ describe('a location that settles before', () => {
     await moneyIs(shop, paid, 'settled');
     const hash = isSettled(await ask(shop.gateway, call.target, { payment: paid }), paid);
     assert.equal((await shop.row(paid)).transaction, hash);
-    assert.ok(shop.upstream.count(call.id) <= 2);
   });
 
   test('owes_a_call_whose_upstream_fails_and_serves_it_with_the_same_payment', async () => {
