@@ -453,23 +453,27 @@ static void introduce(struct x402_remote *remote, struct x402_remote_line *line)
                                       "asked");
 }
 
+/* A node that failed is left in peace for a while; the facilitator is not. */
 static enum x402_error serve(struct x402_remote *remote, struct x402_remote_line *line)
 {
+    struct x402_chain *chain = line->chain;
+    bool rests = line->has_node && x402_chain_milliseconds() < chain->pass_milliseconds;
     enum x402_error error = X402_OK;
 
     line->due_left = 0;
     if (!has_sold(remote, line))
         return X402_OK;
     introduce(remote, line);
-    x402_chain_begin(line->chain);
+    x402_chain_begin(chain);
     if (line->offered && remote->supported && hold(remote, line)) {
         ask_open(remote, line);
         ask_due(remote, line);
     }
-    if (line->has_node)
-        error = x402_chain_watch(line->chain);
-    remote->moved += line->chain->moved;
-    x402_chain_end(line->chain);
+    if (line->has_node && !rests)
+        error = x402_chain_watch(chain);
+    remote->moved += chain->moved;
+    if (!rests)
+        x402_chain_end(chain);
     return error;
 }
 
