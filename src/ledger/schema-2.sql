@@ -37,6 +37,9 @@ CREATE INDEX payer_wanted ON payer (chain_id, wanted_at) WHERE wanted_at <> 0;
 INSERT INTO payer (token_id, payer, chain_id) SELECT DISTINCT p.token_id, p.payer,
     t.chain_id FROM payment p JOIN token t ON t.id = p.token_id;
 
+-- What is owed is under no lease.
+UPDATE payment SET lease_id = 0 WHERE delivery = 4;
+
 -- What somebody waits for (delivery 4, owed) goes first.
 DROP INDEX payment_due;
 CREATE INDEX payment_due_owed ON payment (chain_id, valid_before)

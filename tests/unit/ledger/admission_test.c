@@ -299,40 +299,6 @@ static void sums_past_63_bits_stay_exact(void **state)
     assert_books(fixture->ledger);
 }
 
-static void what_is_owed_buys_the_same_again(void **state)
-{
-    struct fixture *fixture = *state;
-    struct x402_admit first = presentation(1, 0);
-    struct x402_admit second = presentation(1, 1);
-
-    /* Settling before serving is not built yet: the row is put there. */
-    assert_int_equal(admit_on(fixture->ledger, &first), X402_ADMISSION_NEW);
-    tamper(fixture, "UPDATE payment SET money = 3");
-    assert_true(outcome_on(fixture->ledger, &first, X402_EVENT_VOID));
-    assert_state(fixture->ledger, first.payment_id, X402_DELIVERY_OWED,
-                 X402_MONEY_SETTLED);
-    assert_int_equal(admit_on(fixture->ledger, &second), X402_ADMISSION_NEW);
-    assert_true(outcome_on(fixture->ledger, &second, X402_EVENT_DELIVERED));
-    assert_state(fixture->ledger, first.payment_id, X402_DELIVERY_DELIVERED,
-                 X402_MONEY_SETTLED);
-}
-
-static void what_is_owed_does_not_buy_something_dearer(void **state)
-{
-    struct fixture *fixture = *state;
-    struct x402_admit first = presentation(1, 0);
-    struct x402_admit dearer = presentation(1, 1);
-    struct x402_admit elsewhere = presentation(1, 2);
-
-    assert_int_equal(admit_on(fixture->ledger, &first), X402_ADMISSION_NEW);
-    tamper(fixture, "UPDATE payment SET money = 3");
-    assert_true(outcome_on(fixture->ledger, &first, X402_EVENT_VOID));
-    dearer.verified.value++;
-    elsewhere.verified.to20[0] ^= 1;
-    assert_int_equal(admit_on(fixture->ledger, &dearer), X402_ADMISSION_REPEATED);
-    assert_int_equal(admit_on(fixture->ledger, &elsewhere), X402_ADMISSION_REPEATED);
-}
-
 static void a_handle_for_reading_does_not_write(void **state)
 {
     struct fixture *fixture = *state;
@@ -371,8 +337,6 @@ int main(void)
         TEST(a_closed_gate_leaves_a_void_payment_void),
         TEST(a_value_past_63_bits_is_refused_alone),
         TEST(sums_past_63_bits_stay_exact),
-        TEST(what_is_owed_buys_the_same_again),
-        TEST(what_is_owed_does_not_buy_something_dearer),
         TEST(a_handle_for_reading_does_not_write),
     };
 

@@ -188,6 +188,33 @@ __attribute__((unused)) static int64_t sell(struct x402_ledger *ledger, unsigned
     return admit.payment_id;
 }
 
+/* A verdict about a payment, in block 100, at 40000 gas and 5 gwei. */
+__attribute__((unused)) static struct x402_verdict told(int64_t id,
+                                                        enum x402_event event)
+{
+    struct x402_verdict verdict = {
+        .payment_id = id, .event = event, .block_number = 100};
+
+    if (event == X402_EVENT_SETTLED) {
+        verdict.gas_used = 40000;
+        verdict.fee_wei = 200000000000000;
+    }
+    memset(verdict.hash32, 0xaa, 32);
+    memset(verdict.block_hash32, 0xbb, 32);
+    snprintf(verdict.reason, sizeof(verdict.reason), "funds: balance too low");
+    return verdict;
+}
+
+/* Whether the chain's event was applied. */
+__attribute__((unused)) static bool chain_on(struct x402_ledger *ledger, int64_t id,
+                                             enum x402_event event)
+{
+    struct x402_verdict verdict = told(id, event);
+
+    assert_int_equal(x402_ledger_advance(ledger, &verdict, 1), X402_OK);
+    return verdict.applied;
+}
+
 struct row_search {
     int64_t id;
     bool found;

@@ -187,19 +187,6 @@ static void a_caller_told_that_it_is_abandoned_is_never_charged(void **state)
     assert_books(other);
 }
 
-static void a_lost_lease_of_a_settled_payment_makes_it_owed(void **state)
-{
-    struct fixture *fixture = *state;
-    struct x402_ledger *other = another_handle(fixture);
-    struct x402_admit admit = presentation(1, 0);
-
-    assert_int_equal(admit_on(fixture->ledger, &admit), X402_ADMISSION_NEW);
-    tamper(fixture, "UPDATE payment SET money = 3");
-    clock_forward(fixture, X402_LEASE_SECONDS);
-    renew(other);
-    assert_state(other, admit.payment_id, X402_DELIVERY_OWED, X402_MONEY_SETTLED);
-}
-
 static void a_row_that_cannot_be_stops_nobody(void **state)
 {
     struct fixture *fixture = *state;
@@ -233,7 +220,6 @@ int main(void)
         TEST(a_call_delivered_under_a_cleared_lease_is_still_charged),
         TEST(a_call_that_failed_under_a_cleared_lease_may_be_bought_again),
         TEST(a_caller_told_that_it_is_abandoned_is_never_charged),
-        TEST(a_lost_lease_of_a_settled_payment_makes_it_owed),
         TEST(a_row_that_cannot_be_stops_nobody),
     };
 

@@ -1,0 +1,334 @@
+/* A ledger of version 1, with a row in every state it could have, becomes one of this
+ * version. */
+#include "fixture.h"
+
+#define NOW 1700000000 /* of the rows; in 2023 */
+#define FIRST_DAY (NOW / 86400)
+
+extern const char x402_ledger_schema_sql[];
+
+/* How a payment came to be what it is. */
+static const enum x402_event paths[][5] = {
+    {X402_EVENT_PRESENT}, /* 0 ends a path: it is PRESENT, which only begins one */
+    {X402_EVENT_PRESENT, X402_EVENT_VOID},
+    {X402_EVENT_PRESENT, X402_EVENT_LEASE_LOST},
+    {X402_EVENT_PRESENT, X402_EVENT_DELIVERED},
+    {X402_EVENT_PRESENT, X402_EVENT_DELIVERED, X402_EVENT_SUBMIT},
+    {X402_EVENT_PRESENT, X402_EVENT_DELIVERED, X402_EVENT_SUBMIT, X402_EVENT_SETTLED},
+    {X402_EVENT_PRESENT, X402_EVENT_DELIVERED, X402_EVENT_SUBMIT, X402_EVENT_SETTLED,
+     X402_EVENT_FINAL},
+    {X402_EVENT_PRESENT, X402_EVENT_DELIVERED, X402_EVENT_FAILED},
+};
+#define PATHS (sizeof(paths) / sizeof(paths[0]))
+#define COPIES 6 /* of each state, by three payers, of two tokens, on two days */
+#define ROWS (PATHS * COPIES)
+
+static void run(sqlite3 *db, const char *format, ...)
+{
+    char sql[2048];
+    char *why = NULL;
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(sql, sizeof(sql), format, arguments);
+    va_end(arguments);
+    (void)sqlite3_exec(db, sql, NULL, NULL, &why);
+    if (why != NULL) {
+        fail_msg("%s: %s", sql, why);
+    }
+}
+
+static void flow_add(sqlite3 *db, int token, int delivery, int money, int event)
+{
+    run(db,
+        "INSERT INTO flow VALUES (0, %d, %d, %d, %d, 1, %d, 1000) ON CONFLICT DO "
+        "UPDATE SET count = count + 1, value_before = value_before + "
+        "excluded.value_before, value_after = value_after + 1000",
+        token, delivery, money, event, delivery < 0 ? 0 : 1000);
+}
+
+static struct x402_state walk(sqlite3 *db, int token, const enum x402_event path[5])
+{
+    struct x402_state state = x402_state_first(X402_EVENT_PRESENT);
+
+    flow_add(db, token, -1, -1, X402_EVENT_PRESENT);
+    for (int i = 1; i < 5 && path[i] != 0; i++) {
+        struct x402_state next;
+        assert_true(x402_state_next(&next, state, path[i]));
+        flow_add(db, token, (int)state.delivery, (int)state.money, (int)path[i]);
+        state = next;
+    }
+    return state;
+}
+
+static void company_add(sqlite3 *db, int id, struct x402_state state)
+{
+    if (state.money == X402_MONEY_SUBMITTED) {
+        run(db,
+            "INSERT INTO outbox VALUES (%d, %d, zeroblob(20), %d, zeroblob(32), 1, 1, "
+            "1, %d, 0, 0, 1, x'02'); INSERT INTO outbox_payment VALUES (%d, %d); "
+            "UPDATE payment SET transaction_id = %d WHERE id = %d",
+            id, CHAIN, id, NOW, id, id, id, id);
+    }
+    if (state.money == X402_MONEY_SETTLED || state.money == X402_MONEY_FINAL) {
+        run(db,
+            "INSERT INTO settled VALUES (%d, %d, zeroblob(32), %d, zeroblob(32), "
+            "40000, 500, %d)",
+            id, CHAIN, 100 + id, state.money == X402_MONEY_FINAL);
+    }
+    if (state.money == X402_MONEY_FAILED) {
+        run(db, "INSERT INTO failed VALUES (%d, 'expired')", id);
+    }
+}
+
+static void rows_add(sqlite3 *db)
+{
+    for (int i = 0; i < (int)ROWS; i++) {
+        const int token = 1 + i % 2;
+        const struct x402_state state = walk(db, token, paths[(size_t)i / COPIES]);
+        run(db,
+            "INSERT INTO payment VALUES (%d, %d, %d, x'%040x', x'%064x', %d, %d, 1000, "
+            "zeroblob(20), 0, %d, zeroblob(65), 0, 0, '/route/%d', %d, %d, "
+            "x'000000000000000000000000000000%02x', 1, 1, NULL)",
+            1 + i, token, CHAIN, i % 3, i, (int)state.delivery, (int)state.money,
+            NOW + 300, i % 2, NOW + 86400 * (i % 2), NOW, 1 + i);
+        company_add(db, 1 + i, state);
+    }
+}
+
+/* The ledger as a program of version 1 left it. */
+static void old_ledger_make(struct fixture *fixture)
+{
+    sqlite3 *db = NULL;
+
+    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    run(db, "PRAGMA journal_mode = WAL");
+    run(db, "%s", "BEGIN; PRAGMA application_id = 2016686130; PRAGMA user_version = 1");
+    assert_int_equal(sqlite3_exec(db, x402_ledger_schema_sql, NULL, NULL, NULL),
+                     SQLITE_OK);
+    for (int token = 1; token <= 2; token++) {
+        run(db, "INSERT INTO token VALUES (%d, %d, x'%040x', 3)", token, CHAIN, token);
+    }
+    run(db, "INSERT INTO lease VALUES (1, 'old', zeroblob(16), 99999999999)");
+    rows_add(db);
+    run(db, "COMMIT");
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void migrate(struct fixture *fixture)
+{
+    enum x402_error error =
+        x402_ledger_create(fixture->path, NOBODY, NOBODY, fixture->message);
+
+    assert_string_equal(fixture->message, "");
+    assert_int_equal(error, X402_OK);
+    fixture->ledger = handle_open(fixture);
+}
+
+static int64_t number_of(struct fixture *fixture, const char *sql)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    int64_t number;
+
+    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    number = sqlite3_column_int64(statement, 0);
+    assert_int_equal(sqlite3_finalize(statement), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    return number;
+}
+
+static void an_old_ledger_is_refused_until_it_is_migrated(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_ledger *ledger = NULL;
+
+    old_ledger_make(fixture);
+    assert_int_equal(
+        x402_ledger_open(&ledger, fixture->path, X402_LEDGER_READ, fixture->message),
+        X402_ERR_SCHEMA);
+    assert_non_null(strstr(fixture->message, "it is of version 1, and this program "
+                                             "knows version 2"));
+}
+
+static void a_migrated_ledgers_books_hold(void **state)
+{
+    struct fixture *fixture = *state;
+
+    old_ledger_make(fixture);
+    migrate(fixture);
+    assert_books(fixture->ledger);
+}
+
+/* Held, due and submitted: three states, six of each, of 1000. */
+static void what_is_unsettled_is_added_up(void **state)
+{
+    struct fixture *fixture = *state;
+
+    old_ledger_make(fixture);
+    migrate(fixture);
+    assert_int_equal(number_of(fixture, "SELECT sum(unsettled) FROM token"), 18000);
+    assert_int_equal(number_of(fixture, "SELECT sum(unsettled) FROM payer"), 18000);
+    assert_int_equal(number_of(fixture, "SELECT max(unsettled) FROM payer"), 3000);
+    assert_int_equal(number_of(fixture, "SELECT count(*) FROM payer"), 6);
+    assert_int_equal(number_of(fixture, "SELECT sum(final_block = 141) FROM token"), 1);
+}
+
+static bool earning_add(const struct x402_earning *earning, void *data)
+{
+    struct x402_earning *sum = data;
+
+    assert_true(earning->day == FIRST_DAY || earning->day == FIRST_DAY + 1);
+    assert_string_equal(earning->route,
+                        earning->day == FIRST_DAY ? "/route/0" : "/route/1");
+    sum->settled.count += earning->settled.count;
+    sum->settled.value += earning->settled.value;
+    sum->failed.count += earning->failed.count;
+    sum->gas_used += earning->gas_used;
+    sum->fee_wei += earning->fee_wei;
+    return true;
+}
+
+static void what_was_earned_is_added_up(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_earning sum = {.day = 0};
+
+    old_ledger_make(fixture);
+    migrate(fixture);
+    assert_int_equal(
+        x402_ledger_earnings(fixture->ledger, 0, INT64_MAX, earning_add, &sum),
+        X402_OK);
+    assert_int_equal(sum.settled.count, 12);
+    assert_int_equal(sum.settled.value, 12000);
+    assert_int_equal(sum.failed.count, 6);
+    assert_int_equal(sum.gas_used, 12 * 40000);
+    assert_int_equal(sum.fee_wei, 12 * 500);
+}
+
+static void payers_with_something_unsettled_are_wanted(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_payer wanted[10];
+    size_t count = 0;
+
+    old_ledger_make(fixture);
+    tamper(fixture, "DELETE FROM payment WHERE money IN (0, 1, 2) AND token_id = 2");
+    migrate(fixture);
+    assert_int_equal(
+        x402_ledger_payers_wanted(fixture->ledger, CHAIN, wanted, 10, &count), X402_OK);
+    assert_int_equal(count, 3);
+}
+
+static void a_migrated_ledger_has_a_key_for_receipts(void **state)
+{
+    struct fixture *fixture = *state;
+    static const uint8_t zeros32[32];
+    uint8_t key32[32];
+
+    old_ledger_make(fixture);
+    migrate(fixture);
+    assert_int_equal(x402_ledger_receipt_key(fixture->ledger, key32), X402_OK);
+    assert_memory_not_equal(key32, zeros32, 32);
+}
+
+static void a_migrated_ledger_goes_on(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_settlement due[10];
+    size_t count = 0;
+
+    old_ledger_make(fixture);
+    migrate(fixture);
+    (void)sell(fixture->ledger, 1000);
+    assert_int_equal(x402_ledger_due(fixture->ledger, CHAIN, due, 10, &count), X402_OK);
+    assert_int_equal(count, 7);
+    for (int64_t id = 1; id <= (int64_t)ROWS; id++) {
+        enum x402_money money = row_of(fixture->ledger, id).settlement.state.money;
+        if (money == X402_MONEY_DUE || money == X402_MONEY_SUBMITTED) {
+            assert_true(chain_on(fixture->ledger, id, X402_EVENT_SETTLED));
+        }
+        if (money == X402_MONEY_SETTLED) {
+            assert_true(chain_on(fixture->ledger, id, X402_EVENT_FINAL));
+        }
+    }
+    assert_books(fixture->ledger);
+}
+
+/* It would move payments and leave the new sums as they are. */
+static void a_process_of_version_1_cannot_write_any_more(void **state)
+{
+    struct fixture *fixture = *state;
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+
+    old_ledger_make(fixture);
+    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_prepare_v3(db,
+                           "INSERT OR REPLACE INTO flow VALUES (?1, 1, 0, 0, 1, 1, "
+                           "1, 1)",
+                           -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_CONSTRAINT); /* it can, still */
+    (void)sqlite3_reset(statement);
+    migrate(fixture);
+    assert_int_equal(sqlite3_bind_int(statement, 1, 7), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ERROR);
+    (void)sqlite3_finalize(statement);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void a_migration_cut_off_is_finished_by_the_next(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-queue"};
+
+    for (unsigned i = 0; i < 30; i++) {
+        pid_t pid;
+        int status;
+        old_ledger_make(fixture);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            _exit(x402_ledger_create(fixture->path, NOBODY, NOBODY, fixture->message) ==
+                          X402_OK
+                      ? 0
+                      : 1);
+        }
+        usleep(i * 300);
+        (void)kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status) || status == 0);
+        migrate(fixture);
+        assert_books(fixture->ledger);
+        x402_ledger_close(fixture->ledger);
+        fixture->ledger = NULL;
+        for (size_t j = 0; j < 4; j++) {
+            char name[200];
+            snprintf(name, sizeof(name), "%s%s", fixture->path, suffixes[j]);
+            assert_true(unlink(name) == 0 || errno == ENOENT);
+        }
+    }
+}
+
+int main(void)
+{
+#define TEST(name)                                                                     \
+    cmocka_unit_test_setup_teardown(name, directory_make, fixture_release)
+    const struct CMUnitTest tests[] = {
+        TEST(an_old_ledger_is_refused_until_it_is_migrated),
+        TEST(a_migrated_ledgers_books_hold),
+        TEST(what_is_unsettled_is_added_up),
+        TEST(what_was_earned_is_added_up),
+        TEST(payers_with_something_unsettled_are_wanted),
+        TEST(a_migrated_ledger_has_a_key_for_receipts),
+        TEST(a_migrated_ledger_goes_on),
+        TEST(a_process_of_version_1_cannot_write_any_more),
+        TEST(a_migration_cut_off_is_finished_by_the_next),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
