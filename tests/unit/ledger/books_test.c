@@ -136,6 +136,112 @@ static void a_step_the_table_has_not_is_found_in_the_totals(void **state)
                  "have a step the table has not");
 }
 
+static void a_payer_whose_sum_is_wrong_is_found(void **state)
+{
+    struct fixture *fixture = *state;
+
+    (void)sell(fixture->ledger, 1);
+    assert_found(fixture, "UPDATE payer SET unsettled = 999",
+                 "payer 0xf0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0 has 1000 unsettled "
+                 "and 0 owed; its sums say 999 and 0");
+}
+
+static void a_payer_who_is_owed_and_whose_sum_is_wrong_is_found(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit admit = presentation(1, 0);
+
+    admit.credit.settle_first = true;
+    assert_int_equal(admit_on(fixture->ledger, &admit), X402_ADMISSION_SETTLING);
+    assert_found(fixture, "UPDATE payer SET owed = 0",
+                 "has 0 unsettled and 1000 owed; its sums say 0 and 0");
+}
+
+static void a_payer_without_its_row_is_found(void **state)
+{
+    struct fixture *fixture = *state;
+
+    (void)sell(fixture->ledger, 1);
+    assert_found(fixture, "DELETE FROM payer", "has 1000 unsettled and 0 owed");
+}
+
+static void a_payer_too_many_is_found(void **state)
+{
+    struct fixture *fixture = *state;
+
+    (void)sell(fixture->ledger, 1);
+    assert_found(fixture,
+                 "INSERT INTO payer (token_id, payer, chain_id) VALUES (1, "
+                 "zeroblob(20), 1)",
+                 "token 1 has 2 payers; their number says 1");
+}
+
+static void a_token_whose_sum_is_wrong_is_found(void **state)
+{
+    struct fixture *fixture = *state;
+
+    (void)sell(fixture->ledger, 1);
+    assert_found(fixture, "UPDATE token SET unsettled = 0",
+                 "token 1 has 1000 unsettled; its sum says 0");
+}
+
+/* Such a payment would wait for ever: no settler looks at a closed transaction. */
+static void a_submitted_payment_in_a_closed_transaction_is_found(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t id = sell(fixture->ledger, 1);
+    struct x402_outbox outbox = {
+        .chain_id = CHAIN, .raw = (const uint8_t *)"x", .raw_size = 1};
+
+    assert_int_equal(x402_ledger_submit(fixture->ledger, &outbox, &id, 1), X402_OK);
+    assert_found(fixture, "UPDATE outbox SET open_count = 0", "has 0 unsettled");
+}
+
+static void earnings_that_are_wrong_are_found(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_true(
+        chain_on(fixture->ledger, sell(fixture->ledger, 1), X402_EVENT_SETTLED));
+    assert_found(fixture, "UPDATE earning SET settled_value = 1",
+                 "1 are settled, worth 1000; its earnings say 1, worth 1");
+}
+
+static void earnings_that_are_missing_are_found(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_true(
+        chain_on(fixture->ledger, sell(fixture->ledger, 1), X402_EVENT_SETTLED));
+    assert_true(chain_on(fixture->ledger, sell(fixture->ledger, 2), X402_EVENT_FAILED));
+    assert_found(fixture, "UPDATE earning SET failed_count = 0, failed_value = 0",
+                 "1 are failed, worth 1000; its earnings say 0, worth 0");
+    assert_found(fixture, "DELETE FROM earning", "route '/weather' on day ");
+}
+
+static void earnings_of_nothing_are_found(void **state)
+{
+    struct fixture *fixture = *state;
+
+    (void)sell(fixture->ledger, 1);
+    assert_found(fixture,
+                 "INSERT INTO earning VALUES (20000, 1, '/nowhere', 0, 1, 5, 0, 0, 0, "
+                 "0)",
+                 "route '/nowhere' on day 20000: 0 are settled, worth 0; its earnings "
+                 "say 1, worth 5");
+}
+
+static void what_is_owed_under_a_lease_is_found(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit admit = presentation(1, 0);
+
+    admit.credit.settle_first = true;
+    assert_int_equal(admit_on(fixture->ledger, &admit), X402_ADMISSION_SETTLING);
+    assert_found(fixture, "UPDATE payment SET lease_id = 1",
+                 "payment 1 is owed and has a lease");
+}
+
 static void books_that_cannot_be_read_say_why(void **state)
 {
     struct fixture *fixture = *state;
@@ -162,6 +268,16 @@ int main(void)
         TEST(a_failure_without_its_reason_is_found),
         TEST(a_changed_total_is_found),
         TEST(a_step_the_table_has_not_is_found_in_the_totals),
+        TEST(a_payer_whose_sum_is_wrong_is_found),
+        TEST(a_payer_who_is_owed_and_whose_sum_is_wrong_is_found),
+        TEST(a_payer_without_its_row_is_found),
+        TEST(a_payer_too_many_is_found),
+        TEST(a_token_whose_sum_is_wrong_is_found),
+        TEST(a_submitted_payment_in_a_closed_transaction_is_found),
+        TEST(earnings_that_are_wrong_are_found),
+        TEST(earnings_that_are_missing_are_found),
+        TEST(earnings_of_nothing_are_found),
+        TEST(what_is_owed_under_a_lease_is_found),
         TEST(books_that_cannot_be_read_say_why),
     };
 

@@ -490,6 +490,129 @@ static void settled_payments_come_oldest_block_first_until_final(void **state)
     assert_int_equal(count, 0);
 }
 
+/* Two in a block, and a page of one: no payment is passed over, none comes twice. */
+static void settled_payments_are_walked_page_by_page(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t blocks[4] = {300, 100, 200, 200};
+    const int64_t expected[4] = {2, 3, 4, 1};
+    struct x402_settled page;
+    const struct x402_settled *after = NULL;
+    size_t count;
+
+    for (unsigned i = 0; i < 4; i++) {
+        struct x402_verdict verdict =
+            verdict_of(sell(fixture->ledger, i), X402_EVENT_SETTLED, 0);
+        verdict.block_number = blocks[i];
+        memset(verdict.block_hash32, (int)i, 32);
+        assert_int_equal(x402_ledger_advance(fixture->ledger, &verdict, 1), X402_OK);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(x402_ledger_settled(fixture->ledger, CHAIN, UINT64_MAX, after,
+                                             &page, 1, &count),
+                         X402_OK);
+        assert_int_equal(count, 1);
+        assert_int_equal(page.settlement.payment_id, expected[i]);
+        assert_int_equal(page.block_number, blocks[expected[i] - 1]);
+        assert_int_equal(page.block_hash32[31], expected[i] - 1);
+        assert_int_equal(page.hash32[0], 0xaa);
+        after = &page;
+    }
+    assert_int_equal(x402_ledger_settled(fixture->ledger, CHAIN, UINT64_MAX, after,
+                                         &page, 1, &count),
+                     X402_OK);
+    assert_int_equal(count, 0);
+}
+
+static void what_somebody_waits_for_is_due_first(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_settlement due[6];
+    size_t count = 0;
+
+    for (unsigned i = 0; i < 6; i++) {
+        struct x402_admit admit = presentation(i, 0);
+        admit.credit.settle_first = i >= 3;
+        admit.verified.valid_before_seconds += 1000 - 10 * i + (i >= 3 ? 5000 : 0);
+        (void)admit_on(fixture->ledger, &admit);
+        (void)outcome_on(fixture->ledger, &admit, X402_EVENT_DELIVERED);
+    }
+    assert_int_equal(x402_ledger_due(fixture->ledger, CHAIN, due, 6, &count), X402_OK);
+    assert_int_equal(count, 6);
+    for (unsigned i = 0; i < 6; i++) {
+        assert_int_equal(due[i].payment_id, 6 - i);
+        assert_int_equal(due[i].state.delivery,
+                         i < 3 ? X402_DELIVERY_OWED : X402_DELIVERY_DELIVERED);
+    }
+    assert_int_equal(x402_ledger_due(fixture->ledger, CHAIN, due, 4, &count), X402_OK);
+    assert_int_equal(count, 4);
+    assert_int_equal(due[3].payment_id, 3);
+    assert_int_equal(x402_ledger_due(fixture->ledger, CHAIN, due, 2, &count), X402_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(due[1].payment_id, 5);
+}
+
+static void a_due_payment_says_since_when_and_for_what(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit admit = presentation(1, 0);
+    struct x402_settlement due;
+    int64_t before;
+    size_t count = 0;
+
+    admit.verified.dialect = X402_DIALECT_V1;
+    assert_int_equal(admit_on(fixture->ledger, &admit), X402_ADMISSION_NEW);
+    clock_forward(fixture, 20);
+    before = x402_clock_seconds();
+    assert_true(outcome_on(fixture->ledger, &admit, X402_EVENT_DELIVERED));
+    assert_int_equal(x402_ledger_due(fixture->ledger, CHAIN, &due, 1, &count), X402_OK);
+    assert_true(due.due_at_seconds >= before && due.due_at_seconds <= before + 5);
+    assert_int_equal(due.dialect, X402_DIALECT_V1);
+    assert_string_equal(due.route, "/weather");
+}
+
+static void who_holds_a_key_is_known_by_name(void **state)
+{
+    struct fixture *fixture = *state;
+    char owner[X402_ROUTE_MAX] = "";
+
+    assert_int_equal(x402_ledger_signer_owner(fixture->ledger, owner, CHAIN, signer20),
+                     X402_ERR_NOT_FOUND);
+    assert_int_equal(x402_ledger_signer_acquire(fixture->ledger, CHAIN, signer20, "A"),
+                     X402_OK);
+    assert_int_equal(x402_ledger_signer_owner(fixture->ledger, owner, CHAIN, signer20),
+                     X402_OK);
+    assert_string_equal(owner, "A");
+    clock_forward(fixture, X402_LEASE_SECONDS);
+    assert_int_equal(x402_ledger_signer_owner(fixture->ledger, owner, CHAIN, signer20),
+                     X402_ERR_NOT_FOUND);
+}
+
+static void a_key_of_a_dead_settler_is_taken_away(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_ledger *other = another_handle(fixture);
+
+    assert_int_equal(x402_ledger_signer_acquire(fixture->ledger, CHAIN, signer20, "A"),
+                     X402_OK);
+    assert_int_equal(x402_ledger_signer_evict(other, CHAIN, signer20, "A"), X402_OK);
+    assert_int_equal(x402_ledger_signer_acquire(other, CHAIN, signer20, "B"), X402_OK);
+}
+
+static void a_key_is_not_taken_away_from_whoever_has_it_by_now(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_ledger *other = another_handle(fixture);
+
+    assert_int_equal(x402_ledger_signer_acquire(fixture->ledger, CHAIN, signer20, "B"),
+                     X402_OK);
+    assert_int_equal(x402_ledger_signer_evict(other, CHAIN, signer20, "A"), X402_OK);
+    assert_int_equal(x402_ledger_signer_evict(other, CHAIN + 1, signer20, "B"),
+                     X402_OK);
+    assert_int_equal(x402_ledger_signer_acquire(other, CHAIN, signer20, "C"),
+                     X402_ERR_CONFLICT);
+}
+
 static void a_key_is_held_by_one_settler(void **state)
 {
     struct fixture *fixture = *state;
@@ -535,6 +658,12 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, ledger_make, fixture_release)
     const struct CMUnitTest tests[] = {
         TEST(due_payments_come_soonest_to_expire_first),
+        TEST(what_somebody_waits_for_is_due_first),
+        TEST(a_due_payment_says_since_when_and_for_what),
+        TEST(settled_payments_are_walked_page_by_page),
+        TEST(who_holds_a_key_is_known_by_name),
+        TEST(a_key_of_a_dead_settler_is_taken_away),
+        TEST(a_key_is_not_taken_away_from_whoever_has_it_by_now),
         TEST(a_due_payment_is_the_whole_authorization),
         TEST(what_is_not_delivered_is_not_due),
         TEST(a_stored_transaction_comes_back_as_it_was),

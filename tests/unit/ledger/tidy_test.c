@@ -53,6 +53,57 @@ static void a_released_payment_is_removed_a_day_after_it_expired(void **state)
     assert_books(fixture->ledger);
 }
 
+static int64_t make_failed(struct x402_ledger *ledger, unsigned number)
+{
+    struct x402_admit admit = presentation(number, 0);
+
+    admit.credit.settle_first = true;
+    assert_int_equal(admit_on(ledger, &admit), X402_ADMISSION_SETTLING);
+    assert_true(chain_on(ledger, admit.payment_id, X402_EVENT_FAILED));
+    return admit.payment_id;
+}
+
+static void a_payment_that_failed_before_it_was_served_goes_as_a_released_one(
+    void **state)
+{
+    struct fixture *fixture = *state;
+
+    (void)make_failed(fixture->ledger, 1);
+    (void)sell(fixture->ledger, 2);
+    clock_forward(fixture, X402_RETENTION_SECONDS - 2);
+    tidy(fixture->ledger);
+    assert_int_equal(rows_count(fixture), 2);
+    clock_forward(fixture, X402_RETENTION_SECONDS + 301);
+    tidy(fixture->ledger);
+    assert_int_equal(rows_count(fixture), 1);
+    assert_books(fixture->ledger);
+}
+
+static void what_failed_after_it_was_served_stays(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_true(chain_on(fixture->ledger, sell(fixture->ledger, 1), X402_EVENT_FAILED));
+    (void)sell(fixture->ledger, 2);
+    clock_forward(fixture, 10 * X402_RETENTION_SECONDS);
+    tidy(fixture->ledger);
+    assert_int_equal(rows_count(fixture), 2);
+}
+
+static void what_is_owed_stays_when_nobody_may_ask_for_it_any_more(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit admit = presentation(1, 0);
+
+    admit.credit.settle_first = true;
+    assert_int_equal(admit_on(fixture->ledger, &admit), X402_ADMISSION_SETTLING);
+    assert_true(chain_on(fixture->ledger, admit.payment_id, X402_EVENT_SETTLED));
+    (void)sell(fixture->ledger, 2);
+    clock_forward(fixture, 10 * X402_OWED_SECONDS);
+    tidy(fixture->ledger);
+    assert_int_equal(rows_count(fixture), 2);
+}
+
 static void a_released_payment_stays_while_its_authorization_is_valid(void **state)
 {
     struct fixture *fixture = *state;
@@ -182,6 +233,9 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, ledger_make, fixture_release)
     const struct CMUnitTest tests[] = {
         TEST(a_released_payment_is_removed_a_day_after_it_expired),
+        TEST(a_payment_that_failed_before_it_was_served_goes_as_a_released_one),
+        TEST(what_failed_after_it_was_served_stays),
+        TEST(what_is_owed_stays_when_nobody_may_ask_for_it_any_more),
         TEST(a_released_payment_stays_while_its_authorization_is_valid),
         TEST(what_was_delivered_is_never_removed),
         TEST(the_removed_stay_in_the_totals),
