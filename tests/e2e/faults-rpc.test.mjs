@@ -32,21 +32,28 @@ const METHODS = [
 ];
 
 /**
- * How often a fault befalls a question: so that a pass fails, and the next one, though some
- * are asked several at a time, and a connection that broke is tried a second time at once.
+ * How often a fault befalls a question: so that a pass fails, and the next one where the
+ * question is asked once in a pass. After each the settler waits twice as long.
  */
-const TOGETHER = ['eth_call', 'eth_sendRawTransaction', 'eth_getTransactionReceipt'];
 function countOf(fault, method) {
   if (fault === 'hang') return 1; // ten seconds
-  return TOGETHER.includes(method) ? 6 : fault === 'reset' ? 4 : 2;
+  if (fault === 'stale' && method === 'eth_sendRawTransaction') return 2; // fifteen each
+  if (fault === 'reset') return 4; // such a connection is tried a second time at once
+  const together = ['eth_call', 'eth_sendRawTransaction', 'eth_getTransactionReceipt'];
+  return together.includes(method) ? 3 : 2;
 }
 
 const LIES = ['stale eth_call', 'behind eth_call'];
 
-/** A shop with a node that fails as it is told. */
+let opened = 0;
+
+/**
+ * A shop with a node that fails as it is told. Every other one settles in batches, which
+ * wait for one second.
+ */
 class Lane {
   async open() {
-    this.shop = await openShop();
+    this.shop = await openShop({ contract: opened++ % 2 === 0 });
     this.till = new Till(this.shop);
     this.faults = new Faults();
     this.node = await this.shop.nodeProxy(this.faults.rule);
@@ -74,10 +81,16 @@ class Lane {
     return this.shop.close();
   }
 
+  startSettler() {
+    const { gateway, key } = this.shop;
+    const settler = startSettler(gateway, this.node, key, { args: ['--batch-age', '1'] });
+    this.shop.later(() => settler.stop());
+    return settler;
+  }
+
   /** Runs a settler on the node until a test holds. */
   async settle(until) {
-    const settler = startSettler(this.shop.gateway, this.node, this.shop.key);
-    this.shop.later(() => settler.stop());
+    const settler = this.startSettler();
     await until();
     await settler.stop();
   }
@@ -167,8 +180,7 @@ describe('faults at random', { concurrency: LANES }, () => {
   for (let i = 0; i < SEQUENCES; i++) {
     const seed = SEED + i;
     test(`lose_nothing_with_X402_SEED=${seed}`, () => lanes.with(async (lane) => {
-      const settler = startSettler(lane.shop.gateway, lane.node, lane.shop.key);
-      lane.shop.later(() => settler.stop());
+      const settler = lane.startSettler();
       lane.faults.atRandom(seed, { every: 6, list: QUICK });
       const random = randomNumbers(seed);
       const end = Date.now() + RANDOM_MILLISECONDS;

@@ -17,10 +17,22 @@ const AT_ONCE = 8; // tests: a settler mostly waits
 const SAFE_DEPTH = 10; // deeper than any reorganization here
 const DEPTH_MAX = 8;
 
-/** A test with a shop of its own, a till, a settler behind a node, and its miner. */
+let tests = 0;
+
+/**
+ * A test with a shop of its own, a till, a node before the chain, and a miner. Every other
+ * one settles in batches; with X402_ALL=1 every one does, and does not.
+ */
 function shopTest(name, body) {
+  const both = process.env.X402_ALL === '1';
+  if (both || tests % 2 === 0) testWith(name, body, false);
+  if (both || tests % 2 === 1) testWith(`${name}_in_batches`, body, true);
+  tests++;
+}
+
+function testWith(name, body, contract) {
   test(name, async () => {
-    const shop = await openShop({ safeDepth: SAFE_DEPTH });
+    const shop = await openShop({ safeDepth: SAFE_DEPTH, contract });
     let failed = true;
     try {
       const till = new Till(shop);
@@ -36,7 +48,7 @@ function shopTest(name, body) {
 }
 
 function runSettler({ shop, node }) {
-  const settler = startSettler(shop.gateway, node, shop.key);
+  const settler = startSettler(shop.gateway, node, shop.key, { args: ['--batch-age', '1'] });
   shop.later(() => settler.stop());
   return settler;
 }
@@ -231,23 +243,45 @@ describe('a transaction', { concurrency: AT_ONCE }, () => {
 const CHEAP = 5_000_000n; // wei a gas: Base's floor
 
 describe('a base fee', { concurrency: AT_ONCE }, () => {
+  /** Blocks of the usual fee, as far as the settler looks back. */
+  async function usually(miner) {
+    miner.baseFee = CHEAP;
+    for (let i = 0; i < 60; i++) await miner.mine();
+  }
+
   shopTest('that_rises_tenfold_and_falls_again_and_again_lets_each_call_be_paid', async (context) => {
     const { till, miner, chain, shop } = context;
     const payer = await till.newPayer();
-    miner.baseFee = CHEAP;
-    await miner.mine();
+    await usually(miner);
     runSettler(context);
     let clock = 0;
-    for (const baseFee of [CHEAP, 10n * CHEAP, CHEAP, 100n * CHEAP, CHEAP]) {
-      const sold = await sellSubmitted(context, payer, ['/api/x', '/cheap/x']);
-      miner.baseFee = baseFee;
+    for (const times of [10n, 100n, 10n]) {
+      const submitted = await sellSubmitted(context, payer, ['/api/x', '/cheap/x']);
+      miner.baseFee = times * CHEAP;
       await miner.start();
       clock += 15; // so that what is stuck is replaced without the wait
       shop.gateway.setClock(clock);
-      await till.collected(sold);
+      const waiting = await till.sell(payer, ['/api/x']);
+      await till.collected(submitted);
+      miner.baseFee = CHEAP;
+      await till.collected(waiting);
       await miner.stop();
       await chain.automine(true);
     }
+    await endSquare(context);
+  });
+
+  shopTest('that_stays_high_is_paid_before_an_authorization_ends', async (context) => {
+    const { till, miner, node, shop } = context;
+    const payer = await till.newPayer();
+    await usually(miner);
+    miner.baseFee = 10n * CHEAP;
+    await miner.start();
+    const settler = runSettler(context);
+    const [paid] = await till.sell(payer, ['/api/x']);
+    await waitFor(() => node.asked('eth_feeHistory').length > 3, 'some passes of the settler');
+    assert.equal((await shop.row(paid)).money, 'due', settler.log());
+    shop.gateway.setClock(245); // of the 300 seconds it is valid
     await endSquare(context);
   });
 

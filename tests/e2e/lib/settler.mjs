@@ -26,10 +26,13 @@ export function trySettleOnce(gateway, chain, key) {
   return x402([...argumentsOf(gateway, chain, key), '--once'], { gateway });
 }
 
-/** Starts a settler that runs until it is stopped or killed; `env` adds to its environment. */
-export function startSettler(gateway, chain, key, { env = {} } = {}) {
+/**
+ * Starts a settler that runs until it is stopped or killed; `args` are more arguments, and
+ * `env` adds to its environment.
+ */
+export function startSettler(gateway, chain, key, { args = [], env = {} } = {}) {
   const log = path.join(gateway.folder, 'settler.log');
-  const child = start(X402, argumentsOf(gateway, chain, key), {
+  const child = start(X402, [...argumentsOf(gateway, chain, key), ...args], {
     log, env: { ...gateway.environment, ...env },
   });
   return {

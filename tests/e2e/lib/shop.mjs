@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { ask, isPaid } from './ask.mjs';
-import { startChain } from './chain.mjs';
+import { deployFacilitator, startChain } from './chain.mjs';
 import { startGateway } from './gateway.mjs';
 import { startNodeProxy } from './node-proxy.mjs';
 import { settlerKey } from './settler.mjs';
@@ -19,11 +19,12 @@ export const SAFE_DEPTH = 100;
 /**
  * Opens one; close it. `chain` are options of startChain, `gateway` of startGateway, or a
  * function that gives them when the upstream's URL is known. `safeDepth` is how many blocks
- * the safe block is behind the latest.
+ * the safe block is behind the latest. With `contract`, batches are settled by the facilitator.
  */
-export async function openShop({ gateway = {}, chain = {}, safeDepth = SAFE_DEPTH } = {}) {
+export async function openShop(options = {}) {
+  const { gateway = {}, chain = {}, safeDepth = SAFE_DEPTH, contract = false } = options;
   const shop = new Shop();
-  shop.safeDepth = safeDepth;
+  Object.assign(shop, { safeDepth, contract });
   try {
     await shop.open(gateway, chain);
   } catch (error) {
@@ -42,6 +43,7 @@ class Shop {
     const args = ['--slots-in-an-epoch', String(this.safeDepth), ...(chainOptions.args ?? [])];
     this.chain = await startChain({ ...chainOptions, args });
     this.closing.push(() => this.chain.stop());
+    if (this.contract) await deployFacilitator(this.chain);
     this.key = await settlerKey(this.chain, `settler of ${this.payee}`);
     this.gateway = await startGateway({
       payTo: this.payee,
