@@ -20,8 +20,8 @@ static const char *url_problem(const char *url)
     return NULL;
 }
 
-bool x402_facilitator_check(const char *command,
-                            const struct x402_facilitator_flags *flags)
+bool x402_cli_facilitator_check(const char *command,
+                                const struct x402_cli_facilitator_flags *flags)
 {
     const char *problem = flags->url != NULL ? url_problem(flags->url) : NULL;
     uint64_t seconds;
@@ -73,7 +73,7 @@ static bool are_headers(const char *text)
     return true;
 }
 
-static bool read_headers(struct x402_facilitator *out, const char *command,
+static bool read_headers(struct x402_cli_facilitator *out, const char *command,
                          const char *path)
 {
     char message[X402_SECRET_MESSAGE_MAX];
@@ -97,7 +97,7 @@ static bool read_headers(struct x402_facilitator *out, const char *command,
 
 /* ------------------------------------------------------------------------ networks */
 
-static bool read_networks(struct x402_facilitator *out, const char *command,
+static bool read_networks(struct x402_cli_facilitator *out, const char *command,
                           const struct x402_option_list *list)
 {
     struct x402_network network;
@@ -121,10 +121,10 @@ static bool read_networks(struct x402_facilitator *out, const char *command,
     return true;
 }
 
-bool x402_facilitator_open(struct x402_facilitator *out, int *exit_code,
-                           const char *command,
-                           const struct x402_facilitator_flags *flags,
-                           const struct x402_option_list *networks)
+bool x402_cli_facilitator_open(struct x402_cli_facilitator *out, int *exit_code,
+                               const char *command,
+                               const struct x402_cli_facilitator_flags *flags,
+                               const struct x402_option_list *networks)
 {
     memset(out, 0, sizeof *out);
     out->options.url = flags->url;

@@ -38,6 +38,14 @@ static const char help[] =
     "Settling\n"
     "  --rpc URL             an Ethereum node of that network\n"
     "  --settler-key FILE    the key that pays for gas: x402 wallet new FILE\n"
+    "  --facilitator URL     an x402 facilitator that settles, with no key of yours;\n"
+    "                        with --rpc the chain has the last word about what it\n"
+    "                        says, and payments become final\n"
+    "  --facilitator-header-file FILE\n"
+    "                        lines that go with every request to it, like\n"
+    "                        \"Authorization: Bearer …\"; mode 0600\n"
+    "  --facilitator-timeout SECONDS\n"
+    "                        how long it may take to answer; default 90\n"
     "  --batch-age SECONDS   how long payments wait for company, which makes them\n"
     "                        cheaper to settle; default 10\n"
     "  --settle after|before when calls settle: after they are served (the default),\n"
@@ -111,14 +119,32 @@ static void print_origin(const char *url)
            shown);
 }
 
+static void print_facilitator(const struct x402_serve *serve)
+{
+    fputs("through the facilitator ", stdout);
+    print_origin(serve->facilitator.url);
+    if (serve->rpc_url != NULL) {
+        fputs(", checked by ", stdout);
+        print_origin(serve->rpc_url);
+    } else {
+        fputs(", whose word is all there is: with --rpc the chain is asked", stdout);
+    }
+    putchar('\n');
+}
+
 static void print_settling(const struct x402_serve *serve)
 {
     print_label("settling");
+    if (serve->facilitator.url != NULL) {
+        print_facilitator(serve);
+        return;
+    }
     if (serve->settler_key == NULL) {
         printf(
             "%sno chain to settle on%s: what is sold waits in the ledger, and is lost "
             "when\n            it has not settled within %u s, and nothing bounds "
-            "that: give --rpc and\n            --settler-key, or run x402 settle\n",
+            "that: give --rpc and\n            --settler-key, or --facilitator, or run "
+            "x402 settle\n",
             x402_cli_style(stdout, X402_STYLE_WARN),
             x402_cli_style(stdout, X402_STYLE_PLAIN), serve->window_seconds);
         return;
@@ -219,6 +245,17 @@ static bool can_listen(const struct x402_endpoint *endpoint)
     return fine;
 }
 
+static bool can_ask(const struct x402_serve *serve)
+{
+    static const struct x402_option_list none;
+    static struct x402_cli_facilitator facilitator;
+    int code;
+    bool fine = x402_cli_facilitator_open(&facilitator, &code, COMMAND,
+                                          &serve->facilitator, &none);
+    x402_bytes_wipe(facilitator.headers, sizeof facilitator.headers);
+    return fine;
+}
+
 /* A key that cannot be used is found now, not by a settler that dies again and again.
  */
 static bool can_settle(const struct x402_serve *serve)
@@ -226,7 +263,7 @@ static bool can_settle(const struct x402_serve *serve)
     uint8_t key32[32];
     char message[X402_KEY_MESSAGE_MAX];
     if (serve->settler_key == NULL)
-        return true;
+        return serve->facilitator.url == NULL || can_ask(serve);
     bool fine = x402_key_load(key32, serve->settler_key, message) == X402_OK;
     if (!fine)
         x402_cli_error(COMMAND, "--settler-key: %s", message);
@@ -292,7 +329,10 @@ int x402_cli_serve(int argc, char **argv)
         {"max-unsettled-new", 0, X402_OPTION_TEXT, &flags.max_unsettled_new},
         {"max-unsettled-total", 0, X402_OPTION_TEXT, &flags.max_unsettled_total},
         {"workers", 0, X402_OPTION_TEXT, &flags.workers},
-        {"facilitator", 0, X402_OPTION_TEXT, &flags.facilitator},
+        {"facilitator", 0, X402_OPTION_TEXT, &flags.facilitator.url},
+        {"facilitator-header-file", 0, X402_OPTION_TEXT,
+         &flags.facilitator.header_file},
+        {"facilitator-timeout", 0, X402_OPTION_TEXT, &flags.facilitator.timeout},
         {"print-config", 0, X402_OPTION_FLAG, &flags.print_config},
         {NULL, 0, X402_OPTION_FLAG, NULL},
     };

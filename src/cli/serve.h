@@ -6,7 +6,7 @@
 #ifndef X402_CLI_SERVE_H
 #define X402_CLI_SERVE_H
 
-#include "cli/cli.h"
+#include "cli/facilitator.h"
 
 #include <x402/rate.h>
 
@@ -15,7 +15,8 @@
 /* What the person wrote; NULL where nothing was. */
 struct x402_serve_flags {
     const char *upstream, *price, *pay_to, *network, *listen, *data, *rate, *window;
-    const char *rpc, *settler_key, *settle, *workers, *facilitator;
+    const char *rpc, *settler_key, *settle, *workers;
+    struct x402_cli_facilitator_flags facilitator;
     const char *batch_age;
     const char *max_unsettled, *max_unsettled_new, *max_unsettled_total;
     struct x402_option_list routes, frees;
@@ -58,10 +59,14 @@ struct x402_serve {
     unsigned window_seconds;
     bool settle_first; /* --settle before */
     struct x402_serve_credit credit;
-    unsigned workers;                  /* 0: as many as processors */
-    const char *rpc_url, *settler_key; /* both or neither */
-    const char *batch_age;             /* seconds, of the settler; NULL: its default */
+    unsigned workers;                              /* 0: as many as processors */
+    const char *rpc_url, *settler_key;             /* a key needs a node */
+    struct x402_cli_facilitator_flags facilitator; /* instead of a key */
+    const char *batch_age; /* seconds, of the settler; NULL: its default */
 };
+
+/* Whether it settles what it sells, by a key or a facilitator. */
+bool x402_serve_settles(const struct x402_serve *serve);
 
 /* Where things are on this machine. */
 struct x402_serve_place {

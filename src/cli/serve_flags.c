@@ -408,31 +408,48 @@ static bool decode_limits(struct x402_serve *out, const struct x402_serve_flags 
     return true;
 }
 
+bool x402_serve_settles(const struct x402_serve *serve)
+{
+    return serve->settler_key != NULL || serve->facilitator.url != NULL;
+}
+
+/* Who settles: a key beside a node, a facilitator with a node or without, nobody. */
+static const char *settler_problem(const struct x402_serve_flags *flags)
+{
+    bool facilitator = flags->facilitator.url != NULL;
+    if (facilitator && flags->settler_key != NULL)
+        return "--facilitator and --settler-key: one of them settles, leave the other "
+               "out";
+    if (facilitator && flags->batch_age != NULL)
+        return "--batch-age goes with --settler-key: a facilitator is told payment by "
+               "payment";
+    if (flags->rpc != NULL && !facilitator && flags->settler_key == NULL)
+        return "--rpc needs --settler-key FILE, the key that pays for gas: make one "
+               "with x402 wallet new FILE";
+    if (flags->rpc == NULL && flags->settler_key != NULL)
+        return "--settler-key needs --rpc URL, the node that takes transactions";
+    if (flags->rpc != NULL && !x402_cli_is_http_url(flags->rpc))
+        return "--rpc: write the node's URL alone, like https://sepolia.base.org";
+    return NULL;
+}
+
 static bool decode_settling(struct x402_serve *out,
                             const struct x402_serve_flags *flags)
 {
     const char *problem = NULL;
     uint64_t seconds;
     out->settle_first = flags->settle != NULL && strcmp(flags->settle, "before") == 0;
-    if (flags->facilitator != NULL)
-        problem = "--facilitator is not there yet: settle with --rpc URL and "
-                  "--settler-key FILE";
-    else if (flags->settle != NULL && strcmp(flags->settle, "after") != 0 &&
-             !out->settle_first)
+    if (flags->settle != NULL && strcmp(flags->settle, "after") != 0 &&
+        !out->settle_first)
         problem = "--settle: write after or before";
-    else if (out->settle_first && flags->rpc == NULL)
-        problem = "--settle before needs --rpc URL and --settler-key FILE: nothing is "
-                  "served before it has settled";
-    else if (flags->rpc != NULL && flags->settler_key == NULL)
-        problem = "--rpc needs --settler-key FILE, the key that pays for gas: make one "
-                  "with x402 wallet new FILE";
-    else if (flags->rpc == NULL && flags->settler_key != NULL)
-        problem = "--settler-key needs --rpc URL, the node that takes transactions";
-    else if (flags->rpc != NULL && !x402_cli_is_http_url(flags->rpc))
-        problem = "--rpc: write the node's URL alone, like https://sepolia.base.org";
+    else if (out->settle_first && flags->rpc == NULL && flags->facilitator.url == NULL)
+        problem = "--settle before needs --rpc URL and --settler-key FILE, or "
+                  "--facilitator URL: nothing is served before it has settled";
     else if (flags->batch_age != NULL &&
              !x402_cli_number(&seconds, flags->batch_age, 0, BATCH_AGE_MAX))
         problem = "--batch-age: write seconds, 0 to 3600";
+    else
+        problem = settler_problem(flags);
     if (problem != NULL) {
         x402_cli_usage_error(COMMAND, "%s", problem);
         return false;
@@ -440,7 +457,8 @@ static bool decode_settling(struct x402_serve *out,
     out->batch_age = flags->batch_age;
     out->rpc_url = flags->rpc;
     out->settler_key = flags->settler_key;
-    return true;
+    out->facilitator = flags->facilitator;
+    return x402_cli_facilitator_check(COMMAND, &flags->facilitator);
 }
 
 static bool decode_usd(uint64_t *out, const char *flag, const char *text)
@@ -467,7 +485,7 @@ static bool decode_credit(struct x402_serve *out, const struct x402_serve_flags 
                                          .new_payer_micro_usd = NEW_PAYER_MICRO_USD,
                                          .total_micro_usd = TOTAL_MICRO_USD};
     credit->off =
-        most != NULL ? strcmp(most, "off") == 0 : !asked && out->settler_key == NULL;
+        most != NULL ? strcmp(most, "off") == 0 : !asked && !x402_serve_settles(out);
     return (credit->off ||
             decode_usd(&credit->payer_micro_usd, "--max-unsettled", most)) &&
            decode_usd(&credit->new_payer_micro_usd, "--max-unsettled-new",

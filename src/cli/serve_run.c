@@ -22,6 +22,7 @@
     12000 /* for a graceful stop; nginx itself takes 10 s at most */
 #define HURRY_MILLISECONDS 3000 /* between a harder signal and the hardest */
 #define TICK_MILLISECONDS 50
+#define WORDS_MAX 18 /* of the settler's command line */
 #define BACKOFF_MIN_MILLISECONDS 1000
 #define BACKOFF_MAX_MILLISECONDS 60000
 #define SETTLER_STABLE_MILLISECONDS 60000 /* having run so long, it starts afresh */
@@ -111,22 +112,49 @@ static bool start_nginx(struct supervisor *s)
     return s->nginx != 0;
 }
 
+/* The words of a command line; they outlive the fork. */
+struct words {
+    char text[WORDS_MAX][X402_PATH_MAX];
+    char *argv[WORDS_MAX + 1];
+    size_t count;
+};
+
+static void put_word(struct words *words, const char *text)
+{
+    char *word = words->text[words->count];
+    snprintf(word, sizeof words->text[0], "%s", text);
+    words->argv[words->count++] = word;
+}
+
+/* Left out when the value is NULL. */
+static void put_option(struct words *words, const char *name, const char *value)
+{
+    if (value == NULL)
+        return;
+    put_word(words, name);
+    put_word(words, value);
+}
+
 static void start_settler(struct supervisor *s)
 {
-    char rpc[X402_PATH_MAX], caip2[X402_CAIP2_TEXT_SIZE], data[X402_PATH_MAX],
-        key[X402_PATH_MAX], age[16];
-    char name[] = "x402", settle[] = "settle", data_flag[] = "--data",
-         rpc_flag[] = "--rpc", key_flag[] = "--key", age_flag[] = "--batch-age";
-    x402_caip2_encode(caip2, s->serve->network.chain_id);
-    snprintf(rpc, sizeof rpc, "%s=%s", caip2, s->serve->rpc_url);
-    snprintf(data, sizeof data, "%s", s->place->data_dir);
-    snprintf(key, sizeof key, "%s", s->serve->settler_key);
-    snprintf(age, sizeof age, "%s", s->serve->batch_age ? s->serve->batch_age : "");
-    char *argv[] = {name,     settle,   data_flag,
-                    data,     rpc_flag, rpc,
-                    key_flag, key,      s->serve->batch_age ? age_flag : NULL,
-                    age,      NULL};
-    s->settler = start_child("/proc/self/exe", argv, SIGTERM);
+    static struct words words;
+    const struct x402_serve *serve = s->serve;
+    bool remote = serve->facilitator.url != NULL;
+    char caip2[X402_CAIP2_TEXT_SIZE], rpc[X402_PATH_MAX];
+    memset(&words, 0, sizeof words);
+    x402_caip2_encode(caip2, serve->network.chain_id);
+    snprintf(rpc, sizeof rpc, "%s=%s", caip2, serve->rpc_url ? serve->rpc_url : "");
+    put_word(&words, "x402");
+    put_word(&words, "settle");
+    put_option(&words, "--data", s->place->data_dir);
+    put_option(&words, "--rpc", serve->rpc_url ? rpc : NULL);
+    put_option(&words, "--key", serve->settler_key);
+    put_option(&words, "--batch-age", serve->batch_age);
+    put_option(&words, "--facilitator", serve->facilitator.url);
+    put_option(&words, "--facilitator-header-file", serve->facilitator.header_file);
+    put_option(&words, "--facilitator-timeout", serve->facilitator.timeout);
+    put_option(&words, "--network", remote ? caip2 : NULL);
+    s->settler = start_child("/proc/self/exe", words.argv, SIGTERM);
     s->settler_started_milliseconds = steady_milliseconds();
     s->settler_restart_milliseconds = 0;
 }
@@ -236,7 +264,7 @@ static void tick(struct supervisor *s)
         s->stage = STAGE_RUNNING;
         s->announce(s->serve, s->place);
         fflush(stdout);
-        if (s->serve->settler_key != NULL)
+        if (x402_serve_settles(s->serve))
             start_settler(s);
     }
     if (s->stage == STAGE_RUNNING && s->settler_restart_milliseconds != 0 &&

@@ -235,13 +235,13 @@ static int run_with_key(struct x402_settler_options *options, const char *key_pa
 }
 
 static int run_with_facilitator(struct x402_settler_options *options,
-                                const struct x402_facilitator_flags *flags,
+                                const struct x402_cli_facilitator_flags *flags,
                                 const struct x402_option_list *networks)
 {
-    static struct x402_facilitator facilitator;
+    static struct x402_cli_facilitator facilitator;
     int code;
 
-    if (!x402_facilitator_open(&facilitator, &code, COMMAND, flags, networks))
+    if (!x402_cli_facilitator_open(&facilitator, &code, COMMAND, flags, networks))
         return code;
     options->remote = &facilitator.options;
     code = run(options);
@@ -250,7 +250,7 @@ static int run_with_facilitator(struct x402_settler_options *options,
 }
 
 /* A key, or a facilitator: who pays for gas. */
-static const char *missing(const struct x402_facilitator_flags *facilitator,
+static const char *missing(const struct x402_cli_facilitator_flags *facilitator,
                            const char *key, size_t rpcs, size_t networks)
 {
     if (facilitator->url != NULL && key != NULL)
@@ -268,7 +268,7 @@ int x402_cli_settle(int argc, char **argv)
 {
     static struct x402_settler_chain chains[X402_SETTLER_CHAINS_MAX];
     static struct x402_option_list rpcs, networks;
-    static struct x402_facilitator_flags facilitator;
+    static struct x402_cli_facilitator_flags facilitator;
     const char *data = NULL, *key = NULL;
     struct texts texts = {0};
     char ledger_path[X402_PATH_MAX];
@@ -296,7 +296,7 @@ int x402_cli_settle(int argc, char **argv)
     const char *problem = missing(&facilitator, key, rpcs.count, networks.count);
     if (problem != NULL)
         return x402_cli_usage_error(COMMAND, "%s", problem);
-    if (!x402_facilitator_check(COMMAND, &facilitator))
+    if (!x402_cli_facilitator_check(COMMAND, &facilitator))
         return X402_EXIT_USAGE;
     if (!take_chains(chains, &count, &rpcs))
         return X402_EXIT_USAGE;

@@ -151,7 +151,10 @@ static void put_chain(FILE *out, const struct x402_payment_row *row)
         fputs(",\"block\":null,\"gasUsed\":null,\"feeWei\":null", out);
         return;
     }
-    put_number(out, "block", row->block_number);
+    if (row->block_number > 0)
+        put_number(out, "block", row->block_number);
+    else /* on a facilitator's word, which names none */
+        fputs(",\"block\":null", out);
     put_number(out, "gasUsed", row->gas_used);
     snprintf(fee, sizeof fee, "%llu", (unsigned long long)row->fee_wei);
     put_text(out, "feeWei", fee);

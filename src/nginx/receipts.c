@@ -121,8 +121,10 @@ static void ngx_http_x402_put_chain(struct x402_text *text,
         x402_text_put_string(text, "null");
     }
 
+    /* A facilitator names the transaction and no block. */
     x402_text_put_string(text, ",\"block\":");
-    if (money == X402_MONEY_SETTLED || money == X402_MONEY_FINAL) {
+    if ((money == X402_MONEY_SETTLED || money == X402_MONEY_FINAL) &&
+        row->block_number > 0) {
         x402_text_put_decimal(text, row->block_number);
     } else {
         x402_text_put_string(text, "null");

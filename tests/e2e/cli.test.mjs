@@ -41,7 +41,6 @@ describe('usage', () => {
       const section = manual.split(/^## /m).find((part) => part.startsWith(`x402 ${command}\n`));
       assert.ok(section, `no section of ${command}`);
       const described = flagsIn(section);
-      if (command === 'serve') described.delete('--facilitator'); // refused, not offered
       const offered = flagsIn(await x402Output([command, '--help']));
       assert.deepEqual([...described].sort(), [...offered].sort(), command);
     }

@@ -9,11 +9,12 @@ import { ask, isPaid } from './lib/ask.mjs';
 import {
   FAULTS, HIDING_FAULTS, refusing, settleThrough, startFacilitator, startThrough,
 } from './lib/facilitator.mjs';
+import { startServe } from './lib/serve.mjs';
 import { settleOnce } from './lib/settler.mjs';
 import { temporaryFolder, waitFor } from './lib/process.mjs';
 import { randomNumbers, seedOfRun, shuffled } from './lib/random.mjs';
 import { PRICE, openShop } from './lib/shop.mjs';
-import { DIALECTS, nowSeconds, payment } from './lib/wallet.mjs';
+import { DIALECTS, PAYEE, nowSeconds, payment } from './lib/wallet.mjs';
 import { checkBooks, delivered, payments, x402 } from './lib/x402.mjs';
 
 /** A test with a shop and a facilitator of its own; options are of both. */
@@ -114,7 +115,7 @@ describe('a facilitator that works', () => {
   remoteTest('is_believed_until_a_node_is_given_which_then_makes_it_final', async (shop, facilitator) => {
     const { paid } = await shop.sell();
     await settleThrough(shop.gateway, facilitator);
-    assert.equal((await shop.row(paid)).block, 0);
+    assert.equal((await shop.row(paid)).block, null);
     await shop.chain.mine(shop.safeDepth);
     runSettler(shop, facilitator, { node: shop.chain });
     const row = await until(shop, paid, ({ money }) => money === 'final', 'finality');
@@ -257,7 +258,7 @@ describe('a facilitator that lies', () => {
     assert.equal((await shop.row(paid)).money, 'settled');
     facilitator.rule = () => undefined;
     runSettler(shop, facilitator, { node: shop.chain });
-    const row = await until(shop, paid, ({ block }) => block > 0, 'the truth', 60_000);
+    const row = await until(shop, paid, ({ block }) => block !== null, 'the truth', 60_000);
     assert.equal(row.transaction, (await movedIn(shop, paid)).transactionHash);
     await isSquare(shop, [paid]);
   });
@@ -492,6 +493,42 @@ describe('a facilitator that fails at random', () => {
     }
     assert.ok(place >= 3, `${place} faults`);
     await isSquare(shop, sold);
+  });
+});
+
+// ------------------------------------------------------------------------------- serve
+
+describe('x402 serve --facilitator', () => {
+  /** A gateway by one command; its payer pays PAYEE. */
+  async function serving(shop, facilitator, args, body) {
+    const gateway = await startServe(shop.upstream, { args: ['--facilitator', facilitator.url, ...args] });
+    try {
+      const payer = await shop.newPayer();
+      const paid = await payment(payer);
+      isPaid(await ask(gateway, '/x', { payment: paid }), paid);
+      await waitFor(async () => (await shop.chain.balance(PAYEE)) === PRICE, 'the money', 20_000);
+      await body(gateway);
+    } finally {
+      await gateway.stop();
+    }
+  }
+
+  remoteTest('settles_what_it_sells_with_no_key', async (shop, facilitator) => {
+    await serving(shop, facilitator, [], async (gateway) => {
+      assert.match(gateway.log(), /through the facilitator http:\/\/127\.0\.0\.1:\d+, whose word/);
+      const settled = () => payments(gateway, '--status', 'settled');
+      await waitFor(async () => (await settled()).length === 1, 'the ledger to know');
+      assert.equal((await settled())[0].block, null);
+    });
+  });
+
+  remoteTest('asks_the_node_that_it_is_given', async (shop, facilitator) => {
+    await serving(shop, facilitator, ['--rpc', shop.chain.url], async (gateway) => {
+      assert.match(gateway.log(), /checked by http:\/\/127\.0\.0\.1:\d+/);
+      const settled = () => payments(gateway, '--status', 'settled');
+      await waitFor(async () => (await settled()).length === 1, 'the ledger to know');
+      assert.notEqual((await settled())[0].block, null);
+    });
   });
 });
 

@@ -287,8 +287,35 @@ static void settling_needs_a_node_and_a_key(void **state)
     assert_wrong(&flags, "--settle: write after or before");
     flags.settle = "after";
     assert_right(&flags);
-    flags.facilitator = "https://x402.org/facilitator";
-    assert_wrong(&flags, "--facilitator is not there yet");
+}
+
+static void a_facilitator_settles_without_a_key_and_with_or_without_a_node(void **state)
+{
+    (void)state;
+    struct x402_serve_flags flags = good_flags();
+    flags.facilitator.timeout = "5";
+    assert_wrong(&flags, "--facilitator URL is missing");
+    flags.facilitator.url = "https://x402.org/facilitator";
+    assert_right(&flags);
+    assert_true(x402_serve_settles(&serve));
+    assert_false(serve.credit.off);
+    flags.settle = "before";
+    assert_right(&flags);
+    flags.rpc = "http://127.0.0.1:8545";
+    assert_right(&flags);
+    flags.rpc = "base-sepolia=http://127.0.0.1:8545";
+    assert_wrong(&flags, "the node's URL alone");
+    flags.rpc = NULL;
+    flags.batch_age = "5";
+    assert_wrong(&flags, "--batch-age goes with --settler-key");
+    flags.batch_age = NULL;
+    flags.settler_key = "key";
+    assert_wrong(&flags, "one of them settles");
+    flags.settler_key = NULL;
+    flags.facilitator.url = "https://me@x402.org/facilitator";
+    assert_wrong(&flags, "the URL has a user in it");
+    flags.facilitator.url = "x402.org";
+    assert_wrong(&flags, "write the facilitator's URL");
 }
 
 static void credit_is_bounded_where_something_settles(void **state)
@@ -336,6 +363,8 @@ int main(void)
         cmocka_unit_test(a_payee_must_be_an_address_that_somebody_has),
         cmocka_unit_test(other_values_are_checked),
         cmocka_unit_test(settling_needs_a_node_and_a_key),
+        cmocka_unit_test(
+            a_facilitator_settles_without_a_key_and_with_or_without_a_node),
         cmocka_unit_test(credit_is_bounded_where_something_settles),
         cmocka_unit_test(bounds_of_credit_are_dollars),
     };
