@@ -14,7 +14,9 @@ import { settleOnce } from './lib/settler.mjs';
 import { temporaryFolder, waitFor } from './lib/process.mjs';
 import { randomNumbers, seedOfRun, shuffled } from './lib/random.mjs';
 import { PRICE, openShop } from './lib/shop.mjs';
-import { DIALECTS, PAYEE, nowSeconds, payment } from './lib/wallet.mjs';
+import {
+  DIALECTS, PAYEE, decode, newAccount, nowSeconds, payment,
+} from './lib/wallet.mjs';
 import { checkBooks, delivered, payments, x402 } from './lib/x402.mjs';
 
 /** A test with a shop and a facilitator of its own; options are of both. */
@@ -494,6 +496,79 @@ describe('a facilitator that fails at random', () => {
     assert.ok(place >= 3, `${place} faults`);
     await isSquare(shop, sold);
   });
+});
+
+// ----------------------------------------------------------------------- settled first
+
+describe('a call that is settled before it is served', () => {
+  const first = {
+    gateway: (url) => ({
+      settleTimeout: '15s',
+      locations: `location /before/ { x402_settle before; x402_price 0.001; proxy_pass ${url}; }`,
+    }),
+  };
+  const receiptIn = ({ headers }) => decode(headers['payment-response'] ?? headers['x-payment-response']);
+
+  for (const dialect of DIALECTS) {
+    remoteTest(`with_${dialect}_is_paid_and_then_served`, async (shop, facilitator) => {
+      runSettler(shop, facilitator);
+      const payer = await shop.newPayer();
+      const paid = await payment(payer, { dialect, message: { to: shop.payee } });
+      const got = await ask(shop.gateway, '/before/x', { payment: paid });
+      isPaid(got, paid);
+      assert.equal(receiptIn(got).transaction, (await movedIn(shop, paid)).transactionHash);
+      await isSquare(shop, [paid]);
+    }, first);
+  }
+
+  remoteTest('is_neither_charged_nor_served_when_it_is_refused', async (shop, facilitator) => {
+    runSettler(shop, facilitator);
+    const paid = await payment(newAccount(), { message: { to: shop.payee } });
+    const got = await ask(shop.gateway, '/before/x', { payment: paid });
+    assert.equal(got.status, 402);
+    assert.equal(got.headers['payment-required'], undefined, 'no new offer');
+    const receipt = receiptIn(got);
+    assert.equal(receipt.success, false);
+    assert.equal(receipt.errorReason, 'invalid_exact_evm_insufficient_balance');
+    const row = await shop.row(paid);
+    assert.equal(`${row.delivery} ${row.money}`, 'void failed');
+    assert.match(row.reason, /^invalid_exact_evm_insufficient_balance: /);
+    assert.equal(facilitator.asked().length, 1);
+    assert.deepEqual(shop.upstream.calls, []);
+    await isSquare(shop, [paid], { fails: 1 });
+  }, first);
+
+  remoteTest('may_be_tried_again_after_a_refusal', async (shop, facilitator) => {
+    runSettler(shop, facilitator);
+    const payer = newAccount();
+    const paid = await payment(payer, { message: { to: shop.payee } });
+    assert.equal((await ask(shop.gateway, '/before/x', { payment: paid })).status, 402);
+    await shop.chain.mint(payer.address, PRICE);
+    isPaid(await ask(shop.gateway, '/before/x', { payment: paid }), paid);
+    await isSquare(shop, [paid]);
+  }, first);
+
+  remoteTest('is_served_when_the_answer_was_lost_and_the_chain_shows_it', async (shop, facilitator) => {
+    facilitator.rule = once('lost');
+    runSettler(shop, facilitator, { node: shop.chain });
+    const paid = await payment(await shop.newPayer(), { message: { to: shop.payee } });
+    const got = await ask(shop.gateway, '/before/x', { payment: paid });
+    isPaid(got, paid);
+    assert.equal(receiptIn(got).transaction, (await movedIn(shop, paid)).transactionHash);
+    await isSquare(shop, [paid]);
+  }, first);
+
+  remoteTest('waits_when_nobody_knows_and_is_not_failed', async (shop, facilitator) => {
+    facilitator.rule = once('lost');
+    runSettler(shop, facilitator);
+    const paid = await payment(await shop.newPayer(), { message: { to: shop.payee } });
+    const got = await ask(shop.gateway, '/before/x', { payment: paid });
+    assert.equal(got.status, 503);
+    assert.equal(got.json.code, 'settlement_pending');
+    const row = await shop.row(paid);
+    assert.equal(`${row.delivery} ${row.money}`, 'owed submitted');
+    await checkBooks(shop.gateway);
+  }, { gateway: (url) => ({ ...first.gateway(url), settleTimeout: '4s' }) });
 });
 
 // ------------------------------------------------------------------------------- serve
