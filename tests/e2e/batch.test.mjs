@@ -32,7 +32,7 @@ function shopTest(name, body, { contract = true, ...options } = {}) {
     let failed = true;
     try {
       shop.till = new Till(shop);
-      if (contract) shop.contract = await deployFacilitator(shop.chain);
+      if (contract) shop.facilitator = await deployFacilitator(shop.chain);
       await body(shop, shop.till);
       failed = false;
     } finally {
@@ -67,7 +67,7 @@ async function itemsSent(shop) {
     const { transactions } = await shop.chain.rpc('eth_getBlockByNumber', toHex(number), true);
     for (const { from, to, input } of transactions) {
       if (from.toLowerCase() !== shop.key.address.toLowerCase()) continue;
-      items.push(to.toLowerCase() === shop.contract?.address.toLowerCase()
+      items.push(to.toLowerCase() === shop.facilitator?.address.toLowerCase()
         ? itemsOf(input) : 0);
     }
   }
@@ -77,6 +77,18 @@ async function itemsSent(shop) {
 function itemsOf(data) {
   const { args } = decodeFunctionData({ abi: ABI, data });
   return (args[2].length - 2) / 2 / ITEM_SIZE;
+}
+
+/** The receipts of the settler's transactions, in their order. */
+async function receiptsOf(shop) {
+  const receipts = [];
+  const latest = Number(await shop.chain.rpc('eth_blockNumber'));
+  for (let number = 0; number <= latest; number++) {
+    const all = await shop.chain.rpc('eth_getBlockReceipts', toHex(number));
+    receipts.push(...all.filter(({ from }) =>
+      from.toLowerCase() === shop.key.address.toLowerCase()));
+  }
+  return receipts;
 }
 
 /** The costs in the ledger of all that was in a transaction come to its receipt's. */
@@ -164,7 +176,7 @@ describe('without the contract', { concurrency: AT_ONCE }, () => {
     const settler = runSettler(shop);
     await sellTo(till, 2);
     await till.collected();
-    shop.contract = await deployFacilitator(shop.chain);
+    shop.facilitator = await deployFacilitator(shop.chain);
     shop.gateway.setClock(61);
     const [{ payer }] = await sellTo(till, 1);
     await noted(settler, /settling in batches/);
@@ -268,7 +280,7 @@ describe('in a batch', { concurrency: AT_ONCE }, () => {
     const sold = await sellTo(till, 10, { each: 4 });
     const poison = sold[6].paid[2].message.nonce.slice(2);
     const isPoisoned = ({ method, params: [call] }) => method === 'eth_call'
-      && call.to.toLowerCase() === shop.contract.address.toLowerCase()
+      && call.to.toLowerCase() === shop.facilitator.address.toLowerCase()
       && call.data.includes(poison);
     const node = await shop.nodeProxy((asked) => (isPoisoned(asked)
       ? { error: { code: -32000, message: 'execution timeout' } } : 'pass'));
@@ -292,6 +304,65 @@ describe('in a batch', { concurrency: AT_ONCE }, () => {
     await till.collected();
     assert.deepEqual(await itemsSent(shop), [10, 10, 10, 10]);
     await till.isSquare();
+  });
+
+  shopTest('is_not_more_than_a_payer_has_though_the_node_sees_nothing_under_way', async (shop, till) => {
+    const node = await shop.nodeProxy(({ method, params }) =>
+      (method === 'eth_call' && params[1] === 'pending'
+        ? { error: { code: -32602, message: 'unknown block tag' } } : 'pass'));
+    const poor = await till.newPayer(2n * PRICE);
+    await till.sell(poor, [API, API]);
+    const [{ payer: rich }] = await sellTo(till, 1);
+    await shop.chain.automine(false);
+    runSettler(shop, node);
+    shop.gateway.setClock(11);
+    await waitFor(() => node.sent.length === 1, 'the first batch');
+    await till.sell(poor, [API, API]);
+    await till.sell(rich, [API, API]);
+    shop.gateway.setClock(22);
+    await waitFor(() => node.sent.length === 2, 'the second');
+    await shop.chain.mine();
+    await waitFor(async () => (await shop.chain.balance(shop.payee)) === 5n * PRICE, 'the money');
+    assert.deepEqual(await itemsSent(shop), [3, 2]);
+  });
+});
+
+describe('the contract', { concurrency: AT_ONCE }, () => {
+  /** Sells four calls, and stops when their batch waits in the pool. */
+  async function batchInPool(shop, till) {
+    await sellTo(till, 4);
+    await shop.chain.automine(false);
+    const settler = runSettler(shop);
+    shop.gateway.setClock(11);
+    await waitFor(async () => (await shop.chain.rpc('txpool_status')).pending === '0x1', 'the pool');
+    return settler;
+  }
+
+  shopTest('that_reverts_leaves_all_due_and_what_it_cost_on_the_books', async (shop, till) => {
+    const settler = await batchInPool(shop, till);
+    const code = await shop.chain.rpc('eth_getCode', shop.facilitator.address, 'latest');
+    await shop.chain.rpc('anvil_setCode', shop.facilitator.address, '0x60006000fd');
+    await shop.chain.mine();
+    await noted(settler, /due again: 4 payments, 0\.004 USDC: its transaction reverted/);
+    await shop.chain.rpc('anvil_setCode', shop.facilitator.address, code);
+    await shop.chain.automine(true);
+    await till.collected();
+    const receipts = await receiptsOf(shop);
+    assert.equal(receipts[0].status, '0x0');
+    const gas = receipts.reduce((sum, { gasUsed }) => sum + BigInt(gasUsed), 0n);
+    assert.equal(await spentOnGas(shop), gas);
+    await till.isSquare({ wasted: 1 });
+  });
+
+  shopTest('that_is_gone_is_done_without', async (shop, till) => {
+    const settler = await batchInPool(shop, till);
+    await shop.chain.rpc('anvil_setCode', shop.facilitator.address, '0x');
+    await shop.chain.mine();
+    await noted(settler, /the facilitator contract is gone: settling singly/);
+    await shop.chain.automine(true);
+    await till.collected();
+    assert.deepEqual((await itemsSent(shop)).slice(1), [0, 0, 0, 0]);
+    await till.isSquare({ wasted: 1 });
   });
 });
 
@@ -336,6 +407,18 @@ describe('a transaction with a batch', { concurrency: AT_ONCE }, () => {
     }
     await shop.chain.mine();
     await till.collected();
+    await till.isSquare();
+  });
+
+  shopTest('that_no_block_takes_is_made_smaller_under_its_nonce', async (shop, till) => {
+    await sellTo(till, 8);
+    const node = await shop.nodeProxy(({ method, params: [raw] }) =>
+      (method === 'eth_sendRawTransaction' && raw.length > 2 * 6 * ITEM_SIZE
+        ? { error: { code: -32000, message: 'exceeds block gas limit' } } : 'pass'));
+    runSettler(shop, node);
+    shop.gateway.setClock(11);
+    await till.collected();
+    assert.deepEqual(await itemsSent(shop), [4, 4]);
     await till.isSquare();
   });
 
