@@ -280,6 +280,7 @@ export function startThrough(gateway, facilitator, { env = {}, ...options } = {}
   });
   return {
     pid: child.pid,
+    exited: child.exited, // {code, signal}
     exit: () => waitForExit(child, 30_000),
     isRunning: () => isRunning(child),
     log: () => fs.readFileSync(log, 'utf8'),
