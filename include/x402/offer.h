@@ -23,6 +23,8 @@ struct x402_offer {
     struct x402_slice description; /* UTF-8, may be empty */
     struct x402_slice mime_type;   /* may be empty */
     bool upfront; /* settled before it is served: extra.paymentFlow says so */
+    struct x402_slice
+        facilitator;             /* URL of who settles: extra.facilitator; empty: we */
     uint32_t window_seconds;     /* advertised: maxTimeoutSeconds */
     uint32_t window_min_seconds; /* less validity left than this is refused */
     uint32_t window_max_seconds; /* more likewise */

@@ -6,12 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define URL_SIZE_MAX 512 /* as in nginx's x402_facilitator */
+
 static const char *url_problem(const char *url)
 {
     const char *host = strstr(url, "://");
 
-    if (!x402_cli_is_http_url(url) || strlen(url) >= X402_REMOTE_URL_MAX)
+    if (!x402_cli_is_http_url(url))
         return "write the facilitator's URL, like https://x402.org/facilitator";
+    if (strlen(url) > URL_SIZE_MAX || url[strcspn(url, " \"\\'<>^`{|}")] != '\0')
+        return "the URL is longer than 512 bytes, or has characters that none has";
     if (strpbrk(url, "?#") != NULL)
         return "the URL has a query or a fragment: /settle is put behind it";
     if (memchr(host + 3, '@', strcspn(host + 3, "/")) != NULL)

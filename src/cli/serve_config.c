@@ -118,9 +118,20 @@ static void put_bound(FILE *out, const char *name, uint64_t micro_usd, const cha
     fprintf(out, "    %s %s; # %s\n", name, amount, what);
 }
 
+/* Who settles, for those who pay to know. */
+static void put_facilitator(FILE *out, const struct x402_serve *serve)
+{
+    if (serve->facilitator.url == NULL)
+        return;
+    fputs("    x402_facilitator ", out);
+    put_quoted(out, serve->facilitator.url);
+    fputs("; # named in offers; x402 settle --facilitator asks it\n", out);
+}
+
 static void put_credit(FILE *out, const struct x402_serve *serve)
 {
     const struct x402_serve_credit *credit = &serve->credit;
+    put_facilitator(out, serve);
     if (serve->settle_first)
         fputs("    x402_settle before; # nothing is served before it has settled\n",
               out);

@@ -26,15 +26,20 @@ static size_t described_size_max(const struct x402_offer *offer)
            X402_JSON_ESCAPE_MAX * (offer->description.size + offer->mime_type.size);
 }
 
+static size_t entry_size_max(const struct x402_offer *offer)
+{
+    return ENTRY_SIZE_MAX + X402_JSON_ESCAPE_MAX * offer->facilitator.size;
+}
+
 static size_t tail_size_max(const struct x402_offer *offer)
 {
-    return described_size_max(offer) + offer->accepts_count * ENTRY_SIZE_MAX;
+    return described_size_max(offer) + offer->accepts_count * entry_size_max(offer);
 }
 
 size_t x402_offer_text_size_max(const struct x402_offer *offer)
 {
     return X402_BASE64_SIZE(tail_size_max(offer)) +
-           offer->accepts_count * (described_size_max(offer) + ENTRY_SIZE_MAX);
+           offer->accepts_count * (described_size_max(offer) + entry_size_max(offer));
 }
 
 static void put_quoted(struct x402_text *text, struct x402_slice slice)
@@ -68,6 +73,10 @@ static void put_terms(struct x402_text *text, const struct x402_offer *offer,
     put_quoted(text, x402_slice_of(accept->network.asset_version));
     if (offer->upfront)
         x402_text_put_string(text, ",\"paymentFlow\":\"upfront\"");
+    if (offer->facilitator.size > 0) {
+        x402_text_put_string(text, ",\"facilitator\":");
+        put_quoted(text, offer->facilitator);
+    }
     x402_text_put_string(text, "}}");
 }
 

@@ -162,6 +162,7 @@ static ngx_int_t ngx_http_x402_set_offer(ngx_conf_t *cf, ngx_http_x402_loc_conf_
     offer->description = ngx_http_x402_slice(&lcf->description);
     offer->mime_type = ngx_http_x402_slice(&lcf->mime_type);
     offer->upfront = lcf->settle_first != 0;
+    offer->facilitator = ngx_http_x402_slice(&lcf->facilitator);
     offer->window_seconds = (uint32_t)lcf->window;
     offer->window_min_seconds = (uint32_t)lcf->window_min;
     offer->window_max_seconds = (uint32_t)lcf->window_max;
@@ -273,6 +274,7 @@ static char *ngx_http_x402_merge_loc_conf(ngx_conf_t *cf, void *parent, void *ch
     ngx_conf_merge_ptr_value(conf->accept, prev->accept, NULL);
     ngx_conf_merge_str_value(conf->description, prev->description, "");
     ngx_conf_merge_str_value(conf->mime_type, prev->mime_type, "");
+    ngx_conf_merge_str_value(conf->facilitator, prev->facilitator, "");
     ngx_conf_merge_str_value(conf->public_url, prev->public_url, "");
     ngx_conf_merge_uint_value(conf->window, prev->window, NGX_HTTP_X402_WINDOW);
     ngx_conf_merge_uint_value(conf->window_min, prev->window_min,

@@ -455,30 +455,63 @@ static ngx_uint_t ngx_http_x402_is_url_text(const u_char *p, const u_char *end)
     return 1;
 }
 
+/* Where the host begins; 0 when the text is no URL of HTTP. */
+static size_t ngx_http_x402_host_at(const ngx_str_t *url)
+{
+    if (url->len > 7 && ngx_strncasecmp(url->data, (u_char *)"http://", 7) == 0) {
+        return 7;
+    }
+    if (url->len > 8 && ngx_strncasecmp(url->data, (u_char *)"https://", 8) == 0) {
+        return 8;
+    }
+
+    return 0;
+}
+
+/* Cuts a last slash. */
+static ngx_uint_t ngx_http_x402_is_url(ngx_str_t *url, size_t host)
+{
+    if (url->data[url->len - 1] == '/') {
+        url->len--;
+    }
+
+    return url->len <= 512 && url->data[host] != '/' &&
+           ngx_http_x402_is_url_text(url->data + host, url->data + url->len);
+}
+
 static char *ngx_http_x402_check_public_url(ngx_conf_t *cf, void *post, void *data)
 {
     ngx_str_t *url = data;
-    size_t skip = 0;
+    size_t host = ngx_http_x402_host_at(url);
 
     (void)cf;
     (void)post;
 
-    if (url->len > 7 && ngx_strncasecmp(url->data, (u_char *)"http://", 7) == 0) {
-        skip = 7;
-    }
-    if (url->len > 8 && ngx_strncasecmp(url->data, (u_char *)"https://", 8) == 0) {
-        skip = 8;
-    }
-    if (skip == 0) {
+    if (host == 0) {
         return "must start with http:// or https:// and a host";
     }
-
-    if (url->data[url->len - 1] == '/') {
-        url->len--;
-    }
-    if (url->len > 512 || url->data[skip] == '/' ||
-        !ngx_http_x402_is_url_text(url->data + skip, url->data + url->len)) {
+    if (!ngx_http_x402_is_url(url, host)) {
         return "is scheme and authority, with a path prefix at most";
+    }
+
+    return NGX_CONF_OK;
+}
+
+/* It stands in every offer: whoever has a secret for the facilitator keeps it out. */
+static char *ngx_http_x402_check_facilitator(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_str_t *url = data;
+    size_t host = ngx_http_x402_host_at(url);
+
+    (void)cf;
+    (void)post;
+
+    if (host == 0) {
+        return "must start with http:// or https:// and a host";
+    }
+    if (!ngx_http_x402_is_url(url, host) ||
+        ngx_strlchr(url->data, url->data + url->len, '@') != NULL) {
+        return "is the facilitator's URL, without user or query";
     }
 
     return NGX_CONF_OK;
@@ -499,6 +532,8 @@ static ngx_conf_post_t ngx_http_x402_settle_timeout_post = {
     ngx_http_x402_check_settle_timeout};
 static ngx_conf_post_t ngx_http_x402_text_post = {ngx_http_x402_check_text};
 static ngx_conf_post_t ngx_http_x402_public_url_post = {ngx_http_x402_check_public_url};
+static ngx_conf_post_t ngx_http_x402_facilitator_post = {
+    ngx_http_x402_check_facilitator};
 
 #define NGX_HTTP_X402_ANY (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF)
 #define NGX_HTTP_X402_LOC(member) offsetof(ngx_http_x402_loc_conf_t, member)
@@ -554,6 +589,10 @@ ngx_command_t ngx_http_x402_commands[] = {
     {ngx_string("x402_mime_type"), NGX_HTTP_X402_ANY | NGX_CONF_TAKE1,
      ngx_conf_set_str_slot, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_X402_LOC(mime_type),
      &ngx_http_x402_text_post},
+
+    {ngx_string("x402_facilitator"), NGX_HTTP_X402_ANY | NGX_CONF_TAKE1,
+     ngx_conf_set_str_slot, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_X402_LOC(facilitator),
+     &ngx_http_x402_facilitator_post},
 
     {ngx_string("x402_public_url"), NGX_HTTP_X402_ANY | NGX_CONF_TAKE1,
      ngx_conf_set_str_slot, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_X402_LOC(public_url),

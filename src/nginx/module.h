@@ -101,6 +101,7 @@ typedef struct {
     ngx_array_t *accept; /* struct x402_network; unset: what is declared */
     ngx_str_t description;
     ngx_str_t mime_type;
+    ngx_str_t facilitator; /* a URL, "" for none */
     ngx_str_t public_url;
     struct x402_rate rate;
     struct x402_rate refusal_rate;

@@ -43,7 +43,8 @@ test('takes_every_directive_at_every_level_it_is_documented_for', () => {
       x402_settle_timeout 5s; x402_max_unsettled 2; x402_max_unsettled_new 5c;
       x402_max_unsettled_total 100;
       x402_window 60 min=10 max=3600; x402_rate 5r/s burst=10; x402_refusal_rate off;
-      x402_description "words"; x402_mime_type text/plain; x402_public_url https://shop.example;`;
+      x402_description "words"; x402_mime_type text/plain; x402_public_url https://shop.example;
+      x402_facilitator https://x402.org/facilitator;`;
   const { ok, output } = check({
     ...standard, payTo: null, accept: null, rate: null, refusalRate: null, maxUnsettled: null,
     http: selling, server: selling,

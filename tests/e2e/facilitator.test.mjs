@@ -5,7 +5,12 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { ask, isPaid } from './lib/ask.mjs';
+import { ExactEvmScheme } from '@x402/evm';
+import { wrapFetchWithPaymentFromConfig } from '@x402/fetch';
+import { createWalletClient, http } from 'viem';
+import { baseSepolia } from 'viem/chains';
+import { wrapFetchWithPayment as wrapFetchV1 } from 'x402-fetch';
+import { ask, isOffer, isPaid } from './lib/ask.mjs';
 import {
   FAULTS, HIDING_FAULTS, refusing, settleThrough, startFacilitator, startThrough,
 } from './lib/facilitator.mjs';
@@ -569,6 +574,48 @@ describe('a call that is settled before it is served', () => {
     assert.equal(`${row.delivery} ${row.money}`, 'owed submitted');
     await checkBooks(shop.gateway);
   }, { gateway: (url) => ({ ...first.gateway(url), settleTimeout: '4s' }) });
+});
+
+// ------------------------------------------------------------------------------- offers
+
+describe('an offer that names the facilitator', () => {
+  const named = {
+    gateway: (url) => ({
+      locations: `location /api/ {
+        x402_price 0.001; x402_facilitator https://facilitator.example/x402/; proxy_pass ${url}; }`,
+    }),
+  };
+
+  /** The stock clients, by package. */
+  const clients = {
+    '@x402/fetch': (payer) => wrapFetchWithPaymentFromConfig(fetch, {
+      schemes: [{ network: 'eip155:*', client: new ExactEvmScheme(payer) }],
+    }),
+    'x402-fetch': (payer) => wrapFetchV1(fetch, createWalletClient({
+      account: payer, chain: baseSepolia, transport: http('http://127.0.0.1:1'), // never asked
+    })),
+  };
+
+  remoteTest('does_so_in_both_generations', async (shop) => {
+    const { v2, v1 } = isOffer(await ask(shop.gateway, '/api/x'));
+    for (const { accepts } of [v2, v1]) {
+      assert.deepEqual(accepts[0].extra, {
+        name: 'USDC', version: '2', facilitator: 'https://facilitator.example/x402',
+      });
+    }
+  }, named);
+
+  for (const [name, client] of Object.entries(clients)) {
+    remoteTest(`is_paid_by_${name}_and_settled_there`, async (shop, facilitator) => {
+      const payer = await shop.newPayer();
+      const response = await client(payer)(`${shop.gateway.url}/api/x`);
+      assert.equal(response.status, 200);
+      await delivered(shop.gateway, payer.address, 1);
+      const { code, stderr } = await settleThrough(shop.gateway, facilitator);
+      assert.equal(code, 0, stderr);
+      await isSquare(shop, [{}]);
+    }, named);
+  }
 });
 
 // ------------------------------------------------------------------------------- serve

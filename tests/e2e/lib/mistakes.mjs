@@ -154,6 +154,15 @@ export const MISTAKES = {
     ...wrong('x402_public_url', /invalid number of arguments/, ['']),
     ...twice('x402_public_url https://shop.example;'),
   ],
+  x402_facilitator: [
+    ...wrong('x402_facilitator', /must start with http/, ['x402.org', 'ftp://x402.org', '""', 'https://']),
+    ...wrong('x402_facilitator', /the facilitator's URL/, [
+      'https://x402.org/?key=1', 'https://me:secret@x402.org/', 'https:///f', '"https://x402 org"',
+      `https://${'x'.repeat(600)}.example`,
+    ]),
+    ...wrong('x402_facilitator', /invalid number of arguments/, ['']),
+    ...twice('x402_facilitator https://x402.org/facilitator;'),
+  ],
   x402_receipts: [
     ...wrong('x402_receipts', /invalid number of arguments/, ['on']),
     ...wrong('x402_receipts', /not allowed here/, [''], 'server'),

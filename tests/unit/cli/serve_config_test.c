@@ -181,6 +181,22 @@ static void the_bounds_of_credit_are_written_out(void **state)
     free(text);
 }
 
+static void a_facilitator_is_named_without_what_is_secret(void **state)
+{
+    (void)state;
+    struct x402_serve_place place = some_place();
+    struct x402_serve_flags flags = some_flags();
+    char *text = config_of(&flags, &place);
+    assert_null(strstr(text, "x402_facilitator"));
+    free(text);
+    flags.facilitator.url = "https://x402.org/facilitator";
+    flags.facilitator.header_file = "secret-file";
+    text = config_of(&flags, &place);
+    assert_contains(text, "x402_facilitator \"https://x402.org/facilitator\";");
+    assert_null(strstr(text, "secret-file"));
+    free(text);
+}
+
 static void receipts_have_a_place_of_their_own(void **state)
 {
     (void)state;
@@ -204,6 +220,7 @@ int main(void)
         cmocka_unit_test(a_path_with_others_below_it_lets_their_patterns_be_tried),
         cmocka_unit_test(everything_may_be_free_but_a_path),
         cmocka_unit_test(the_bounds_of_credit_are_written_out),
+        cmocka_unit_test(a_facilitator_is_named_without_what_is_secret),
         cmocka_unit_test(receipts_have_a_place_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -220,6 +220,27 @@ static void offer_without_legacy_networks_has_an_empty_v1_list(void **state)
                         "authorization_value\",\"accepts\":[]}");
 }
 
+static void a_facilitator_is_named_in_both_generations(void **state)
+{
+    (void)state;
+    struct x402_offer offer = offer_of(base_sepolia, 1);
+
+    offer.facilitator = X402_SLICE("https://x402.org/\"facilitator\"");
+    struct x402_offer_text text = encoded(&offer);
+    char *json = header_json(&text, X402_ERR_VALUE, X402_SLICE(URL));
+    json_t *v1 = parsed(body_json(&text, X402_ERR_VALUE, X402_SLICE(URL)));
+    json_t *v2 = parsed(json);
+    assert_string_equal(
+        string_at(json_array_get(json_at(v1, "accepts"), 0), "extra.facilitator"),
+        "https://x402.org/\"facilitator\"");
+    assert_string_equal(
+        string_at(json_array_get(json_at(v2, "accepts"), 0), "extra.facilitator"),
+        "https://x402.org/\"facilitator\"");
+    json_decref(v1);
+    json_decref(v2);
+    free(json);
+}
+
 static void empty_description_and_type_are_still_written(void **state)
 {
     (void)state;
@@ -328,6 +349,7 @@ int main(void)
         cmocka_unit_test(v2_header_is_the_json_expected),
         cmocka_unit_test(v1_body_is_the_json_expected),
         cmocka_unit_test(payment_that_is_settled_first_is_offered_upfront),
+        cmocka_unit_test(a_facilitator_is_named_in_both_generations),
         cmocka_unit_test(url_of_any_length_leaves_the_base64_whole),
         cmocka_unit_test(header_and_body_carry_the_reason_of_their_version),
         cmocka_unit_test(only_legacy_networks_enter_the_v1_body),
