@@ -21,9 +21,9 @@ export function settleOnce(gateway, chain, key) {
   return x402Output([...argumentsOf(gateway, chain, key), '--once'], { gateway });
 }
 
-/** The same, and never throws: {code, stdout, stderr}. */
-export function trySettleOnce(gateway, chain, key) {
-  return x402([...argumentsOf(gateway, chain, key), '--once'], { gateway });
+/** The same, and never throws: {code, stdout, stderr}. `args` are more arguments. */
+export function trySettleOnce(gateway, chain, key, args = []) {
+  return x402([...argumentsOf(gateway, chain, key), '--once', ...args], { gateway });
 }
 
 /**
