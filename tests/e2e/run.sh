@@ -1,20 +1,15 @@
 #!/bin/sh
-# Runs the end-to-end tests, one file at a time, against the programs as released (but
-# for the clock) and against those with sanitizers. One line a file, and before it what
-# failed; all of a file's output is in BUILD/e2e/NAME.log.
+# Runs the end-to-end tests, a file for each processor at a time, against the programs as
+# released (but for the clock) and against those with sanitizers. One line a file, and
+# before it what failed; all of a file's output is in BUILD/e2e/NAME.log.
 #
 #   E2E_BUILDS="build/test"          only these builds
+#   E2E_JOBS=1                       one file at a time
 #   sh tests/e2e/run.sh clients      only these files
 set -u
 cd "$(dirname "$0")/../.."
 
-FILE_SECONDS_MAX=600
-
-if [ $# = 0 ]; then
-    files=$(ls tests/e2e/*.test.mjs)
-else
-    files=$(printf 'tests/e2e/%s.test.mjs\n' "$@")
-fi
+FILE_SECONDS_MAX=900
 
 # What a reporter counted: count LOG pass.
 count() { sed -n "s/^# $2 //p" "$1" | tail -n 1; }
@@ -46,14 +41,28 @@ run_file() {
     return 1
 }
 
-failures=0
-for build in ${E2E_BUILDS:-build/test build/asan}; do
-    for file in $files; do
-        run_file "$build" "$file" || failures=1
-    done
-done
-# The programs exactly as released, by the stock clients.
-if [ $# = 0 ] && [ -z "${E2E_BUILDS:-}" ]; then
-    run_file build tests/e2e/clients.test.mjs || failures=1
+# One file, for xargs: what it says comes out in one piece.
+if [ "${1:-}" = --one ]; then
+    said=$(run_file "$2" "$3")
+    status=$?
+    printf '%s\n' "$said"
+    exit $status
 fi
-exit $failures
+
+if [ $# = 0 ]; then
+    files=$(ls tests/e2e/*.test.mjs)
+else
+    files=$(printf 'tests/e2e/%s.test.mjs\n' "$@")
+fi
+
+# BUILD FILE a line. Last the programs exactly as released, by the stock clients.
+runs() {
+    for build in ${E2E_BUILDS:-build/test build/asan}; do
+        printf "$build %s\n" $files
+    done
+    if [ "$1" = 0 ] && [ -z "${E2E_BUILDS:-}" ]; then
+        echo build tests/e2e/clients.test.mjs
+    fi
+}
+
+runs $# | xargs -P "${E2E_JOBS:-$(nproc)}" -n 2 sh tests/e2e/run.sh --one
