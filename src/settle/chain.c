@@ -189,7 +189,11 @@ bool x402_chain_hold(struct x402_chain *chain)
         error = acquire(chain);
     chain->leased = error == X402_OK;
     chain->leased_at_milliseconds = now;
-    if (error == X402_ERR_CONFLICT) {
+    if (error == X402_ERR_CONFLICT && chain->options->remote != NULL) {
+        x402_chain_trouble(chain, X402_TROUBLE_LEASE,
+                           "another settler asks this facilitator (%s): waiting",
+                           holder);
+    } else if (error == X402_ERR_CONFLICT) {
         char signer[X402_ADDRESS_TEXT_SIZE];
         x402_address_encode(signer, chain->signer20);
         x402_chain_trouble(chain, X402_TROUBLE_LEASE,
@@ -355,8 +359,9 @@ static void tell_strays(struct x402_chain *chain)
     chain->strays_told = true;
     if (strays.count > 0)
         x402_chain_note(chain,
-                        "%s: %" PRIu64 " payments are in transactions of another key: "
-                        "they are settled by a settler that has it",
+                        "%s: %" PRIu64
+                        " payments are in transactions of another key, or "
+                        "asked of a facilitator: a settler that has it goes on",
                         chain->name, strays.count);
 }
 

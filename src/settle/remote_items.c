@@ -155,8 +155,10 @@ static bool take_payment(struct x402_remote *remote, struct x402_remote_line *li
         x402_remote_ledger_failed(remote);
         return false;
     }
-    if (memcmp(row.signer20, remote->signer20, 20) != 0)
-        return true; /* in a transaction, or asked of another facilitator */
+    if (memcmp(row.signer20, remote->signer20, 20) != 0) {
+        line->strays++; /* in a transaction, or asked of another facilitator */
+        return true;
+    }
     item = x402_remote_item_of(remote, line, payment);
     if (item == NULL || !copy_body(item, (const char *)row.raw, row.raw_size))
         return false;
@@ -164,6 +166,16 @@ static bool take_payment(struct x402_remote *remote, struct x402_remote_line *li
     item->row_id = row.transaction_id;
     item->certain = false;
     return true;
+}
+
+static void tell_strays(struct x402_remote *remote, struct x402_remote_line *line)
+{
+    if (line->strays > 0 && !line->told_strays)
+        x402_remote_note(remote,
+                         "%s: %zu payments are in transactions of a key, or asked of "
+                         "another facilitator: a settler that has it goes on",
+                         line->chain->name, line->strays);
+    line->told_strays = line->strays > 0;
 }
 
 bool x402_remote_items_load(struct x402_remote *remote, struct x402_remote_line *line)
@@ -176,6 +188,7 @@ bool x402_remote_items_load(struct x402_remote *remote, struct x402_remote_line 
     bool fine = page != NULL;
 
     x402_remote_items_drop(remote, line);
+    line->strays = 0;
     do {
         if (!fine)
             break;
@@ -190,6 +203,7 @@ bool x402_remote_items_load(struct x402_remote *remote, struct x402_remote_line 
         filter.after_id = page->last_id;
     } while (fine && page->read == PAGE_MAX);
     free(page);
+    tell_strays(remote, line);
     return fine;
 }
 

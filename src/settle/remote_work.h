@@ -18,8 +18,10 @@ struct x402_remote_line {
     bool sold;                /* payments for it have been seen in the ledger */
     struct x402_chain *chain; /* its lease and log; and its node, where there is one */
     bool has_node;
-    bool held;       /* the lease is ours, and what is open has been read under it */
-    bool told;       /* that it is settled through the facilitator */
+    bool held;     /* the lease is ours, and what is open has been read under it */
+    bool told;     /* that it is settled through the facilitator */
+    size_t strays; /* submitted by other settlers; and whether that was told */
+    bool told_strays;
     bool told_asset; /* of a token that is not the built-in one */
     size_t due_left; /* due, and not asked for in this pass */
 };

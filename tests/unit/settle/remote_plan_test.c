@@ -173,6 +173,113 @@ static void it_is_asked_for_again_ever_less_often(void **state)
     assert_int_equal(last_ended, 3600000);
 }
 
+/* ------------------------------------------------------------------------ histories
+ */
+
+static uint32_t random_state;
+
+static unsigned random_below(unsigned n)
+{
+    random_state = random_state * 1664525u + 1013904223u;
+    return (random_state >> 8) % n;
+}
+
+/* What is really so: an authorization on a chain, and a facilitator that says nothing
+ * false and forgets everything. */
+struct world {
+    enum { UNUSED, BROADCAST, USED, OVER } authorization; /* OVER: unused, and ended */
+    bool ended;                                           /* by our clock */
+    bool has_node;
+};
+
+static void time_passes(struct world *world)
+{
+    if (world->authorization == BROADCAST && random_below(3) == 0)
+        world->authorization = random_below(4) != 0 ? USED : UNUSED; /* or dropped */
+    if (random_below(8) == 0)
+        world->ended = true;
+    if (world->ended && world->authorization != USED && random_below(4) == 0)
+        world->authorization = OVER;
+}
+
+/* One request: what it does to the world, and what is heard of it. Once something was
+ * broadcast, the facilitator may refuse for another reason, and be right. */
+static enum x402_remote_word ask(struct world *world)
+{
+    bool fresh = world->authorization == UNUSED && !world->ended;
+    bool settles = fresh && random_below(2) == 0;
+
+    if (random_below(6) == 0)
+        return X402_REMOTE_UNASKED;
+    if (settles)
+        world->authorization = random_below(2) == 0 ? USED : BROADCAST;
+    if (random_below(3) == 0)
+        return X402_REMOTE_UNKNOWN;
+    if (settles)
+        return world->authorization == USED ? X402_REMOTE_SETTLED : X402_REMOTE_UNKNOWN;
+    return X402_REMOTE_REFUSED;
+}
+
+static enum x402_sight look(const struct world *world)
+{
+    if (!world->has_node || random_below(4) == 0)
+        return X402_SIGHT_UNKNOWN;
+    if (world->authorization == USED)
+        return X402_SIGHT_USED_FOR_US;
+    return world->authorization == OVER ? X402_SIGHT_EXPIRED : X402_SIGHT_UNUSED;
+}
+
+/* True when the payment's history is over. */
+static bool live_on(struct world *world, struct x402_remote_case *what)
+{
+    time_passes(world);
+    what->ended = world->ended;
+    what->word = ask(world);
+    what->sight = look(world);
+    switch (x402_remote_plan(what)) {
+    case X402_REMOTE_SETTLE:
+        assert_int_equal(world->authorization, USED);
+        return true;
+    case X402_REMOTE_FAIL: /* and it never will be used */
+        assert_true(world->authorization == OVER || world->authorization == UNUSED);
+        return true;
+    case X402_REMOTE_RELEASE:
+        assert_true(world->authorization == OVER || world->authorization == UNUSED);
+        what->certain = true;
+        return false;
+    case X402_REMOTE_WAIT:
+        what->certain = what->certain && x402_remote_certain(what->word);
+        break;
+    }
+    if (random_below(10) == 0)
+        what->certain = false; /* a restart: the words are forgotten */
+    return false;
+}
+
+static void nothing_is_paid_or_failed_that_is_not_so(void **state)
+{
+    size_t ends = 0;
+
+    (void)state;
+    for (uint32_t seed = 0; seed < 200000; seed++) {
+        random_state = seed * 2654435761u;
+        struct world world = {.authorization = UNUSED, .has_node = seed % 2};
+        struct x402_remote_case what = {
+            .certain = true,
+            .has_node = world.has_node,
+            .state = {seed / 2 % 2 ? X402_DELIVERY_OWED : X402_DELIVERY_DELIVERED,
+                      X402_MONEY_SUBMITTED},
+        };
+        for (int steps = 0; steps < 40; steps++) {
+            if (!live_on(&world, &what))
+                continue;
+            ends++;
+            break;
+        }
+    }
+    assert_true(ends > 100000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +293,7 @@ int main(void)
         cmocka_unit_test(what_never_left_is_due_again),
         cmocka_unit_test(only_clear_words_keep_it_certain),
         cmocka_unit_test(it_is_asked_for_again_ever_less_often),
+        cmocka_unit_test(nothing_is_paid_or_failed_that_is_not_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
