@@ -299,8 +299,8 @@ static void a_known_reason_without_a_transaction_is_a_refusal(void **state)
         REFUSAL("insufficient_funds"),
         REFUSAL("invalid_exact_evm_payload_authorization_valid_before"),
         REFUSAL("unsupported_scheme"),
-        "{\"success\":false,\"errorReason\":\"insufficient_funds\","
-        "\"network\":\"base-sepolia\"}",
+        ("{\"success\":false,\"errorReason\":\"insufficient_funds\","
+         "\"network\":\"base-sepolia\"}"),
     };
 
     (void)state;
