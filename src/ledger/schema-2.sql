@@ -47,8 +47,13 @@ CREATE INDEX payment_due_owed ON payment (chain_id, valid_before)
 CREATE INDEX payment_due_rest ON payment (chain_id, valid_before)
     WHERE money = 1 AND delivery <> 4;
 
--- Failed before it was served (5, 2): it goes as what is released goes.
-CREATE INDEX payment_failed ON payment (valid_before) WHERE money = 5 AND delivery = 2;
+-- Failed before it was served (5, 2): it goes as what is released goes. By when they may
+-- go (X402_RETENTION_SECONDS): housekeeping reads none that has to stay.
+DROP INDEX payment_released;
+CREATE INDEX payment_released ON payment (max(valid_before, updated_at + 86400))
+    WHERE money = 6;
+CREATE INDEX payment_failed ON payment (max(valid_before, updated_at + 86400))
+    WHERE money = 5 AND delivery = 2;
 
 -- A payment that failed may come back: a transaction is closed for it once.
 ALTER TABLE outbox_payment ADD COLUMN closed INTEGER NOT NULL DEFAULT 0;

@@ -9,6 +9,8 @@
 #define PRUNE_ROUNDS_MAX 64         /* transactions in one call */
 #define RESET_WAIT_MILLISECONDS 100 /* for readers, with every writer waiting */
 
+_Static_assert(X402_RETENTION_SECONDS == 86400, "as schema-2.sql has it");
+
 static enum x402_error sweep_body(struct x402_sqlite *sqlite, void *data)
 {
     (void)data;
@@ -29,8 +31,7 @@ static enum x402_error prey_find(struct x402_sqlite *sqlite, struct prune *prune
     sqlite3_stmt *statement = x402_sqlite_statement(sqlite, prune->which);
 
     x402_sqlite_bind(statement, 1, sqlite->now_seconds);
-    x402_sqlite_bind(statement, 2, sqlite->now_seconds - X402_RETENTION_SECONDS);
-    x402_sqlite_bind(statement, 3, PRUNE_MAX);
+    x402_sqlite_bind(statement, 2, PRUNE_MAX);
     for (prune->count = 0;; prune->count++) {
         bool is_row;
         enum x402_error error = x402_sqlite_row(sqlite, statement, &is_row);

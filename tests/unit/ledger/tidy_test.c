@@ -1,5 +1,7 @@
 #include "fixture.h"
 
+#include "ledger/sqlite.h"
+
 static size_t rows_count(struct fixture *fixture)
 {
     struct x402_payment_filter filter = {.limit = 100000};
@@ -195,6 +197,33 @@ static void thousands_are_removed_in_one_call(void **state)
     assert_books(fixture->ledger);
 }
 
+/* What the statement that looks for them has cost since the last time. */
+static int steps_of(struct fixture *fixture, enum x402_sqlite_statement which)
+{
+    return sqlite3_stmt_status(x402_sqlite_of(fixture->ledger)->statements[which],
+                               SQLITE_STMTSTATUS_VM_STEP, 1);
+}
+
+/* Housekeeping has the ledger to itself while it reads. */
+static void what_has_to_stay_is_not_read(void **state)
+{
+    struct fixture *fixture = *state;
+
+    (void)sell(fixture->ledger, 0);
+    tidy(fixture->ledger);
+    (void)steps_of(fixture, X402_SQL_PRUNE_RELEASED);
+    (void)steps_of(fixture, X402_SQL_PRUNE_FAILED);
+    for (unsigned i = 1; i < 100; i++) {
+        (void)make_void(fixture->ledger, i, 60);
+        (void)make_failed(fixture->ledger, 100 + i);
+    }
+    clock_forward(fixture, X402_RETENTION_SECONDS - 60); /* expired, and too young */
+    tidy(fixture->ledger);
+    assert_int_equal(rows_count(fixture), 199);
+    assert_in_range(steps_of(fixture, X402_SQL_PRUNE_RELEASED), 1, 99);
+    assert_in_range(steps_of(fixture, X402_SQL_PRUNE_FAILED), 1, 99);
+}
+
 static off_t log_size(const struct fixture *fixture)
 {
     char name[200];
@@ -242,6 +271,7 @@ int main(void)
         TEST(an_id_is_never_used_again),
         TEST(tidying_abandons_what_is_pending_under_lost_leases),
         TEST(thousands_are_removed_in_one_call),
+        TEST(what_has_to_stay_is_not_read),
         TEST(a_log_past_its_bound_is_reset),
     };
 
