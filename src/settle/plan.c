@@ -45,17 +45,25 @@ static bool is_owed(struct x402_state state)
     return state.delivery == X402_DELIVERY_OWED;
 }
 
+/* "expired" is a matter of which block one asks, "used" may mean by us, and "not yet"
+ * is a matter of seconds: none of these is a refusal that somebody waits in vain for.
+ */
+static bool may_be_nothing(enum x402_revert why)
+{
+    return why == X402_REVERT_EXPIRED || why == X402_REVERT_USED ||
+           why == X402_REVERT_NOT_YET_VALID;
+}
+
 /*
- * Refused before anything was sent. "expired" is a matter of which block one asks, and
- * "used" may mean by us: the chain says. "not yet" is a matter of seconds.
+ * Refused before anything was sent. What is owed is to fail, but not before the chain
+ * has said that it was not paid: an authorization may be used and its payer poor.
  */
 static enum x402_action after_refusal(struct x402_state state, enum x402_revert why)
 {
-    if (why == X402_REVERT_EXPIRED || why == X402_REVERT_USED)
-        return X402_ACTION_LOOK_UP;
     if (why == X402_REVERT_NOT_YET_VALID)
         return X402_ACTION_RETRY;
-    return is_owed(state) ? X402_ACTION_FAIL : X402_ACTION_RETRY;
+    return is_owed(state) || may_be_nothing(why) ? X402_ACTION_LOOK_UP
+                                                 : X402_ACTION_RETRY;
 }
 
 /* What looking a payment up comes to: `open` while it is not decided. */
@@ -94,6 +102,8 @@ static enum x402_action plan_due(struct x402_state state, enum x402_sight sight,
         return X402_ACTION_SEND;
     if (sight == X402_SIGHT_REFUSED)
         return after_refusal(state, why);
+    if (sight == X402_SIGHT_UNUSED && is_owed(state) && !may_be_nothing(why))
+        return X402_ACTION_FAIL;
     return after_look_up(state, sight, X402_ACTION_RETRY);
 }
 

@@ -100,7 +100,8 @@ enum x402_action {
  * there is none, as for a batch that reverted whole.
  *
  * A payment that is owed, and not served yet, is given up sooner than one that is
- * delivered: somebody waits for it, and after a failure it may be presented again. One
+ * delivered: somebody waits for it, and after a failure it may be presented again. It
+ * fails for a refusal, once the chain has said that it was not paid already. One
  * that is pending (its money came back while it was being served) is like a delivered
  * one: the caller may have it already.
  *

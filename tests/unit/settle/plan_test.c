@@ -83,29 +83,34 @@ static void each_refusal_is_retried_or_looked_up_and_fails_only_what_is_owed(
 {
     static const struct {
         enum x402_revert why;
-        enum x402_action due, owed; /* REFUSED by a simulation */
-        enum x402_action submitted; /* REVERTED on the chain, owed or not */
+        enum x402_action due;             /* REFUSED by a simulation */
+        enum x402_action owed, owed_then; /* the same, and then looked up: UNUSED */
+        enum x402_action submitted;       /* REVERTED on the chain, owed or not */
     } rows[] = {
         {X402_REVERT_EXPIRED, X402_ACTION_LOOK_UP, X402_ACTION_LOOK_UP,
-         X402_ACTION_LOOK_UP},
-        {X402_REVERT_USED, X402_ACTION_LOOK_UP, X402_ACTION_LOOK_UP,
+         X402_ACTION_RETRY, X402_ACTION_LOOK_UP},
+        {X402_REVERT_USED, X402_ACTION_LOOK_UP, X402_ACTION_LOOK_UP, X402_ACTION_RETRY,
          X402_ACTION_LOOK_UP},
         {X402_REVERT_NOT_YET_VALID, X402_ACTION_RETRY, X402_ACTION_RETRY,
+         X402_ACTION_RETRY, X402_ACTION_UNSETTLE},
+        {X402_REVERT_FUNDS, X402_ACTION_RETRY, X402_ACTION_LOOK_UP, X402_ACTION_FAIL,
          X402_ACTION_UNSETTLE},
-        {X402_REVERT_FUNDS, X402_ACTION_RETRY, X402_ACTION_FAIL, X402_ACTION_UNSETTLE},
-        {X402_REVERT_PAUSED, X402_ACTION_RETRY, X402_ACTION_FAIL, X402_ACTION_UNSETTLE},
-        {X402_REVERT_OTHER, X402_ACTION_RETRY, X402_ACTION_FAIL, X402_ACTION_UNSETTLE},
-        {X402_REVERT_NONE, X402_ACTION_RETRY, X402_ACTION_FAIL, X402_ACTION_UNSETTLE},
-        {X402_REVERT_SIGNATURE, X402_ACTION_RETRY, X402_ACTION_FAIL,
+        {X402_REVERT_PAUSED, X402_ACTION_RETRY, X402_ACTION_LOOK_UP, X402_ACTION_FAIL,
          X402_ACTION_UNSETTLE},
-        {X402_REVERT_ZERO_ADDRESS, X402_ACTION_RETRY, X402_ACTION_FAIL,
+        {X402_REVERT_OTHER, X402_ACTION_RETRY, X402_ACTION_LOOK_UP, X402_ACTION_FAIL,
          X402_ACTION_UNSETTLE},
-        {X402_REVERT_NOT_PAYEE, X402_ACTION_RETRY, X402_ACTION_FAIL,
+        {X402_REVERT_NONE, X402_ACTION_RETRY, X402_ACTION_LOOK_UP, X402_ACTION_FAIL,
          X402_ACTION_UNSETTLE},
-        {X402_REVERT_BLACKLISTED, X402_ACTION_RETRY, X402_ACTION_FAIL,
-         X402_ACTION_UNSETTLE},
-        {X402_REVERT_NO_TRANSFER, X402_ACTION_RETRY, X402_ACTION_FAIL,
-         X402_ACTION_UNSETTLE},
+        {X402_REVERT_SIGNATURE, X402_ACTION_RETRY, X402_ACTION_LOOK_UP,
+         X402_ACTION_FAIL, X402_ACTION_UNSETTLE},
+        {X402_REVERT_ZERO_ADDRESS, X402_ACTION_RETRY, X402_ACTION_LOOK_UP,
+         X402_ACTION_FAIL, X402_ACTION_UNSETTLE},
+        {X402_REVERT_NOT_PAYEE, X402_ACTION_RETRY, X402_ACTION_LOOK_UP,
+         X402_ACTION_FAIL, X402_ACTION_UNSETTLE},
+        {X402_REVERT_BLACKLISTED, X402_ACTION_RETRY, X402_ACTION_LOOK_UP,
+         X402_ACTION_FAIL, X402_ACTION_UNSETTLE},
+        {X402_REVERT_NO_TRANSFER, X402_ACTION_RETRY, X402_ACTION_LOOK_UP,
+         X402_ACTION_FAIL, X402_ACTION_UNSETTLE},
     };
 
     (void)state;
@@ -115,7 +120,11 @@ static void each_refusal_is_retried_or_looked_up_and_fails_only_what_is_owed(
         enum x402_sight refused = X402_SIGHT_REFUSED, reverted = X402_SIGHT_REVERTED;
         assert_int_equal(x402_plan(delivered(X402_MONEY_DUE), refused, why),
                          rows[i].due);
+        assert_int_equal(x402_plan(delivered(X402_MONEY_DUE), X402_SIGHT_UNUSED, why),
+                         X402_ACTION_RETRY);
         assert_int_equal(x402_plan(owed(X402_MONEY_DUE), refused, why), rows[i].owed);
+        assert_int_equal(x402_plan(owed(X402_MONEY_DUE), X402_SIGHT_UNUSED, why),
+                         rows[i].owed_then);
         assert_int_equal(x402_plan(delivered(X402_MONEY_SUBMITTED), reverted, why),
                          rows[i].submitted);
         assert_int_equal(x402_plan(owed(X402_MONEY_SUBMITTED), reverted, why),
