@@ -45,13 +45,14 @@ static bool is_owed(struct x402_state state)
     return state.delivery == X402_DELIVERY_OWED;
 }
 
-/* "expired" is a matter of which block one asks, "used" may mean by us, and "not yet"
- * is a matter of seconds: none of these is a refusal that somebody waits in vain for.
+/*
+ * "expired" is a matter of which block one asks, "used" may mean by us, "not yet" is a
+ * matter of seconds, and none at all is no refusal: nobody waits in vain for these.
  */
 static bool may_be_nothing(enum x402_revert why)
 {
     return why == X402_REVERT_EXPIRED || why == X402_REVERT_USED ||
-           why == X402_REVERT_NOT_YET_VALID;
+           why == X402_REVERT_NOT_YET_VALID || why == X402_REVERT_NONE;
 }
 
 /*
@@ -60,10 +61,11 @@ static bool may_be_nothing(enum x402_revert why)
  */
 static enum x402_action after_refusal(struct x402_state state, enum x402_revert why)
 {
+    bool is_unclear = why == X402_REVERT_EXPIRED || why == X402_REVERT_USED;
+
     if (why == X402_REVERT_NOT_YET_VALID)
         return X402_ACTION_RETRY;
-    return is_owed(state) || may_be_nothing(why) ? X402_ACTION_LOOK_UP
-                                                 : X402_ACTION_RETRY;
+    return is_owed(state) || is_unclear ? X402_ACTION_LOOK_UP : X402_ACTION_RETRY;
 }
 
 /* What looking a payment up comes to: `open` while it is not decided. */
