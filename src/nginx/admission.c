@@ -294,6 +294,10 @@ static void ngx_http_x402_fill(ngx_http_x402_worker_t *w, ngx_http_x402_ctx_t *c
     ngx_memzero(admit, sizeof(*admit));
     admit->verified = *verified;
     admit->credit = ctx->sale->credits[ctx->accept - ctx->sale->offer.accepts];
+    if (ngx_http_x402_outlives(&admit->credit, &ctx->sale->offer,
+                               verified->valid_before_seconds)) {
+        admit->credit.settle_first = true;
+    }
     admit->late = ctx->late;
     admit->admission = X402_ADMISSION_UNAVAILABLE;
     ngx_memcpy(admit->attempt16, ctx->attempt16, 16);

@@ -4,7 +4,11 @@
  */
 #include "nginx/module.h"
 
+#include "core/clock.h"
+
 #define NGX_HTTP_X402_UNSETTLED_OFF UINT64_MAX
+
+#define NGX_HTTP_X402_CLOCK_SLACK 60 /* s a caller's clock may be ahead of ours */
 
 /* Defaults, in millionths of a dollar. */
 #define NGX_HTTP_X402_UNSETTLED 1000000
@@ -65,6 +69,21 @@ void ngx_http_x402_merge_credit(ngx_http_x402_loc_conf_t *conf,
                               NGX_HTTP_X402_UNSETTLED_NEW);
     ngx_http_x402_merge_bound(&conf->max_unsettled_total, &prev->max_unsettled_total,
                               NGX_HTTP_X402_UNSETTLED_TOTAL);
+}
+
+/*
+ * What cannot be collected counts as unsettled until its authorization has expired. One
+ * that is valid for longer than it was asked to be would hold credit for so long, and
+ * is settled first.
+ */
+ngx_uint_t ngx_http_x402_outlives(const struct x402_credit *credit,
+                                  const struct x402_offer *offer,
+                                  uint64_t valid_before_seconds)
+{
+    uint64_t asked = (uint64_t)x402_clock_seconds() + offer->window_seconds;
+
+    return credit->payer_max != UINT64_MAX &&
+           valid_before_seconds > asked + NGX_HTTP_X402_CLOCK_SLACK;
 }
 
 void ngx_http_x402_credit(struct x402_credit *out, const ngx_http_x402_loc_conf_t *lcf,

@@ -129,6 +129,11 @@ void ngx_http_x402_merge_credit(ngx_http_x402_loc_conf_t *conf,
 void ngx_http_x402_credit(struct x402_credit *out, const ngx_http_x402_loc_conf_t *lcf,
                           unsigned decimals);
 
+/* Whether a payment is valid for longer than may be served on credit. */
+ngx_uint_t ngx_http_x402_outlives(const struct x402_credit *credit,
+                                  const struct x402_offer *offer,
+                                  uint64_t valid_before_seconds);
+
 /* ------------------------------------------------------------------ one paid request
  */
 

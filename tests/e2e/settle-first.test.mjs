@@ -545,6 +545,16 @@ describe('bounds', () => {
     assert.deepEqual(answers, [200, 200, 200, 503, 503]);
   }, { maxUnsettled: 1, maxUnsettledTotal: 0.003, settleTimeout: '1s' });
 
+  shopTest('hold_for_what_is_valid_no_longer_than_asked', async (shop) => {
+    const payer = await shop.newPayer();
+    const until = (seconds) => ({ payer, message: {
+      to: shop.payee, validBefore: BigInt(Math.floor(Date.now() / 1000) + seconds) } });
+    const paid = await newPayment(shop, until(330));
+    isPaid(await ask(shop.gateway, newCall('/after/').target, { payment: paid }), paid);
+    const long = await newPayment(shop, until(3600));
+    isStillSettling(await ask(shop.gateway, newCall('/after/').target, { payment: long }));
+  }, { maxUnsettled: 1, settleTimeout: '1s' });
+
   shopTest('are_those_of_the_location', async (shop) => {
     const payer = await shop.newPayer();
     assert.equal((await buyUntilFirst(shop, payer)).count, 2);
