@@ -18,6 +18,7 @@
 
 #define CONF_SIZE_MAX (1 << 20)
 #define SINGLE_BYTES 408 /* of a signed transaction with one payment */
+#define SINGLE_NOISE 240 /* of which do not compress: signatures, nonce, addresses */
 #define BATCH_ITEMS 100
 
 struct cost {
@@ -78,6 +79,7 @@ void x402_check_prices(struct x402_findings *findings, struct x402_prices *out,
 
 /* A rollup's own contract says what its first layer charges for some bytes. */
 static const uint8_t l1_oracle20[20] = {0x42, [19] = 0x0f};
+#define L1_FEE_MAX UINT64_C(10000000000000000) /* 0.01 ether: a node that lies */
 #define L1_DATA_SIZE (4 + 64 + (SINGLE_BYTES + 31) / 32 * 32)
 
 /* Bytes that do not compress, as signatures do not: the fee goes by the compressed. */
@@ -101,7 +103,7 @@ static struct x402_rpc_call ask_l1_fee(void)
     data[4 + 31] = 32; /* where the bytes begin */
     data[4 + 32 + 30] = SINGLE_BYTES >> 8;
     data[4 + 32 + 31] = SINGLE_BYTES & 0xff;
-    fill_noise(data + 4 + 64, SINGLE_BYTES);
+    fill_noise(data + 4 + 64, SINGLE_NOISE); /* the rest is zeros, as in calldata */
     return x402_ask_call(NULL, l1_oracle20, data, sizeof data, "latest", 0);
 }
 
@@ -116,7 +118,7 @@ static uint64_t take_l1_fee(const struct x402_rpc_call *call)
         return 0;
     for (size_t i = 24; i < sizeof word32; i++)
         wei = wei << 8 | word32[i];
-    return wei;
+    return wei < L1_FEE_MAX ? wei : L1_FEE_MAX;
 }
 
 static bool has_contract(const struct x402_rpc_call *call)
@@ -171,9 +173,8 @@ static bool look(struct cost *cost, uint64_t chain_id)
     cost->base_fee_wei = history.base_fee_wei;
     cost->price.wei = history.base_fee_wei + fee.tip_wei;
     cost->price.l1_single_wei = take_l1_fee(&calls[ASK_L1]);
-    /* It goes by the bytes, and an item of a batch has a third of them. */
-    cost->price.l1_batched_wei =
-        cost->price.l1_single_wei * X402_FACILITATOR_ITEM_SIZE / SINGLE_BYTES;
+    /* Chain facts, section 2: 109 bytes when compressed, of 216 alone. */
+    cost->price.l1_batched_wei = cost->price.l1_single_wei * 109 / 216;
     cost->batches = has_contract(&calls[ASK_CODE]);
     x402_rpc_calls_release(calls, ASKS);
     return wrong == NULL;

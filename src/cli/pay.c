@@ -56,8 +56,9 @@ struct pay {
     bool include;
     char *body; /* owned: read from a file */
     struct x402_price price;
-    char *payment; /* owned; NULL while nothing was signed */
-    unsigned retries;
+    char *payment;             /* owned; NULL while nothing was signed */
+    unsigned retries;          /* of a call that may have been served */
+    unsigned settling_retries; /* while its payment settles */
 };
 
 /* --------------------------------------------------------------------------- output */
@@ -125,9 +126,10 @@ static bool is_settling(const struct x402_http_answer *answer)
 /* An answer after which the same payment is worth another try. */
 static bool asks_to_retry(const struct pay *pay, const struct x402_http_answer *answer)
 {
-    unsigned most = is_settling(answer) ? SETTLING_RETRIES_MAX : RETRIES_MAX;
+    bool left = is_settling(answer) ? pay->settling_retries < SETTLING_RETRIES_MAX
+                                    : pay->retries < RETRIES_MAX;
 
-    return pay->payment != NULL && pay->retries < most &&
+    return pay->payment != NULL && left &&
            (answer->status == 409 || answer->status == 503) &&
            x402_http_header(answer, "retry-after").size > 0;
 }
@@ -195,7 +197,10 @@ static bool call_paid(struct pay *pay, struct x402_http_answer *answer)
         struct timespec wait = {.tv_sec = fine ? (time_t)retry_seconds(answer) : 1};
         x402_cli_note(COMMAND, "%s: the same payment again in %ld s",
                       why_again(answer, fine), (long)wait.tv_sec);
-        pay->retries++;
+        if (fine && is_settling(answer))
+            pay->settling_retries++;
+        else
+            pay->retries++;
         x402_http_release(answer);
         while (nanosleep(&wait, &wait) != 0 && errno == EINTR)
             ;
@@ -278,6 +283,15 @@ static void tell_payment(const struct pay *pay, const struct x402_http_answer *a
             x402_cli_note(COMMAND, "a payment was sent, and no receipt came back");
     } else if (receipt.success) {
         tell_paid(pay, &receipt);
+    } else if (is_settling(answer)) {
+        x402_cli_error(COMMAND,
+                       "the payment is still being settled, and may be charged "
+                       "without an answer: the server owes the call to whoever "
+                       "presents the same payment");
+        if (receipt.link[0] != '\0')
+            x402_cli_note(COMMAND, "its receipt: %s", receipt.link);
+        x402_cli_note(COMMAND, "the same payment, for curl: -H '%s: %s'",
+                      pay->request.payment_name, pay->payment);
     } else {
         x402_cli_error(COMMAND, "the payment failed: %s",
                        receipt.reason[0] != '\0' ? receipt.reason : "no reason");
