@@ -140,10 +140,12 @@ $(B)/tests/%: tests/unit/%.c $(B)/libcli.a $(B)/libsettle.a $(B)/libledger.a $(B
 	$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -DX402_VECTORS='"$(CURDIR)/tests/vectors"' $(LDFLAGS) -o $@ $< \
 	  $(filter %.a,$^) $(LIBS_SETTLE) $(LIBS_LEDGER) $(LIBS_CORE) -lcmocka -lpthread
 
-$(B)/model/%: tests/model/%.c $(B)/libledger.a $(B)/libx402.a
+$(B)/model/%: tests/model/%.c $(B)/libsettle.a $(B)/libledger.a $(B)/libx402.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(filter %.a,$^) \
-	  $(LIBS_LEDGER) $(LIBS_CORE) -lpthread
+	$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(filter %.o,$^) \
+	  $(filter %.a,$^) $(LIBS_SETTLE) $(LIBS_LEDGER) $(LIBS_CORE) -lpthread
+# This one has parts, in a folder.
+$(B)/model/settlement_model: $(call objects,tests/model/settlement/*.c)
 
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/libsettle.a $(B)/libledger.a $(B)/libx402.a
 	@mkdir -p $(@D)
