@@ -18,7 +18,7 @@
 
 #define CONF_SIZE_MAX (1 << 20)
 #define SINGLE_BYTES 408 /* of a signed transaction with one payment */
-#define SINGLE_NOISE 240 /* of which do not compress: signatures, nonce, addresses */
+#define SINGLE_NOISE 300 /* what they compress to, by chain facts, section 3 */
 #define BATCH_ITEMS 100
 
 struct cost {
