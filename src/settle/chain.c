@@ -19,6 +19,7 @@
 #define BACKOFF_URGENT_MILLISECONDS_MAX 4000
 #define URGENT_SECONDS 120 /* after that callers have gone */
 #define DUE_PEEK 8
+#define LOOK_MILLISECONDS 1000 /* so long a look holds for who only waits */
 
 int64_t x402_chain_milliseconds(void)
 {
@@ -312,6 +313,7 @@ bool x402_chain_look(struct x402_chain *chain)
 
     memset(&chain->view, 0, sizeof chain->view);
     bool fine = x402_chain_ask(chain, calls, LOOKS) && take_view(chain, calls);
+    chain->looked_milliseconds = fine ? x402_chain_milliseconds() : 0;
     if (fine) {
         watch_fork(chain, &calls[LOOK_BEFORE]);
         watch_height(chain);
@@ -394,16 +396,17 @@ bool x402_chain_is_shaken(const struct x402_chain *chain)
     return chain->gap_milliseconds >= 0 || chain->rechecking;
 }
 
-/* Whether there is anything that needs the node at all. */
-static bool has_work(struct x402_chain *chain)
+/* Whether there is anything that needs the node at all; *ready: something to send. */
+static bool has_work(struct x402_chain *chain, bool *ready)
 {
     struct x402_settlement due[DUE_PEEK];
     struct x402_settled settled;
     uint64_t chain_id = chain->network.chain_id;
     size_t due_count = 0, settled_count = 0;
-    bool ready = false, wanted = false;
+    bool wanted = false;
 
-    if (!x402_due_is_ready(chain, &ready))
+    *ready = false;
+    if (!x402_due_is_ready(chain, ready))
         return false;
     if (x402_ledger_due(chain->ledger, chain_id, due, DUE_PEEK, &due_count) ||
         (x402_finality_is_due(chain) &&
@@ -414,8 +417,29 @@ static bool has_work(struct x402_chain *chain)
         return false;
     }
     chain->urgent = any_is_urgent(chain, due, due_count);
-    return ready || settled_count > 0 || wanted || chain->flights.count > 0 ||
+    return *ready || settled_count > 0 || wanted || chain->flights.count > 0 ||
            chain->filled || x402_chain_is_shaken(chain);
+}
+
+/* Somebody waits for what is under way, and nothing else is to be done. */
+static bool only_waits(const struct x402_chain *chain, bool ready)
+{
+    int64_t since = x402_chain_milliseconds() - chain->looked_milliseconds;
+
+    return chain->urgent && !ready && chain->flights.count > 0 &&
+           chain->failures == 0 && chain->looked_milliseconds > 0 &&
+           since < LOOK_MILLISECONDS;
+}
+
+/*
+ * Only receipts are asked for, and more often than there are blocks: some nodes have
+ * them before. What the chain looks like is as it was a moment ago, and so is what
+ * troubles it.
+ */
+static void await_receipts(struct x402_chain *chain)
+{
+    x402_flights_resolve(chain);
+    chain->troubled = chain->troubled || chain->trouble != X402_TROUBLE_NONE;
 }
 
 /* The nonce the pass begins with, and whether one before it is missing. */
@@ -449,11 +473,18 @@ static bool choose_nonce(struct x402_chain *chain)
 static void work(struct x402_chain *chain)
 {
     size_t moved = chain->moved;
+    bool ready;
 
     if (!x402_flights_load(chain))
         return;
     tell_strays(chain);
-    if (!has_work(chain) || !x402_chain_look(chain) || !choose_nonce(chain))
+    if (!has_work(chain, &ready))
+        return;
+    if (only_waits(chain, ready)) {
+        await_receipts(chain);
+        return;
+    }
+    if (!x402_chain_look(chain) || !choose_nonce(chain))
         return;
     x402_flights_resolve(chain);
     if (x402_chain_stopping(chain) ||
@@ -510,12 +541,12 @@ enum x402_error x402_chain_pass(struct x402_chain *chain)
 enum x402_error x402_chain_watch(struct x402_chain *chain)
 {
     enum x402_error error = chain->checked ? X402_OK : check_chain_id(chain);
-    bool wanted = false;
+    bool wanted = false, ready;
 
     if (error == X402_OK && !x402_payers_are_wanted(chain, &wanted))
         x402_chain_ledger_failed(chain);
     if (error == X402_OK && (wanted || x402_finality_is_due(chain)) &&
-        has_work(chain) && x402_chain_look(chain)) {
+        has_work(chain, &ready) && x402_chain_look(chain)) {
         x402_finality_check(chain);
         if (!chain->failed)
             x402_payers_refresh(chain);

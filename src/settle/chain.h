@@ -221,6 +221,7 @@ struct x402_chain {
     int64_t payers_milliseconds; /* not looked at before */
     int64_t payers_pause_milliseconds; /* the last pause after a failure */
 
+    int64_t looked_milliseconds; /* when the chain was looked at last; 0 in vain */
     uint8_t receipts_hash32[32]; /* the block receipts were asked at last */
     int64_t receipts_milliseconds;
     int64_t finality_milliseconds;

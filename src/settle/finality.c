@@ -372,14 +372,15 @@ static size_t count_applied(const struct page *page, enum x402_event event)
     return count;
 }
 
-static void tell(struct x402_chain *chain, const struct page *page,
+/* A hash that changed is not told: that of a block not sealed yet is none to keep. */
+static void tell(struct x402_chain *chain, const struct page *page, size_t displaced,
                  const struct x402_block *safe)
 {
     size_t moved = count_applied(page, X402_EVENT_SETTLED);
     size_t final = count_applied(page, X402_EVENT_FINAL);
 
     chain->moved += moved + final;
-    if (moved > 0)
+    if (moved > 0 && displaced > 0)
         x402_chain_note(chain, "moved to another block: %zu payment%s", moved,
                         moved == 1 ? "" : "s");
     if (final > 0)
@@ -391,6 +392,7 @@ static void judge_page(struct x402_chain *chain, struct page *page,
                        const struct x402_block *safe)
 {
     static const bool none_proven[PAGE_MAX];
+    size_t displaced = chain->displaced;
 
     for (size_t i = 0; i < page->groups_count && !x402_chain_stopping(chain); i++) {
         if (page->groups[i].answer == X402_RECEIPT_FOUND)
@@ -405,7 +407,7 @@ static void judge_page(struct x402_chain *chain, struct page *page,
         return;
     }
     X402_FAILPOINT(settler_finalized);
-    tell(chain, page, safe);
+    tell(chain, page, chain->displaced - displaced, safe);
 }
 
 /* ------------------------------------------------------------------------------- looks

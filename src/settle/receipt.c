@@ -354,7 +354,6 @@ static void choose(struct x402_chain *chain, bool *chosen)
     for (size_t i = 0; i < chain->flights.count; i++) {
         bool waited_for = is_waited_for(&chain->flights.items[i]);
         chosen[i] = all || waited_for;
-        chain->urgent = chain->urgent || waited_for;
     }
     if (!all)
         return;
