@@ -225,6 +225,19 @@ static void ask_anchors(struct x402_chain *chain, struct page *page,
  */
 
 /*
+ * Its fee may be too low by now, and nobody raises it: after a while it is due again.
+ * (Once it is in a block its nonce is spent, and all this is forgotten.)
+ */
+static bool is_displaced(struct x402_sent *sent)
+{
+    int64_t now = x402_chain_milliseconds();
+
+    if (sent->gone_milliseconds < 0)
+        sent->gone_milliseconds = now;
+    return now - sent->gone_milliseconds >= X402_DISPLACED_MILLISECONDS;
+}
+
+/*
  * Its block is gone, and its transaction perhaps not: while the nonce is free the same
  * bytes are sent again, so that no nonce stays unfilled. Otherwise the chain is asked.
  */
@@ -244,7 +257,7 @@ static bool send_again(struct x402_chain *chain, const struct x402_settled *item
     if (nonce_free && !recently)
         x402_rows_send(chain, &list, 1);
     x402_row_release(&row);
-    return nonce_free;
+    return nonce_free && !(sent != NULL && is_displaced(sent));
 }
 
 /*

@@ -131,8 +131,11 @@ void x402_gap_fill(struct x402_chain *chain)
         chain->filled = false;
     if (!chain->view.quoted || chain->failed || x402_chain_stopping(chain))
         return;
-    if (chain->filled)
-        push_empty(chain);
-    else if (plan(chain, false) == X402_FILL_EMPTY)
+    /* A reorganization may leave one missing below what was filled, which waits then.
+     */
+    if (plan(chain, false) == X402_FILL_EMPTY &&
+        !(chain->filled && chain->fill.nonce == chain->gap.nonce))
         send_empty(chain, chain->gap.nonce, fee_over(chain, chain->gap.nonce));
+    else if (chain->filled)
+        push_empty(chain);
 }

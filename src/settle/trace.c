@@ -329,11 +329,24 @@ static enum x402_sight unless_unsafe(struct x402_chain *chain,
     return X402_SIGHT_UNSAFE;
 }
 
+/* Whether it is the one that used it: on another branch that was another. */
+static bool has_use(const struct x402_transaction_receipt *receipt,
+                    const struct x402_settlement *payment)
+{
+    struct x402_log_query query = query_of(payment, &(struct x402_range){0});
+
+    for (size_t i = 0; i < receipt->logs_count; i++) {
+        if (answers(&receipt->logs[i], &query))
+            return true;
+    }
+    return false;
+}
+
 static enum x402_sight judge(struct x402_chain *chain, struct x402_evidence *out,
                              const struct x402_settlement *payment,
                              const struct x402_transaction_receipt *receipt)
 {
-    if (!receipt->succeeded)
+    if (!receipt->succeeded || !has_use(receipt, payment))
         return X402_SIGHT_UNKNOWN; /* it has logs: nonsense, or another fork */
     memcpy(out->hash32, receipt->hash32, 32);
     memcpy(out->block_hash32, receipt->block_hash32, 32);

@@ -112,7 +112,7 @@ static void execute_stranger(struct world *world, struct state *state, uint32_t 
     switch (stranger->kind) {
     case SETTLES:
         stranger->now.succeeded = move(world, state, block, subject, STRANGER + index);
-        stranger->now.paid = stranger->now.succeeded ? (uint16_t)(1u << subject) : 0;
+        stranger->now.paid = (uint16_t)(stranger->now.succeeded ? 1u << subject : 0u);
         break;
     case SPENDS_ELSEWHERE:
     case CANCELS:
