@@ -374,6 +374,24 @@ enum x402_error x402_sqlite_settled(struct x402_ledger *ledger, uint64_t chain_i
                                     size_t *count);
 enum x402_error x402_sqlite_advance(struct x402_ledger *ledger,
                                     struct x402_verdict *verdicts, size_t count);
+/*
+ * An answer made of two lists, the first before the second. Neither keeps the other
+ * out: where both have as much, each has half of it (the first, of an odd number, one
+ * more). `list` writes up to `max` items of one of them to `out`, from its beginning.
+ */
+struct x402_sqlite_page {
+    void *items;
+    size_t size; /* of an item */
+    size_t max;
+    size_t count; /* out */
+};
+typedef enum x402_error x402_sqlite_list(struct x402_sqlite *sqlite, void *data,
+                                         bool first, void *out, size_t max,
+                                         size_t *count);
+X402_MUST_USE enum x402_error x402_sqlite_halves(struct x402_sqlite *sqlite,
+                                                 x402_sqlite_list *list, void *data,
+                                                 struct x402_sqlite_page *page);
+
 /* A number of 64 bits as SQLite's 63 have it. */
 int64_t x402_sqlite_bounded(uint64_t number);
 /* Reads X402_SETTLEMENT_COLUMNS. */

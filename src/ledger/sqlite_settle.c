@@ -48,47 +48,64 @@ enum x402_error x402_sqlite_settlements(struct x402_sqlite *sqlite,
 
 /* ------------------------------------------------------------------------ the queue */
 
+enum x402_error x402_sqlite_halves(struct x402_sqlite *sqlite, x402_sqlite_list *list,
+                                   void *data, struct x402_sqlite_page *page)
+{
+    const size_t half = page->max - page->max / 2;
+    uint8_t *const items = page->items;
+    size_t first = 0, second = 0, left;
+    enum x402_error error = list(sqlite, data, true, items, half, &first);
+
+    left = page->max - first;
+    if (error == X402_OK) {
+        error = list(sqlite, data, false, items + first * page->size, left, &second);
+    }
+    if (error == X402_OK && first == half && second < left) {
+        /* What the second leaves is the first's, and that is read again, whole. */
+        uint8_t *const end = items + (page->max - second) * page->size;
+        memmove(end, items + first * page->size, second * page->size);
+        error = list(sqlite, data, true, items, page->max - second, &first);
+        memmove(items + first * page->size, end, second * page->size);
+    }
+    page->count = first + second;
+    return error;
+}
+
 struct listing {
     uint64_t chain_id;
-    struct x402_settlement *out;
-    size_t max;
-    size_t count;
+    struct x402_sqlite_page page;
 };
 
-/* Adds what one of the two halves has to what is there. */
-static enum x402_error due_read(struct x402_sqlite *sqlite, struct listing *listing,
-                                enum x402_sqlite_statement which)
+/* What is owed, or the rest. */
+static enum x402_error due_list(struct x402_sqlite *sqlite, void *data, bool owed,
+                                void *out, size_t max, size_t *count)
 {
-    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, which);
-    const size_t left = listing->max - listing->count;
-    enum x402_error error;
-    size_t count = 0;
+    const struct listing *listing = data;
+    sqlite3_stmt *statement =
+        x402_sqlite_statement(sqlite, owed ? X402_SQL_DUE_OWED : X402_SQL_DUE_REST);
 
     x402_sqlite_bind(statement, 1, x402_sqlite_bounded(listing->chain_id));
-    x402_sqlite_bind(statement, 2, x402_sqlite_bounded(left));
-    error = x402_sqlite_settlements(sqlite, statement, listing->out + listing->count,
-                                    left, &count);
-    listing->count += count;
-    return error;
+    x402_sqlite_bind(statement, 2, x402_sqlite_bounded(max));
+    return x402_sqlite_settlements(sqlite, statement, out, max, count);
 }
 
 static enum x402_error due_body(struct x402_sqlite *sqlite, void *data)
 {
     struct listing *listing = data;
-    enum x402_error error = due_read(sqlite, listing, X402_SQL_DUE_OWED);
 
-    return error == X402_OK ? due_read(sqlite, listing, X402_SQL_DUE_REST) : error;
+    return x402_sqlite_halves(sqlite, due_list, listing, &listing->page);
 }
 
 enum x402_error x402_sqlite_due(struct x402_ledger *ledger, uint64_t chain_id,
                                 struct x402_settlement *out, size_t max, size_t *count)
 {
-    struct listing listing = {chain_id, out, max, 0};
+    struct listing listing = {chain_id,
+                              {.items = out, .size = sizeof(*out), .max = max}};
     enum x402_error error =
         x402_sqlite_read(x402_sqlite_of(ledger), due_body, &listing);
 
     if (error == X402_OK) {
-        *count = listing.count;
+        *count = listing.page.count;
     }
     return error;
 }

@@ -17,8 +17,8 @@
 #define BACKOFF_MILLISECONDS 1000
 #define BACKOFF_MILLISECONDS_MAX 30000
 #define BACKOFF_URGENT_MILLISECONDS_MAX 4000
-#define URGENT_SECONDS 120 /* after that callers have gone */
-#define DUE_PEEK 8
+#define URGENT_SECONDS 120     /* after that callers have gone */
+#define DUE_PEEK 16            /* half of it for those that somebody waits for */
 #define LOOK_MILLISECONDS 1000 /* so long a look holds for who only waits */
 
 int64_t x402_chain_milliseconds(void)

@@ -13,7 +13,7 @@
 #define BACKOFF_MILLISECONDS_MAX 30000
 #define POLL_MILLISECONDS 100
 #define LAST_ANSWERS_MILLISECONDS 10000
-#define DUE_MORE 32 /* looked at beyond those that wait for their next try */
+#define DUE_MORE 32 /* looked at beyond those that wait, maybe all in one half */
 
 /* --------------------------------------------------------------------------- people
  */
@@ -395,7 +395,7 @@ static void drop_unlisted(struct x402_remote *remote,
 
 static void ask_due(struct x402_remote *remote, struct x402_remote_line *line)
 {
-    size_t max = remote->items_count + DUE_MORE, count = 0;
+    size_t max = 2 * remote->items_count + DUE_MORE, count = 0;
     struct x402_settlement *due = calloc(max, sizeof *due);
 
     for (size_t i = 0; i < remote->items_count; i++)

@@ -39,11 +39,12 @@ static void sending_close(struct sending *sending)
     free(sending);
 }
 
-/* Those held come first, maybe all of them: enough is read to see past them. */
+/* Those held come first, maybe all of them in one half of what is due
+ * (x402_ledger_due): enough is read to see past them. */
 static struct sending *sending_open(struct x402_chain *chain)
 {
     struct sending *sending = calloc(1, sizeof *sending);
-    size_t max = chain->held_count + DUES_MAX;
+    size_t max = 2 * chain->held_count + DUES_MAX;
 
     if (sending == NULL)
         return NULL;

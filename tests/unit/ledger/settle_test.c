@@ -544,12 +544,66 @@ static void what_somebody_waits_for_is_due_first(void **state)
         assert_int_equal(due[i].state.delivery,
                          i < 3 ? X402_DELIVERY_OWED : X402_DELIVERY_DELIVERED);
     }
-    assert_int_equal(x402_ledger_due(fixture->ledger, CHAIN, due, 4, &count), X402_OK);
-    assert_int_equal(count, 4);
-    assert_int_equal(due[3].payment_id, 3);
-    assert_int_equal(x402_ledger_due(fixture->ledger, CHAIN, due, 2, &count), X402_OK);
-    assert_int_equal(count, 2);
-    assert_int_equal(due[1].payment_id, 5);
+}
+
+/* Payments number 0 up to `owed`, settled first, and up to `owed` + `rest`, delivered,
+ * the later the sooner to expire. */
+static void make_due(struct x402_ledger *ledger, unsigned owed, unsigned rest)
+{
+    for (unsigned i = 0; i < owed + rest; i++) {
+        struct x402_admit admit = presentation(i, 0);
+        admit.credit.settle_first = i < owed;
+        admit.verified.valid_before_seconds += 1000 - 10 * i;
+        (void)admit_on(ledger, &admit);
+        (void)outcome_on(ledger, &admit, X402_EVENT_DELIVERED);
+    }
+}
+
+static void assert_due(struct x402_ledger *ledger, size_t max, const int64_t *ids,
+                       size_t ids_count)
+{
+    struct x402_settlement due[20];
+    size_t count = 0;
+
+    assert_int_equal(x402_ledger_due(ledger, CHAIN, due, max, &count), X402_OK);
+    assert_int_equal(count, ids_count);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(due[i].payment_id, ids[i]);
+    }
+}
+
+static void those_that_wait_leave_half_to_what_was_served(void **state)
+{
+    struct fixture *fixture = *state;
+    static const int64_t of_six[] = {8, 7, 6, 16, 15, 14};
+    static const int64_t of_five[] = {8, 7, 6, 16, 15};
+    static const int64_t of_one[] = {8};
+
+    make_due(fixture->ledger, 8, 8);
+    assert_due(fixture->ledger, 6, of_six, 6);
+    assert_due(fixture->ledger, 5, of_five, 5);
+    assert_due(fixture->ledger, 1, of_one, 1);
+}
+
+static void what_was_served_takes_what_those_that_wait_leave(void **state)
+{
+    struct fixture *fixture = *state;
+    static const int64_t expected[] = {1, 9, 8, 7, 6, 5};
+
+    make_due(fixture->ledger, 1, 8);
+    assert_due(fixture->ledger, 6, expected, 6);
+}
+
+static void those_that_wait_take_what_was_served_leaves(void **state)
+{
+    struct fixture *fixture = *state;
+    static const int64_t of_six[] = {8, 7, 6, 5, 4, 9};
+    static const int64_t all[] = {8, 7, 6, 5, 4, 3, 2, 1, 9};
+
+    make_due(fixture->ledger, 8, 1);
+    assert_due(fixture->ledger, 6, of_six, 6);
+    assert_due(fixture->ledger, 9, all, 9);
+    assert_due(fixture->ledger, 20, all, 9);
 }
 
 static void a_due_payment_says_since_when_and_for_what(void **state)
@@ -659,6 +713,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(due_payments_come_soonest_to_expire_first),
         TEST(what_somebody_waits_for_is_due_first),
+        TEST(those_that_wait_leave_half_to_what_was_served),
+        TEST(what_was_served_takes_what_those_that_wait_leave),
+        TEST(those_that_wait_take_what_was_served_leaves),
         TEST(a_due_payment_says_since_when_and_for_what),
         TEST(settled_payments_are_walked_page_by_page),
         TEST(who_holds_a_key_is_known_by_name),
