@@ -71,6 +71,13 @@ async function sellSubmitted({ till, chain }, payer, paths) {
   return sold;
 }
 
+/** Waits until the settler has looked for what is final once more. */
+async function looksForFinality({ node }) {
+  const looks = () => node.asked('eth_getBlockByNumber').filter(({ params }) => params[0] === 'safe');
+  const before = looks().length;
+  await waitFor(() => looks().length >= before + 2, 'two looks at the safe block', 30_000);
+}
+
 /** Blocks come until everything is final; then all must be square. */
 async function endSquare(context, options = {}) {
   const { till, miner } = context;
@@ -104,6 +111,11 @@ describe('a reorganization', { concurrency: AT_ONCE }, () => {
       await chain.mine(Math.max(0, fork + depth - 1 - (await latest(chain))));
       const top = await till.sell(payer, ['/api/x']);
       await till.collected();
+      await looksForFinality(context);
+      const rows = await till.rows();
+      for (const { message: { nonce } } of [...deepest, ...top]) {
+        assert.equal(rows.get(nonce).money, 'settled', 'above the safe block');
+      }
       await sellSubmitted(context, payer, ['/cheap/x', '/dear/x']);
       const lost = (await latest(chain)) - fork;
       await chain.rpc('anvil_reorg', depth, []);
@@ -243,10 +255,10 @@ describe('a transaction', { concurrency: AT_ONCE }, () => {
 const CHEAP = 5_000_000n; // wei a gas: Base's floor
 
 describe('a base fee', { concurrency: AT_ONCE }, () => {
-  /** Blocks of the usual fee, as far as the settler looks back. */
+  /** Blocks of the usual fee, more than the settler looks back. */
   async function usually(miner) {
     miner.baseFee = CHEAP;
-    for (let i = 0; i < 60; i++) await miner.mine();
+    for (let i = 0; i < 110; i++) await miner.mine();
   }
 
   shopTest('that_rises_tenfold_and_falls_again_and_again_lets_each_call_be_paid', async (context) => {
@@ -276,12 +288,15 @@ describe('a base fee', { concurrency: AT_ONCE }, () => {
     const payer = await till.newPayer();
     await usually(miner);
     miner.baseFee = 10n * CHEAP;
-    await miner.start();
-    const settler = runSettler(context);
+    await miner.mine(); // and no further: it would become usual
+    runSettler(context);
     const [paid] = await till.sell(payer, ['/api/x']);
-    await waitFor(() => node.asked('eth_feeHistory').length > 3, 'some passes of the settler');
-    assert.equal((await shop.row(paid)).money, 'due', settler.log());
+    const asked = node.asked('eth_feeHistory').length;
+    await waitFor(() => node.asked('eth_feeHistory').length > asked + 3, 'passes of the settler');
+    assert.equal((await shop.row(paid)).money, 'due');
+    assert.equal(node.sent.length, 0);
     shop.gateway.setClock(245); // of the 300 seconds it is valid
+    await waitFor(() => node.sent.length > 0, 'the transaction');
     await endSquare(context);
   });
 
