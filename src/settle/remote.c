@@ -274,12 +274,23 @@ static void hear(void *context, const struct x402_remote_reply *reply)
 /* --------------------------------------------------------------------------- asking
  */
 
-static bool may_ask(const struct x402_remote *remote)
+static bool may_ask_beside(const struct x402_remote *remote, size_t most)
 {
-    size_t most = remote->failures > 0 ? 1 : X402_REMOTE_PARALLEL_MAX;
-
+    if (remote->failures > 0)
+        most = 1;
     return x402_remote_http_busy(remote->http) < most &&
            x402_chain_milliseconds() >= remote->rest_until_milliseconds;
+}
+
+static bool may_ask(const struct x402_remote *remote)
+{
+    return may_ask_beside(remote, X402_REMOTE_PARALLEL_MAX);
+}
+
+/* Those that hang, again and again, leave half of it to those that are new. */
+static bool may_ask_again(const struct x402_remote *remote)
+{
+    return may_ask_beside(remote, X402_REMOTE_PARALLEL_MAX / 2);
 }
 
 static void ask_support(struct x402_remote *remote)
@@ -317,7 +328,7 @@ static void ask_open(struct x402_remote *remote, const struct x402_remote_line *
     while (i < remote->items_count && !remote->ledger_failed) {
         struct x402_remote_item *item = remote->items[i];
         bool mine = item->line == line && item->row_id != 0 && is_ripe(item);
-        if (mine && !may_ask(remote))
+        if (mine && !may_ask_again(remote))
             return;
         if (mine && x402_remote_looked(remote, item))
             continue;

@@ -356,6 +356,25 @@ describe('a payment that it refuses', () => {
     await isSquare(shop, [paid], { fails: 1 });
   }, window);
 
+  remoteTest('leaves_half_of_the_requests_to_others_when_many_hang', async (shop, facilitator) => {
+    const bad = new Set();
+    facilitator.rule = ({ path: asked, json }) => (asked === '/settle'
+      && bad.has(json.paymentPayload.payload.authorization.nonce) ? 'hang' : undefined);
+    const payer = await shop.newPayer();
+    for (let before = 0; before < 10; before++) {
+      bad.add((await shop.sell({ payer, before })).paid.message.nonce);
+    }
+    const settler = startThrough(shop.gateway, facilitator);
+    await waitFor(() => facilitator.asked().length === bad.size, 'all to be asked for');
+    await settler.kill(); // the next one finds them in doubt
+    runSettler(shop, facilitator);
+    await waitFor(() => facilitator.asked().length >= bad.size + 8, 'them to be asked for again');
+    const { paid } = await shop.sell();
+    await settled(shop, paid, 5_000);
+    assert.equal(facilitator.asked().length, bad.size + 8 + 1);
+    await checkBooks(shop.gateway);
+  });
+
   remoteTest('does_not_keep_the_others', async (shop, facilitator) => {
     const bad = (await shop.sell()).paid;
     facilitator.rule = ({ path: asked, json }) => (asked === '/settle'
