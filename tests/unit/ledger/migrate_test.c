@@ -23,7 +23,8 @@ static const enum x402_event paths[][5] = {
 #define COPIES 6 /* of each state, by three payers, of two tokens, on two days */
 #define ROWS (PATHS * COPIES)
 
-static void run(sqlite3 *db, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void run(sqlite3 *db, const char *format,
+                                                      ...)
 {
     char sql[2048];
     char *why = NULL;
