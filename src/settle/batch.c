@@ -150,22 +150,39 @@ static struct lead lead_by_size(const struct x402_settlement *payments,
 /* ------------------------------------------------------------------------- the batch
  */
 
-static bool goes_before(const struct x402_settlement *a,
-                        const struct x402_settlement *b)
+/* What is only old may stay behind like what is not. */
+static enum x402_batch_why need_of(const struct x402_settlement *payment,
+                                   const struct x402_batch_policy *policy,
+                                   const struct x402_batch_view *view)
 {
-    if (is_owed(a) != is_owed(b))
-        return is_owed(a);
-    return a->valid_before_seconds < b->valid_before_seconds;
+    enum x402_batch_why why = claim_of(payment, policy, view);
+
+    return why == X402_BATCH_WAITED_FOR || why == X402_BATCH_DEADLINE ? why
+                                                                      : X402_BATCH_NONE;
+}
+
+static bool goes_before(const struct x402_settlement *a,
+                        const struct x402_settlement *b,
+                        const struct x402_batch_policy *policy,
+                        const struct x402_batch_view *view)
+{
+    enum x402_batch_why need = need_of(a, policy, view);
+    enum x402_batch_why other = need_of(b, policy, view);
+
+    return need != other ? need > other
+                         : a->valid_before_seconds < b->valid_before_seconds;
 }
 
 /* Keeps the batch in order, and the last out when there is no room. */
-static void add(struct x402_batch *batch, const struct x402_settlement *payments,
-                size_t index, size_t max)
+static void add(struct x402_batch *batch, size_t max,
+                const struct x402_settlement *payments, size_t index,
+                const struct x402_batch_policy *policy,
+                const struct x402_batch_view *view)
 {
     size_t place = batch->count;
 
-    while (place > 0 &&
-           goes_before(&payments[index], &payments[batch->indexes[place - 1]]))
+    while (place > 0 && goes_before(&payments[index],
+                                    &payments[batch->indexes[place - 1]], policy, view))
         place--;
     if (place == max)
         return;
@@ -204,7 +221,7 @@ bool x402_batch_choose(struct x402_batch *out, const struct x402_settlement *pay
     out->count = 0;
     for (size_t i = 0; i < count; i++) {
         if (!taken[i] && goes_along(&payments[i], &payments[lead.index], policy, view))
-            add(out, payments, i, max);
+            add(out, max, payments, i, policy, view);
     }
     for (size_t i = 0; i < out->count; i++)
         taken[out->indexes[i]] = true;

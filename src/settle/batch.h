@@ -6,6 +6,11 @@
  * or when an authorization in it nears its end; what somebody waits for (owed) goes at
  * once, and takes along what is there. While gas is unusually dear only what cannot
  * wait goes.
+ *
+ * What was served and nears its end goes before all else: it is lost when it does not
+ * go, and what is owed has not been served. So many as may be owed (that costs nothing)
+ * cannot make it expire, neither in a batch of their own nor by filling its batch. An
+ * owed payment that nears its end is only waited for: nothing is lost with it.
  */
 #ifndef X402_SETTLE_BATCH_H
 #define X402_SETTLE_BATCH_H
@@ -38,8 +43,8 @@ enum x402_batch_why {
     X402_BATCH_NONE, /* nothing has to go now */
     X402_BATCH_FULL,
     X402_BATCH_OLD,
-    X402_BATCH_DEADLINE,
     X402_BATCH_WAITED_FOR,
+    X402_BATCH_DEADLINE,
 };
 const char *x402_batch_why_name(enum x402_batch_why why);
 
@@ -53,8 +58,8 @@ struct x402_batch {
  * Chooses the batch that has the strongest claim among the payments whose `taken` is
  * false, all due on one chain, and marks its payments taken. False, and nothing is
  * written, when nothing goes now. Of equal claims the soonest validBefore counts, so
- * that no group starves another. Within a batch: those waited for first, then soonest
- * validBefore.
+ * that no group starves another. Within a batch: those served that near their end, then
+ * those waited for, then the rest; in each, soonest validBefore.
  *
  * What is not for this batch the caller marks taken: what waits for its next try, what
  * has to go alone, what expired by the latest block. Our own clock expires nothing: it

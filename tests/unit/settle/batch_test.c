@@ -148,10 +148,10 @@ static void while_gas_is_dear_only_what_cannot_wait_goes(void **state)
     many[7].valid_before_seconds = NOW + 20;
     many[9].state.delivery = X402_DELIVERY_OWED;
     assert_true(choose(MANY, &dear));
-    assert_int_equal(batch.why, X402_BATCH_WAITED_FOR);
+    assert_int_equal(batch.why, X402_BATCH_DEADLINE);
     assert_int_equal(batch.count, 2);
-    assert_int_equal(batch.indexes[0], 9);
-    assert_int_equal(batch.indexes[1], 7);
+    assert_int_equal(batch.indexes[0], 7);
+    assert_int_equal(batch.indexes[1], 9);
     assert_false(choose(MANY, &dear));
 }
 
@@ -203,7 +203,7 @@ static void more_groups_than_are_counted_still_go_when_they_are_old(void **state
 
 static void the_strongest_claim_goes_first_and_the_soonest_end_of_equals(void **state)
 {
-    static const size_t order[] = {4, 3, 2, 1};
+    static const size_t order[] = {3, 4, 2, 1};
 
     (void)state;
     fill(5);
@@ -219,6 +219,43 @@ static void the_strongest_claim_goes_first_and_the_soonest_end_of_equals(void **
         assert_int_equal(batch.indexes[0], order[i]);
     }
     assert_false(choose(5, &calm));
+}
+
+/* Money that would be lost goes before somebody who waits, and loses nothing. */
+static void what_would_be_lost_goes_before_all_that_are_waited_for(void **state)
+{
+    (void)state;
+    fill(MANY);
+    for (size_t i = 0; i < MANY - 1; i++) {
+        many[i].state.delivery = X402_DELIVERY_OWED;
+        many[i].valid_before_seconds = NOW + 10; /* none is lost with it */
+        many[i].to20[0] = 1;
+    }
+    many[MANY - 1].valid_before_seconds = NOW + 30;
+    assert_true(choose(MANY, &calm));
+    assert_int_equal(batch.why, X402_BATCH_DEADLINE);
+    assert_int_equal(batch.count, 1);
+    assert_int_equal(batch.indexes[0], MANY - 1);
+    assert_true(choose(MANY, &calm));
+    assert_int_equal(batch.why, X402_BATCH_WAITED_FOR);
+}
+
+static void those_waited_for_do_not_fill_the_batch_of_what_would_be_lost(void **state)
+{
+    (void)state;
+    fill(400);
+    for (size_t i = 0; i < 300; i++) {
+        many[i].state.delivery = X402_DELIVERY_OWED;
+        many[i].valid_before_seconds = NOW + 10;
+    }
+    for (size_t i = 300; i < 350; i++)
+        many[i].valid_before_seconds = NOW + 20;
+    assert_true(choose(400, &calm));
+    assert_int_equal(batch.count, 200);
+    for (size_t i = 0; i < 50; i++)
+        assert_int_equal(batch.indexes[i], 300 + i);
+    for (size_t i = 50; i < 200; i++)
+        assert_true(batch.indexes[i] < 300);
 }
 
 /* When not all fit, those with the least time are not the ones left out. */
@@ -316,6 +353,8 @@ int main(void)
         cmocka_unit_test(a_large_group_is_found_behind_many_small_ones),
         cmocka_unit_test(more_groups_than_are_counted_still_go_when_they_are_old),
         cmocka_unit_test(the_strongest_claim_goes_first_and_the_soonest_end_of_equals),
+        cmocka_unit_test(what_would_be_lost_goes_before_all_that_are_waited_for),
+        cmocka_unit_test(those_waited_for_do_not_fill_the_batch_of_what_would_be_lost),
         cmocka_unit_test(a_batch_is_in_order_of_need),
         cmocka_unit_test(what_is_taken_is_neither_sent_nor_counted),
         cmocka_unit_test(without_the_contract_each_payment_goes_alone_and_at_once),
