@@ -1,8 +1,12 @@
 /*
  * The SQLite ledger against the abstract one: the same random operations on both, and
  * the same answers from both, row by row and sum by sum. Three workers with leases that
- * run out, workers that die, batches, late outcomes, closed gates, a settler,
- * retention; a clock that only this program moves.
+ * run out, workers that die, batches, late outcomes, closed gates, late payments, a
+ * settler, balances, reorganizations, retention; a clock that only this program moves.
+ *
+ * What a payer has unsettled is added up here from the rows each time; the ledger keeps
+ * sums. Both must come to the same decision about credit, and what is served on credit
+ * is never beyond its bound at the time it is served.
  *
  * Usage: differential_model [seed [steps]]
  */
@@ -18,7 +22,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PAYMENTS 300
+#define PAYMENTS 900
+#define PAYERS 40
+#define SIGHTINGS_MAX 8
+#define TRANSACTIONS_MAX 4096
 #define HANDLES 3
 #define LEASES_MAX 4096
 #define BATCH_MAX 12
@@ -31,8 +38,26 @@ struct payment {
     int64_t id; /* of the row that exists */
     uint64_t value, valid_before;
     int64_t updated_at;
+    uint64_t block; /* where it is settled; 0 */
+    uint64_t gas;   /* noted with that */
     uint32_t attempts;
     uint16_t past[4]; /* attempts whose outcomes may still come, late */
+};
+
+/* What was seen of a payer. */
+struct payer {
+    int64_t seen_at; /* 0: never */
+    uint64_t balance, block;
+    bool has_code;
+    int64_t distrust_until;
+};
+
+/* A stored transaction, and which of its payments are neither final nor failed. */
+struct transaction {
+    int64_t id;
+    int64_t ids[BATCH_MAX];
+    bool open[BATCH_MAX];
+    unsigned count;
 };
 
 struct lease {
@@ -49,6 +74,10 @@ static struct {
     uint16_t handle_leases[HANDLES];
     struct x402_count admitted;
     struct x402_count removed[X402_DELIVERY_COUNT];
+    struct payer payers[PAYERS];
+    struct transaction transactions[TRANSACTIONS_MAX];
+    unsigned transactions_count;
+    uint64_t gas_used; /* of all transactions that were not undone */
 } model;
 
 static struct {
@@ -59,8 +88,10 @@ static struct {
     uint64_t nonce;
     uint64_t random;
     int64_t now;
+    uint64_t block; /* of the chain */
     unsigned seed, step;
-    unsigned long counts[8];
+    unsigned long counts[X402_ADMISSION_UNAVAILABLE + 1];
+    unsigned long submissions, verdicts, paid;
 } run;
 
 int64_t x402_clock_seconds(void)
@@ -153,6 +184,101 @@ static void crash(unsigned handle)
     model.handle_leases[handle] = 0;
 }
 
+/* --------------------------------------------------------------------------- credit */
+
+static struct payer *payer_of(const struct payment *payment)
+{
+    return &model.payers[(payment - model.payments) % PAYERS];
+}
+
+static bool is_unsettled(struct x402_state state)
+{
+    return state.money <= X402_MONEY_SUBMITTED;
+}
+
+static bool is_served(struct x402_state state)
+{
+    return state.delivery == X402_DELIVERY_PENDING ||
+           state.delivery == X402_DELIVERY_DELIVERED;
+}
+
+/* Served or being served, and not settled: of a payer, or (NULL) of all. */
+static uint64_t exposure(const struct payer *payer)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < PAYMENTS; i++) {
+        const struct payment *payment = &model.payments[i];
+        if (payment->row.exists && (payer == NULL || payer_of(payment) == payer) &&
+            is_unsettled(payment->row.state) && is_served(payment->row.state)) {
+            sum += payment->value;
+        }
+    }
+    return sum;
+}
+
+/* What the payer's balance is yet to pay, or has paid since it was read. */
+static uint64_t claims(const struct payer *payer)
+{
+    uint64_t sum = exposure(payer);
+
+    for (unsigned i = 0; i < PAYMENTS; i++) {
+        const struct payment *payment = &model.payments[i];
+        const bool waits = payment->row.state.delivery == X402_DELIVERY_OWED &&
+                           is_unsettled(payment->row.state);
+        if (payment->row.exists && payer_of(payment) == payer &&
+            (waits || payment->block > payer->block)) {
+            sum += payment->value;
+        }
+    }
+    return sum;
+}
+
+static bool has_credit(const struct payer *payer, const struct x402_credit *credit,
+                       uint64_t value)
+{
+    if (credit->settle_first) {
+        return false;
+    }
+    if (credit->payer_max == UINT64_MAX && credit->new_payer_max == UINT64_MAX &&
+        credit->total_max == UINT64_MAX) {
+        return true;
+    }
+    if (payer->has_code || run.now < payer->distrust_until ||
+        exposure(payer) + value > credit->payer_max ||
+        exposure(NULL) + value > credit->total_max) {
+        return false;
+    }
+    return payer->seen_at == 0 ? exposure(payer) + value <= credit->new_payer_max
+                               : claims(payer) + value <= payer->balance;
+}
+
+/* What was just served on credit is within its bounds. */
+static void exposure_check(const struct payer *payer, const struct x402_credit *credit)
+{
+    CHECK(exposure(payer) <= credit->payer_max);
+    CHECK(exposure(NULL) <= credit->total_max);
+    if (payer->seen_at == 0) {
+        CHECK(exposure(payer) <= credit->new_payer_max);
+    } else if (credit->payer_max != UINT64_MAX || credit->total_max != UINT64_MAX ||
+               credit->new_payer_max != UINT64_MAX) {
+        CHECK(exposure(payer) <= payer->balance);
+    }
+}
+
+static uint64_t bound(uint64_t most)
+{
+    return below(6) == 0 ? UINT64_MAX : below((unsigned)most);
+}
+
+static struct x402_credit credit_make(void)
+{
+    if (below(3) == 0) {
+        return (struct x402_credit){false, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+    }
+    return (struct x402_credit){below(6) == 0, bound(5000), bound(2000), bound(60000)};
+}
+
 /* -------------------------------------------------------------------------- batches */
 
 static void attempt_write(uint8_t attempt16[16], uint16_t attempt)
@@ -161,18 +287,29 @@ static void attempt_write(uint8_t attempt16[16], uint16_t attempt)
     memcpy(attempt16, &attempt, sizeof(attempt));
 }
 
+static struct x402_payer payer_name(unsigned payer)
+{
+    struct x402_payer name = {.payer20 = {(uint8_t)payer}};
+
+    memset(name.asset20, 0xa5, 20);
+    return name;
+}
+
 static struct x402_admit presentation(unsigned which, uint16_t attempt)
 {
-    struct x402_admit admit = {0};
+    const struct payment *payment = &model.payments[which];
+    const struct x402_payer payer = payer_name(which % PAYERS);
+    struct x402_admit admit = {.credit = credit_make(), .late = below(8) == 0};
 
     admit.verified.chain_id = CHAIN;
-    admit.credit = (struct x402_credit){false, UINT64_MAX, UINT64_MAX, UINT64_MAX};
-    memset(admit.verified.asset20, 0xa5, 20);
-    admit.verified.from20[0] = (uint8_t)(which % 7);
+    memcpy(admit.verified.asset20, payer.asset20, 20);
+    memcpy(admit.verified.from20, payer.payer20, 20);
     memcpy(admit.verified.nonce32, &which, sizeof(which));
-    admit.verified.value = 1 + below(1000);
+    admit.verified.value =
+        payment->row.exists && below(4) != 0 ? payment->value : 1 + below(1000);
     admit.verified.valid_before_seconds =
         (uint64_t)run.now + 30 + below(below(4) == 0 ? 90000 : 300);
+    snprintf(admit.route, sizeof(admit.route), "/%u", which % 5);
     attempt_write(admit.attempt16, attempt);
     return admit;
 }
@@ -197,39 +334,91 @@ static void past_push(struct payment *payment, uint16_t attempt)
     payment->past[0] = attempt;
 }
 
+/* The row, and the sums, after a presentation that was taken. */
+static void payment_take(struct payment *payment, const struct x402_admit *admit,
+                         const struct model_row *row, uint16_t attempt)
+{
+    const bool existed = payment->row.exists;
+    const bool owed = existed && payment->row.state.delivery == X402_DELIVERY_OWED;
+
+    payment->updated_at = run.now;
+    payment->attempts = existed ? payment->attempts : 0;
+    if (row->state.delivery == X402_DELIVERY_PENDING) {
+        payment->attempts++;
+        past_push(payment, attempt);
+    }
+    payment->row = *row;
+    if (owed) {
+        return; /* as it was charged */
+    }
+    model.admitted.count += !existed;
+    model.admitted.value += admit->verified.value - (existed ? payment->value : 0);
+    payment->id = existed ? payment->id : ++model.last_id;
+    payment->value = admit->verified.value;
+    payment->valid_before = admit->verified.valid_before_seconds;
+    if (row->state.money == X402_MONEY_HELD) {
+        exposure_check(payer_of(payment), &admit->credit);
+    }
+}
+
+static struct model_presentation abstract(const struct payment *payment,
+                                          const struct x402_admit *admit,
+                                          uint16_t attempt, uint16_t lease)
+{
+    return (struct model_presentation){
+        .attempt = attempt,
+        .lease = lease,
+        .first = !has_credit(payer_of(payment), &admit->credit, admit->verified.value),
+        .late = admit->late,
+        .same = payment->value == admit->verified.value &&
+                run.now - X402_OWED_SECONDS < (int64_t)payment->valid_before,
+    };
+}
+
+static void pending_settle_lease(struct payment *payment)
+{
+    if (model_lease_lost(&model_rules_true, &payment->row,
+                         lease_alive(payment->row.lease))) {
+        payment->updated_at = run.now;
+    }
+}
+
 /* What the model says to one presentation, and that the ledger said it too. */
 static void admit_compare(const struct x402_admit *admit, uint16_t lease)
 {
     const struct expected *expected = admit->data;
     struct payment *payment = &model.payments[expected->which];
-    struct model_row row = payment->row;
-    const bool existed = row.exists;
-    enum x402_admission admission =
-        model_present(&model_rules_true, &row, expected->attempt, lease,
-                      lease_alive(payment->row.lease));
-    uint64_t before = existed ? payment->value : 0;
+    struct model_presentation presented;
+    enum x402_admission admission;
+    struct model_row row;
+    bool changed, paid, counted;
 
-    if (admission == X402_ADMISSION_NEW && !expected->open) {
-        CHECK(admit->admission == X402_ADMISSION_LIMITED);
+    pending_settle_lease(payment);
+    presented = abstract(payment, admit, expected->attempt, lease);
+    row = payment->row;
+    paid = row.exists && row.state.delivery == X402_DELIVERY_OWED;
+    counted = paid && row.attempt == MODEL_NO_ATTEMPT;
+    admission = model_present(&model_rules_true, &row, &presented, true);
+    changed = memcmp(&row, &payment->row, sizeof(row)) != 0;
+    if (changed && !counted && !expected->open &&
+        admission != X402_ADMISSION_ABANDONED) {
+        CHECK(admit->admission == X402_ADMISSION_LIMITED && admit->payment_id == 0);
         return;
     }
     CHECK(admit->admission == admission);
     run.counts[admission]++;
-    if (memcmp(&row, &payment->row, sizeof(row)) != 0) {
-        payment->updated_at = run.now;
+    if (admission == X402_ADMISSION_ABANDONED) {
+        payment->updated_at = changed ? run.now : payment->updated_at;
+        payment->row = row;
+    } else if (changed) {
+        payment_take(payment, admit, &row, expected->attempt);
     }
-    payment->row = row;
-    if (admission != X402_ADMISSION_NEW) {
-        return;
+    if (admission == X402_ADMISSION_NEW || admission == X402_ADMISSION_SETTLING) {
+        CHECK(admit->payment_id == payment->id);
     }
-    payment->id = existed ? payment->id : ++model.last_id;
-    payment->attempts = existed ? payment->attempts + 1 : 1;
-    payment->value = admit->verified.value;
-    payment->valid_before = admit->verified.valid_before_seconds;
-    past_push(payment, expected->attempt);
-    model.admitted.count += !existed;
-    model.admitted.value += payment->value - before;
-    CHECK(admit->payment_id == payment->id);
+    CHECK(admit->urgent == (admission == X402_ADMISSION_SETTLING && changed));
+    CHECK(admit->settled == (admission == X402_ADMISSION_NEW && paid));
+    run.paid += admit->settled;
 }
 
 static void outcome_make(struct x402_outcome *outcome, unsigned *which,
@@ -312,11 +501,17 @@ static enum x402_error events_apply(const int64_t *ids, const enum x402_event *e
     return X402_OK;
 }
 
-static int by_expiry(const void *a, const void *b)
+/* What somebody waits for first, then by expiry. */
+static int by_urgency(const void *a, const void *b)
 {
     const struct payment *left = *(const struct payment *const *)a;
     const struct payment *right = *(const struct payment *const *)b;
+    const bool left_owed = left->row.state.delivery == X402_DELIVERY_OWED;
+    const bool right_owed = right->row.state.delivery == X402_DELIVERY_OWED;
 
+    if (left_owed != right_owed) {
+        return left_owed ? -1 : 1;
+    }
     if (left->valid_before != right->valid_before) {
         return left->valid_before < right->valid_before ? -1 : 1;
     }
@@ -337,7 +532,7 @@ static unsigned due_compare(int64_t ids[BATCH_MAX])
             expected[count++] = &model.payments[i];
         }
     }
-    qsort(expected, count, sizeof(expected[0]), by_expiry);
+    qsort(expected, count, sizeof(expected[0]), by_urgency);
     CHECK(x402_ledger_due(run.handles[0], CHAIN, due, PAYMENTS, &found) == X402_OK);
     CHECK(found == count);
     for (size_t i = 0; i < count; i++) {
@@ -348,6 +543,31 @@ static unsigned due_compare(int64_t ids[BATCH_MAX])
         }
     }
     return (unsigned)(count < BATCH_MAX ? count : BATCH_MAX);
+}
+
+static void transaction_add(const struct x402_outbox *outbox, const int64_t *ids,
+                            unsigned count)
+{
+    struct transaction *transaction = &model.transactions[model.transactions_count++];
+
+    CHECK(model.transactions_count <= TRANSACTIONS_MAX);
+    transaction->id = outbox->transaction_id;
+    transaction->count = count;
+    for (unsigned i = 0; i < count; i++) {
+        transaction->ids[i] = ids[i];
+        transaction->open[i] = true;
+    }
+}
+
+static void transactions_close(int64_t payment_id)
+{
+    for (unsigned i = 0; i < model.transactions_count; i++) {
+        for (unsigned j = 0; j < model.transactions[i].count; j++) {
+            if (model.transactions[i].ids[j] == payment_id) {
+                model.transactions[i].open[j] = false;
+            }
+        }
+    }
 }
 
 static void submit(void)
@@ -379,34 +599,161 @@ static void submit(void)
     }
     expected = events_apply(ids, events, count);
     CHECK(x402_ledger_submit(run.handles[0], &outbox, ids, count) == expected);
-    run.nonce += expected == X402_OK;
-    run.counts[6] += expected == X402_OK;
+    if (expected == X402_OK) {
+        transaction_add(&outbox, ids, count);
+        run.nonce++;
+        run.submissions++;
+    }
+}
+
+/* One verdict on the model; whether it was a step. */
+static bool verdict_apply(const struct x402_verdict *verdict)
+{
+    struct payment *payment = payment_with(verdict->payment_id);
+    const bool served = payment != NULL && is_served(payment->row.state);
+    const bool settled = payment != NULL && payment->block != 0;
+
+    if (events_apply(&verdict->payment_id, &verdict->event, 1) != X402_OK) {
+        return false;
+    }
+    model.gas_used += verdict->gas_used;
+    if (verdict->event == X402_EVENT_SETTLED) {
+        payment->block = verdict->block_number;
+        payment->gas = verdict->gas_used;
+    } else if (verdict->event == X402_EVENT_UNSETTLED && settled) {
+        model.gas_used -= payment->gas;
+        payment->block = 0;
+    } else if (verdict->event == X402_EVENT_FAILED && served) {
+        payer_of(payment)->distrust_until = run.now + X402_DISTRUST_SECONDS;
+    }
+    if (verdict->event == X402_EVENT_FAILED || verdict->event == X402_EVENT_FINAL) {
+        transactions_close(payment->id);
+    }
+    return true;
+}
+
+static struct x402_verdict verdict_make(void)
+{
+    static const enum x402_event possible[] = {
+        X402_EVENT_SETTLED, X402_EVENT_SETTLED, X402_EVENT_SETTLED,
+        X402_EVENT_SETTLED, X402_EVENT_SETTLED, X402_EVENT_SETTLED,
+        X402_EVENT_FAILED,  X402_EVENT_FINAL,   X402_EVENT_UNSETTLED};
+    const struct payment *payment = &model.payments[below(PAYMENTS)];
+
+    for (unsigned tries = 0;
+         tries < 50 && (payment->row.state.money == 0 || payment->row.state.money > 3);
+         tries++) {
+        payment = &model.payments[below(PAYMENTS)];
+    }
+    return (struct x402_verdict){
+        .payment_id = payment->row.exists ? payment->id : model.last_id + 1,
+        .event = possible[below(9)],
+        .block_number = run.block - below(6),
+        .gas_used = below(100),
+        .reason = "the model says so",
+    };
 }
 
 static void advance(void)
 {
-    static const enum x402_event possible[] = {X402_EVENT_SETTLED, X402_EVENT_SETTLED,
-                                               X402_EVENT_FAILED, X402_EVENT_UNSETTLED,
-                                               X402_EVENT_FINAL};
-    struct x402_verdict verdicts[3] = {{0}};
-    const unsigned count = 1 + below(3);
+    struct x402_verdict verdicts[BATCH_MAX];
+    const unsigned count = 1 + below(BATCH_MAX);
 
+    run.block += below(3);
     for (unsigned i = 0; i < count; i++) {
-        const struct payment *payment = &model.payments[below(PAYMENTS)];
-        for (unsigned tries = 0;
-             tries < 50 && payment->row.state.delivery != X402_DELIVERY_DELIVERED;
-             tries++) {
-            payment = &model.payments[below(PAYMENTS)];
-        }
-        verdicts[i].payment_id = payment->row.exists ? payment->id : model.last_id + 1;
-        verdicts[i].event = possible[below(5)];
+        verdicts[i] = verdict_make();
     }
     CHECK(x402_ledger_advance(run.handles[0], verdicts, count) == X402_OK);
     for (unsigned i = 0; i < count; i++) {
-        bool applied =
-            events_apply(&verdicts[i].payment_id, &verdicts[i].event, 1) == X402_OK;
+        const bool applied = verdict_apply(&verdicts[i]);
         CHECK(verdicts[i].applied == applied);
-        run.counts[7] += applied;
+        run.verdicts += applied;
+    }
+}
+
+/* ------------------------------------------------------------------------- balances */
+
+static bool has_payments(const struct payer *payer)
+{
+    for (unsigned i = 0; i < PAYMENTS; i++) {
+        if (model.payments[i].row.exists && payer_of(&model.payments[i]) == payer) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether a payment is final in a block above. */
+static bool is_outdated(uint64_t block)
+{
+    for (unsigned i = 0; i < PAYMENTS; i++) {
+        if (model.payments[i].row.exists && model.payments[i].block > block &&
+            model.payments[i].row.state.money == X402_MONEY_FINAL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void sighting_apply(const struct x402_sighting *sighting)
+{
+    struct payer *payer = &model.payers[sighting->payer.payer20[0]];
+
+    if (!has_payments(payer)) {
+        return;
+    }
+    if (sighting->refused) {
+        payer->distrust_until = run.now + X402_DISTRUST_SECONDS;
+    }
+    if (sighting->looked && !is_outdated(sighting->block_number)) {
+        payer->seen_at = run.now;
+        payer->balance = sighting->balance;
+        payer->block = sighting->block_number;
+        payer->has_code = sighting->has_code;
+    }
+}
+
+static void see(void)
+{
+    struct x402_sighting sightings[SIGHTINGS_MAX];
+    const unsigned count = 1 + below(SIGHTINGS_MAX);
+
+    for (unsigned i = 0; i < count; i++) {
+        sightings[i] = (struct x402_sighting){
+            .payer = payer_name(below(PAYERS)),
+            .looked = below(8) != 0,
+            .balance = below(5000),
+            .block_number = run.block - below(6),
+            .has_code = below(12) == 0,
+            .refused = below(40) == 0,
+        };
+    }
+    CHECK(x402_ledger_payers_seen(run.handles[0], CHAIN, sightings, count) == X402_OK);
+    for (unsigned i = 0; i < count; i++) {
+        sighting_apply(&sightings[i]);
+    }
+}
+
+/* Whoever has something unsettled, and was not seen for a while, is wanted; and nobody
+ * who was seen just now. */
+static void wanted_compare(void)
+{
+    struct x402_payer wanted[PAYERS];
+    bool is_wanted[PAYERS] = {false};
+    size_t count = 0;
+
+    CHECK(x402_ledger_payers_wanted(run.handles[0], CHAIN, wanted, PAYERS, &count) ==
+          X402_OK);
+    for (size_t i = 0; i < count; i++) {
+        CHECK(wanted[i].payer20[0] < PAYERS && !is_wanted[wanted[i].payer20[0]]);
+        is_wanted[wanted[i].payer20[0]] = true;
+    }
+    for (unsigned i = 0; i < PAYERS; i++) {
+        const struct payer *payer = &model.payers[i];
+        const bool old =
+            payer->seen_at == 0 || payer->seen_at + X402_BALANCE_SECONDS <= run.now;
+        CHECK(!is_wanted[i] || (old && has_payments(payer)));
+        CHECK(is_wanted[i] || !old || exposure(payer) == 0);
     }
 }
 
@@ -416,13 +763,19 @@ static void tidy(void)
     sweep();
     for (unsigned i = 0; i < PAYMENTS; i++) {
         struct payment *payment = &model.payments[i];
-        if (payment->row.exists && payment->row.state.money == X402_MONEY_RELEASED &&
-            (int64_t)payment->valid_before < run.now &&
+        const struct x402_state state = payment->row.state;
+        const bool over =
+            state.money == X402_MONEY_RELEASED ||
+            (state.money == X402_MONEY_FAILED && state.delivery == X402_DELIVERY_VOID);
+        if (payment->row.exists && over && (int64_t)payment->valid_before < run.now &&
             payment->updated_at < run.now - X402_RETENTION_SECONDS &&
             payment->id < model.last_id) {
             model.removed[payment->row.state.delivery].count++;
             model.removed[payment->row.state.delivery].value += payment->value;
-            payment->row.exists = false;
+            payment->row = (struct model_row){.exists = false};
+            if (!has_payments(payer_of(payment))) {
+                *payer_of(payment) = (struct payer){0};
+            }
         }
     }
 }
@@ -467,6 +820,62 @@ static void totals_compare(void)
     }
 }
 
+static bool earning_add(const struct x402_earning *earning, void *data)
+{
+    struct x402_earning *sum = data;
+
+    sum->settled.count += earning->settled.count;
+    sum->settled.value += earning->settled.value;
+    sum->failed.count += earning->failed.count;
+    sum->failed.value += earning->failed.value;
+    sum->gas_used += earning->gas_used;
+    return true;
+}
+
+static void earnings_compare(void)
+{
+    struct x402_earning said = {.day = 0}, rows = {.day = 0};
+
+    for (unsigned i = 0; i < PAYMENTS; i++) {
+        const struct payment *payment = &model.payments[i];
+        const bool settled = payment->row.exists && payment->block != 0;
+        const bool failed = payment->row.exists &&
+                            payment->row.state.money == X402_MONEY_FAILED &&
+                            payment->row.state.delivery == X402_DELIVERY_DELIVERED;
+        rows.settled.count += settled;
+        rows.settled.value += settled ? payment->value : 0;
+        rows.failed.count += failed;
+        rows.failed.value += failed ? payment->value : 0;
+    }
+    CHECK(x402_ledger_earnings(run.handles[1], 0, INT64_MAX, earning_add, &said) ==
+          X402_OK);
+    CHECK(memcmp(&said.settled, &rows.settled, sizeof(rows.settled)) == 0);
+    CHECK(memcmp(&said.failed, &rows.failed, sizeof(rows.failed)) == 0);
+    CHECK(said.gas_used == model.gas_used);
+}
+
+/* The transactions somebody still has to look at. */
+static void transactions_compare(void)
+{
+    static const uint8_t signer20[20];
+    struct x402_outbox outbox = {.transaction_id = 0};
+
+    for (unsigned i = 0; i < model.transactions_count; i++) {
+        const struct transaction *transaction = &model.transactions[i];
+        bool open = false;
+        for (unsigned j = 0; j < transaction->count; j++) {
+            open = open || transaction->open[j];
+        }
+        if (open) {
+            CHECK(x402_ledger_outbox_next(run.handles[2], &outbox, CHAIN, signer20,
+                                          outbox.transaction_id) == X402_OK);
+            CHECK(outbox.transaction_id == transaction->id);
+        }
+    }
+    CHECK(x402_ledger_outbox_next(run.handles[2], &outbox, CHAIN, signer20,
+                                  outbox.transaction_id) == X402_ERR_NOT_FOUND);
+}
+
 static void compare(void)
 {
     const struct x402_payment_filter all = {.follow = true, .limit = 100000};
@@ -480,6 +889,9 @@ static void compare(void)
     CHECK(x402_ledger_payments(run.handles[0], &all, row_compare, &rows) == X402_OK);
     CHECK(rows == expected);
     totals_compare();
+    earnings_compare();
+    transactions_compare();
+    wanted_compare();
     balances = x402_ledger_books(run.handles[0], run.message) == X402_OK;
     if (!balances) {
         fprintf(stderr, "differential_model: %s\n", run.message);
@@ -496,6 +908,7 @@ static void setup(unsigned seed)
     run.seed = seed;
     run.random = 0x9e3779b97f4a7c15u * (seed + 1);
     run.now = 1800000000;
+    run.block = 1000;
     snprintf(run.directory, sizeof(run.directory), "/tmp/x402-model-XXXXXX");
     CHECK(mkdtemp(run.directory) != NULL);
     snprintf(run.path, sizeof(run.path), "%s/ledger.db", run.directory);
@@ -525,7 +938,7 @@ static void step(void)
 {
     const unsigned handle = below(HANDLES);
 
-    switch (below(24)) {
+    switch (below(28)) {
     case 0:
         renew(handle);
         break;
@@ -553,7 +966,13 @@ static void step(void)
     case 10:
     case 11:
     case 12:
+    case 13:
+    case 14:
         advance();
+        break;
+    case 15:
+    case 16:
+        see();
         break;
     default:
         run.now += below(3);
@@ -572,10 +991,13 @@ static void walk(unsigned seed, unsigned steps)
         }
     }
     printf(
-        "model sqlite = abstract, seed %-10u %6u steps: %lu new, %lu repeated, %lu in "
-        "progress, %lu abandoned, %lu submissions, %lu verdicts\n",
-        seed, steps, run.counts[0], run.counts[1], run.counts[2], run.counts[3],
-        run.counts[6], run.counts[7]);
+        "model sqlite = abstract, seed %-10u %6u steps: %lu new (%lu settled first), "
+        "%lu settling, %lu repeated, %lu not owed, %lu in progress, %lu abandoned, "
+        "%lu submissions, %lu verdicts\n",
+        seed, steps, run.counts[X402_ADMISSION_NEW], run.paid,
+        run.counts[X402_ADMISSION_SETTLING], run.counts[X402_ADMISSION_REPEATED],
+        run.counts[X402_ADMISSION_NOT_OWED], run.counts[X402_ADMISSION_IN_PROGRESS],
+        run.counts[X402_ADMISSION_ABANDONED], run.submissions, run.verdicts);
     teardown();
 }
 

@@ -460,6 +460,21 @@ static void a_payer_whose_payment_failed_is_settled_first_for_a_day(void **state
     assert_int_equal(served_further(fixture->ledger, 1, 5000), 5);
 }
 
+static void what_a_reorganization_made_fail_under_a_call_costs_trust(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit waiting = by(bounded(1, 1000, 0, NO_BOUND), 1);
+    struct x402_admit serving = waiting;
+
+    assert_false(is_served(fixture->ledger, &waiting));
+    assert_true(chain_on(fixture->ledger, waiting.payment_id, X402_EVENT_SETTLED));
+    assert_true(is_served(fixture->ledger, &serving));
+    assert_true(chain_on(fixture->ledger, waiting.payment_id, X402_EVENT_UNSETTLED));
+    assert_true(chain_on(fixture->ledger, waiting.payment_id, X402_EVENT_FAILED));
+    see(fixture->ledger, balance(1, 100000, 200));
+    assert_int_equal(served_further(fixture->ledger, 1, 5000), 0);
+}
+
 static void what_failed_before_it_was_served_costs_no_trust(void **state)
 {
     struct fixture *fixture = *state;
@@ -659,6 +674,7 @@ int main(void)
         TEST(a_sighting_of_a_stranger_is_left_out),
         TEST(a_payer_with_code_is_settled_first),
         TEST(a_payer_whose_payment_failed_is_settled_first_for_a_day),
+        TEST(what_a_reorganization_made_fail_under_a_call_costs_trust),
         TEST(what_failed_before_it_was_served_costs_no_trust),
         TEST(a_refused_payment_costs_trust_at_once),
         TEST(whoever_buys_is_wanted_until_it_is_seen),
