@@ -303,23 +303,10 @@ static struct x402_verdict *add_verdict(struct page *page,
     return verdict;
 }
 
-/* How many payments share what a transaction of ours cost. */
-static size_t share_of(struct x402_chain *chain, const struct group *group)
-{
-    int64_t id = group->first->settlement.transaction_id;
-    struct x402_settlement *payments = calloc(X402_ROW_PAYMENTS_MAX, sizeof *payments);
-    size_t count = 0;
-
-    if (payments == NULL || x402_ledger_outbox_payments(chain->ledger, id, payments,
-                                                        X402_ROW_PAYMENTS_MAX, &count))
-        count = 0;
-    free(payments);
-    return count > 0 ? count : 1;
-}
-
 /* In another block than recorded: out of the old one and into the new at once. */
 static void add_move(struct page *page, const struct x402_settled *item,
-                     const struct x402_transaction_receipt *receipt, size_t share)
+                     const struct x402_transaction_receipt *receipt,
+                     struct x402_cost cost)
 {
     struct x402_verdict *verdict;
 
@@ -328,8 +315,8 @@ static void add_move(struct page *page, const struct x402_settled *item,
     memcpy(verdict->hash32, receipt->hash32, 32);
     memcpy(verdict->block_hash32, receipt->block_hash32, 32);
     verdict->block_number = receipt->block_number;
-    verdict->gas_used = share > 0 ? receipt->gas_used / share : 0;
-    verdict->fee_wei = share > 0 ? receipt->fee_wei / share : 0;
+    verdict->gas_used = cost.gas_used;
+    verdict->fee_wei = cost.fee_wei;
 }
 
 static bool is_moved(const struct x402_settled *item,
@@ -344,6 +331,18 @@ static bool is_ours(const struct x402_chain *chain, const struct group *group)
     return memcmp(group->receipt.from20, chain->signer20, 20) == 0;
 }
 
+/* What the payment's transaction cost us for it. */
+static struct x402_cost cost_of(struct x402_chain *chain, const struct group *group,
+                                const struct x402_settled *item)
+{
+    struct x402_cost whole = {group->receipt.gas_used, group->receipt.fee_wei};
+
+    if (!is_ours(chain, group))
+        return (struct x402_cost){0, 0};
+    return x402_cost_of_payment(chain, whole, item->settlement.transaction_id,
+                                item->settlement.payment_id);
+}
+
 /* The payments of one transaction that has a receipt. */
 static void judge_group(struct x402_chain *chain, struct page *page, size_t index,
                         const struct x402_block *safe)
@@ -352,7 +351,6 @@ static void judge_group(struct x402_chain *chain, struct page *page, size_t inde
     const struct x402_transaction_receipt *receipt = &group->receipt;
     bool proven[PAGE_MAX] = {false}, all = true;
     bool final = is_below(group, safe) && group->anchored;
-    size_t share = 0;
 
     for (size_t i = 0; i < page->items_count; i++) {
         const struct x402_settled *item = &page->items[i];
@@ -363,10 +361,8 @@ static void judge_group(struct x402_chain *chain, struct page *page, size_t inde
                                           &item->settlement);
         all = all && proven[i];
         if (proven[i] && is_moved(item, receipt)) {
-            if (share == 0 && is_ours(chain, group))
-                share = share_of(chain, group);
             chain->displaced += receipt->block_number != item->block_number;
-            add_move(page, item, receipt, share);
+            add_move(page, item, receipt, cost_of(chain, group, item));
         }
         if (proven[i] && final)
             (void)add_verdict(page, item, X402_EVENT_FINAL);

@@ -341,8 +341,8 @@ static void resolve_chosen(struct x402_chain *chain, const bool *chosen, bool *a
 }
 
 /*
- * Receipts change with blocks; now and then ask anyway, for nodes that lag. For what a
- * caller waits for ask at each pass: some nodes tell before there is a block.
+ * Receipts change with blocks; now and then ask anyway, for nodes that lag. While a
+ * caller waits ask at each pass: some nodes tell before there is a block.
  */
 static void choose(struct x402_chain *chain, bool *chosen)
 {
@@ -353,7 +353,7 @@ static void choose(struct x402_chain *chain, bool *chosen)
 
     for (size_t i = 0; i < chain->flights.count; i++) {
         bool waited_for = is_waited_for(&chain->flights.items[i]);
-        chosen[i] = all || waited_for;
+        chosen[i] = all || (chain->urgent && waited_for);
     }
     if (!all)
         return;

@@ -436,6 +436,8 @@ describe('a transaction with a batch', { concurrency: AT_ONCE }, () => {
     await shop.chain.mine(2 * shop.safeDepth);
     await till.closed();
     await till.isSquare({ money: ['final'] });
+    const rows = await payments(shop.gateway);
+    await costsAddUp(shop, rows[0].transaction, rows);
   });
 
   shopTest('killed_before_it_is_sent_is_sent_by_the_next_settler', async (shop, till) => {
