@@ -469,8 +469,10 @@ describe('two settlers', () => {
     for (let i = 0; i < 6; i++) sold.push((await shop.sell()).paid);
     for (const paid of sold) await settled(shop, paid);
     for (const paid of sold) assert.equal(sameBytes(facilitator, paid), 1);
-    const waiting = settlers.filter((settler) => /another settler asks this facilitator/.test(settler.log()));
-    assert.equal(waiting.length, 1);
+    const waiting = () => settlers.filter((settler) =>
+      settler.log().includes('another settler asks this facilitator'));
+    await waitFor(() => waiting().length > 0, 'the other one to say why it does nothing');
+    assert.equal(waiting().length, 1);
     await isSquare(shop, sold);
   });
 
