@@ -58,6 +58,7 @@ bool x402_chain_open(struct x402_chain *chain,
     chain->logs_span = X402_LOGS_SPAN;
     chain->gap_milliseconds = -1;
     chain->behind_milliseconds = -1;
+    chain->rechecking = true; /* nobody knows what happened meanwhile */
     x402_caip2_encode(chain->name, which->network.chain_id);
     if (which->network.name[0] != '\0')
         snprintf(chain->name, sizeof chain->name, "%s", which->network.name);

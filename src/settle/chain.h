@@ -240,6 +240,8 @@ struct x402_chain {
     bool final_whole;    /* it was of all, not only of those below the safe block */
     size_t looked_again; /* payments without a receipt, in this look */
     bool unanchored_told;
+    bool others_are_due; /* transactions of other keys are sent again in this look */
+    int64_t others_milliseconds; /* when they were last */
     size_t displaced;     /* settled payments found elsewhere or nowhere, in one look */
     size_t look_ups;      /* of this pass */
     bool gas_is_dear;     /* unusually: what can wait does */

@@ -224,6 +224,36 @@ static void ask_anchors(struct x402_chain *chain, struct page *page,
 /* ----------------------------------------------------------------- not where it was
  */
 
+/* How many transactions of a signer are in blocks. */
+static bool count_of(struct x402_chain *chain, uint64_t *out,
+                     const uint8_t signer20[20])
+{
+    const struct x402_at at = {.hash32 = chain->view.latest.hash32};
+
+    if (memcmp(signer20, chain->signer20, 20) == 0) {
+        *out = chain->view.nonces.chain_latest;
+        return true;
+    }
+    struct x402_rpc_call call = x402_ask_nonce_at(signer20, &at);
+    bool fine = x402_chain_ask(chain, &call, 1);
+    if (fine && !x402_json_quantity(out, call.reply.result)) {
+        x402_chain_nonsense(chain, &call);
+        fine = false;
+    }
+    x402_rpc_calls_release(&call, 1);
+    return fine;
+}
+
+/* Of another key of this ledger: its settler may be gone. */
+static void send_other(struct x402_chain *chain, const struct x402_outbox *outbox)
+{
+    if (!chain->others_are_due)
+        return;
+    struct x402_rpc_call call = x402_ask_send(outbox->raw, outbox->raw_size);
+    (void)x402_chain_ask(chain, &call, 1);
+    x402_rpc_calls_release(&call, 1);
+}
+
 /*
  * Its fee may be too low by now, and nobody raises it: after a while it is due again.
  * (Once it is in a block its nonce is spent, and all this is forgotten.)
@@ -237,27 +267,43 @@ static bool is_displaced(struct x402_sent *sent)
     return now - sent->gone_milliseconds >= X402_DISPLACED_MILLISECONDS;
 }
 
-/*
- * Its block is gone, and its transaction perhaps not: while the nonce is free the same
- * bytes are sent again, so that no nonce stays unfilled. Otherwise the chain is asked.
- */
-static bool send_again(struct x402_chain *chain, const struct x402_settled *item)
+static bool send_own(struct x402_chain *chain, int64_t transaction_id)
 {
     struct x402_row row;
     const struct x402_row *list = &row;
 
-    if (item->settlement.transaction_id == 0 ||
-        !x402_row_find(chain, &row, item->settlement.transaction_id))
+    if (!x402_row_find(chain, &row, transaction_id))
         return false;
     struct x402_sent *sent = x402_sent_of(chain, row.nonce);
-    bool nonce_free = row.nonce >= chain->view.nonces.chain_latest;
-    bool recently =
-        sent != NULL && sent->at_milliseconds >= 0 &&
-        x402_chain_milliseconds() - sent->at_milliseconds < X402_RESEND_MILLISECONDS;
-    if (nonce_free && !recently)
+    if (sent == NULL || sent->at_milliseconds < 0 ||
+        x402_chain_milliseconds() - sent->at_milliseconds >= X402_RESEND_MILLISECONDS)
         x402_rows_send(chain, &list, 1);
     x402_row_release(&row);
-    return nonce_free && !(sent != NULL && is_displaced(sent));
+    return sent == NULL || !is_displaced(sent);
+}
+
+/*
+ * Its block is gone, and its transaction perhaps not: while the nonce is free the same
+ * bytes are sent again, so that no nonce stays unfilled. True: wait. Otherwise the
+ * chain is asked what became of each payment.
+ */
+static bool send_again(struct x402_chain *chain, const struct x402_settled *item)
+{
+    int64_t id = item->settlement.transaction_id;
+    struct x402_outbox outbox;
+    uint64_t count;
+
+    if (id == 0 || x402_ledger_outbox_find(chain->ledger, &outbox, id) != X402_OK ||
+        memcmp(outbox.hash32, item->hash32, 32) != 0) /* somebody else's */
+        return false;
+    if (!count_of(chain, &count, outbox.signer20))
+        return true;
+    if (outbox.nonce < count)
+        return false;
+    if (memcmp(outbox.signer20, chain->signer20, 20) == 0)
+        return send_own(chain, id);
+    send_other(chain, &outbox);
+    return true;
 }
 
 /*
@@ -303,6 +349,38 @@ static struct x402_verdict *add_verdict(struct page *page,
     return verdict;
 }
 
+/* All payments of a transaction of ours, by which its cost is shared. */
+struct members {
+    struct x402_settlement *payments; /* NULL: of somebody else, or not known */
+    size_t count;
+};
+
+static struct members members_of(struct x402_chain *chain, const struct group *group)
+{
+    int64_t id = group->first->settlement.transaction_id;
+    struct members members = {NULL, 0};
+
+    if (id != 0)
+        members.payments = calloc(X402_ROW_PAYMENTS_MAX, sizeof *members.payments);
+    if (members.payments != NULL &&
+        x402_ledger_outbox_payments(chain->ledger, id, members.payments,
+                                    X402_ROW_PAYMENTS_MAX, &members.count) != X402_OK)
+        members.count = 0;
+    return members;
+}
+
+static struct x402_cost cost_of(const struct members *members, int64_t payment_id,
+                                const struct x402_transaction_receipt *receipt)
+{
+    struct x402_cost whole = {receipt->gas_used, receipt->fee_wei};
+
+    for (size_t i = 0; i < members->count; i++) {
+        if (members->payments[i].payment_id == payment_id)
+            return x402_cost_share(whole, i, members->count);
+    }
+    return (struct x402_cost){0, 0};
+}
+
 /* In another block than recorded: out of the old one and into the new at once. */
 static void add_move(struct page *page, const struct x402_settled *item,
                      const struct x402_transaction_receipt *receipt,
@@ -326,24 +404,22 @@ static bool is_moved(const struct x402_settled *item,
            memcmp(receipt->block_hash32, item->block_hash32, 32) != 0;
 }
 
-static bool is_ours(const struct x402_chain *chain, const struct group *group)
+/* One proved payment of a transaction that has a receipt. */
+static void judge_item(struct x402_chain *chain, struct page *page,
+                       const struct x402_settled *item, const struct group *group,
+                       struct members *members)
 {
-    return memcmp(group->receipt.from20, chain->signer20, 20) == 0;
+    const struct x402_transaction_receipt *receipt = &group->receipt;
+
+    if (!is_moved(item, receipt))
+        return;
+    if (members->payments == NULL)
+        *members = members_of(chain, group);
+    chain->displaced += receipt->block_number != item->block_number;
+    add_move(page, item, receipt,
+             cost_of(members, item->settlement.payment_id, receipt));
 }
 
-/* What the payment's transaction cost us for it. */
-static struct x402_cost cost_of(struct x402_chain *chain, const struct group *group,
-                                const struct x402_settled *item)
-{
-    struct x402_cost whole = {group->receipt.gas_used, group->receipt.fee_wei};
-
-    if (!is_ours(chain, group))
-        return (struct x402_cost){0, 0};
-    return x402_cost_of_payment(chain, whole, item->settlement.transaction_id,
-                                item->settlement.payment_id);
-}
-
-/* The payments of one transaction that has a receipt. */
 static void judge_group(struct x402_chain *chain, struct page *page, size_t index,
                         const struct x402_block *safe)
 {
@@ -351,6 +427,7 @@ static void judge_group(struct x402_chain *chain, struct page *page, size_t inde
     const struct x402_transaction_receipt *receipt = &group->receipt;
     bool proven[PAGE_MAX] = {false}, all = true;
     bool final = is_below(group, safe) && group->anchored;
+    struct members members = {NULL, 0};
 
     for (size_t i = 0; i < page->items_count; i++) {
         const struct x402_settled *item = &page->items[i];
@@ -360,13 +437,12 @@ static void judge_group(struct x402_chain *chain, struct page *page, size_t inde
                     x402_proof_of_payment(receipt->logs, receipt->logs_count,
                                           &item->settlement);
         all = all && proven[i];
-        if (proven[i] && is_moved(item, receipt)) {
-            chain->displaced += receipt->block_number != item->block_number;
-            add_move(page, item, receipt, cost_of(chain, group, item));
-        }
+        if (proven[i])
+            judge_item(chain, page, item, group, &members);
         if (proven[i] && final)
             (void)add_verdict(page, item, X402_EVENT_FINAL);
     }
+    free(members.payments);
     if (!all)
         look_again(chain, page, index, proven);
 }
@@ -455,9 +531,14 @@ static bool check_page(struct x402_chain *chain, uint64_t horizon,
 static bool check_pages(struct x402_chain *chain, uint64_t horizon,
                         const struct x402_block *safe)
 {
+    int64_t now = x402_chain_milliseconds();
     bool more = true;
 
     chain->looked_again = 0;
+    chain->others_are_due =
+        now - chain->others_milliseconds >= X402_RESEND_MILLISECONDS;
+    if (chain->others_are_due)
+        chain->others_milliseconds = now;
     for (int i = 0; more && i < PAGES_MAX && !x402_chain_stopping(chain); i++)
         more = check_page(chain, horizon, safe) && !chain->failed;
     if (chain->failed)

@@ -337,6 +337,24 @@ describe('two settlers', { concurrency: AT_ONCE }, () => {
     await agree(shop);
   });
 
+  shopTest('of_which_one_is_left_send_again_what_a_reorganization_took_from_the_other', async (shop) => {
+    const other = await settlerKey(shop.chain, `other settler of ${shop.payee}`);
+    const { paid } = await shop.sell();
+    const first = runSettler(shop, { key: other });
+    const { transaction, gasUsed, feeWei } = await becomes(shop, paid, 'settled');
+    await first.stop();
+    runSettler(shop);
+    await forget(shop.chain);
+    await waitFor(async () => (await shop.chain.balance(shop.payee)) === PRICE, 'the money', 60_000);
+    await shop.chain.mine(SAFE_DEPTH);
+    const row = await becomes(shop, paid, 'final', 30_000);
+    assert.equal(row.transaction, transaction);
+    assert.equal(row.gasUsed, gasUsed);
+    assert.ok(BigInt(row.feeWei) > 0n && BigInt(feeWei) > 0n, 'its cost is ours');
+    assert.equal(await shop.transactionCount(), 0);
+    await agree(shop);
+  });
+
   shopTest('one_of_which_is_killed_with_a_transaction_under_way_lose_no_time', async (shop) => {
     const { paid } = await shop.sell();
     await shop.chain.automine(false);
