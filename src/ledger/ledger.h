@@ -356,7 +356,9 @@ struct x402_payer {
 
 /*
  * Up to `max` payers of a chain that have bought and whose balance is older than
- * X402_BALANCE_SECONDS, or was older when they last bought: never seen ones first.
+ * X402_BALANCE_SECONDS, or was older when they last bought: never seen ones first, then
+ * those whose balance is the oldest. Keys cost nothing, so as with what is due neither
+ * keeps the other out.
  */
 X402_MUST_USE enum x402_error x402_ledger_payers_wanted(struct x402_ledger *ledger,
                                                         uint64_t chain_id,

@@ -66,43 +66,52 @@ enum x402_error x402_sqlite_credit_check(struct x402_sqlite *sqlite,
 
 struct wanting {
     uint64_t chain_id;
-    struct x402_payer *out;
-    size_t max;
-    size_t count;
+    struct x402_sqlite_page page;
 };
 
-static enum x402_error wanted_body(struct x402_sqlite *sqlite, void *data)
+/* Those never seen, or those seen too long ago. */
+static enum x402_error wanted_list(struct x402_sqlite *sqlite, void *data,
+                                   bool never_seen, void *items, size_t max,
+                                   size_t *count)
 {
-    struct wanting *wanting = data;
+    const struct wanting *wanting = data;
+    struct x402_payer *out = items;
     sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYERS_WANTED);
 
     x402_sqlite_bind(statement, 1, x402_sqlite_bounded(wanting->chain_id));
-    x402_sqlite_bind(statement, 2, sqlite->now_seconds);
-    x402_sqlite_bind(statement, 3, x402_sqlite_bounded(wanting->max));
-    for (;;) {
-        struct x402_payer *out = &wanting->out[wanting->count];
+    x402_sqlite_bind(statement, 2, never_seen ? INT64_MIN : 0);
+    x402_sqlite_bind(statement, 3, never_seen ? 0 : sqlite->now_seconds);
+    x402_sqlite_bind(statement, 4, x402_sqlite_bounded(max));
+    for (*count = 0;; (*count)++, out++) {
         bool is_row;
         enum x402_error error = x402_sqlite_row(sqlite, statement, &is_row);
         if (error != X402_OK || !is_row) {
             return error;
         }
-        assert(wanting->count < wanting->max);
+        assert(*count < max);
         x402_sqlite_column_blob(statement, 0, out->asset20, sizeof(out->asset20));
         x402_sqlite_column_blob(statement, 1, out->payer20, sizeof(out->payer20));
-        wanting->count++;
     }
+}
+
+static enum x402_error wanted_body(struct x402_sqlite *sqlite, void *data)
+{
+    struct wanting *wanting = data;
+
+    return x402_sqlite_halves(sqlite, wanted_list, wanting, &wanting->page);
 }
 
 enum x402_error x402_sqlite_payers_wanted(struct x402_ledger *ledger, uint64_t chain_id,
                                           struct x402_payer *out, size_t max,
                                           size_t *count)
 {
-    struct wanting wanting = {chain_id, out, max, 0};
+    struct wanting wanting = {chain_id,
+                              {.items = out, .size = sizeof(*out), .max = max}};
     enum x402_error error =
         x402_sqlite_read(x402_sqlite_of(ledger), wanted_body, &wanting);
 
     if (error == X402_OK) {
-        *count = wanting.count;
+        *count = wanting.page.count;
     }
     return error;
 }

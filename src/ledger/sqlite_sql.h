@@ -166,8 +166,7 @@
     X(PAYERS_WANTED,                                                                   \
       "SELECT t.asset, p.payer FROM payer p INDEXED BY payer_wanted JOIN token t ON "  \
       "t.id = p.token_id WHERE p.wanted_at <> 0 AND p.chain_id = ?1 AND p.wanted_at "  \
-      "<= ?2 "                                                                         \
-      "ORDER BY p.wanted_at LIMIT ?3")                                                 \
+      "BETWEEN ?2 AND ?3 ORDER BY p.wanted_at LIMIT ?4")                               \
     X(EARNING_READ,                                                                    \
       "SELECT settled_count, settled_value, failed_count, failed_value, gas_used, "    \
       "fee FROM earning WHERE day = ?1 AND token_id = ?2 AND route = ?3 AND block = "  \
@@ -235,10 +234,10 @@
       "payment_pending WHERE delivery = 0 AND token_id = ?1 UNION ALL "                \
       "SELECT payer, 0, delivery, money, value FROM payment INDEXED BY "               \
       "payment_due_since WHERE money = 1 AND delivery <> 0 AND token_id = ?1 UNION "   \
-      "ALL SELECT p.payer, 0, p.delivery, p.money, p.value FROM outbox o JOIN "        \
-      "outbox_payment m ON m.transaction_id = o.id JOIN payment p ON p.id = "          \
-      "m.payment_id WHERE o.open_count > 0 AND p.transaction_id = o.id AND p.money = " \
-      "2 AND p.delivery <> 0 AND p.token_id = ?1 UNION ALL "                           \
+      "ALL SELECT p.payer, 0, p.delivery, p.money, p.value FROM outbox o INDEXED BY "  \
+      "outbox_open CROSS JOIN outbox_payment m ON m.transaction_id = o.id CROSS JOIN " \
+      "payment p ON p.id = m.payment_id WHERE o.open_count > 0 AND p.transaction_id "  \
+      "= o.id AND p.money = 2 AND p.delivery <> 0 AND p.token_id = ?1 UNION ALL "      \
       "SELECT payer, 1, unsettled, owed, 0 FROM payer WHERE token_id = ?1 ORDER BY 1")
 
 #define X402_SQLITE_STATEMENT_ENUM(symbol, text) X402_SQL_##symbol,

@@ -592,7 +592,26 @@ static void who_was_never_seen_comes_first_then_who_waits_longest(void **state)
     assert_int_equal(wanted[1].payer20[19], 1);
     assert_int_equal(wanted[2].payer20[19], 2);
     assert_int_equal(wanted[3].payer20[19], 3);
-    assert_int_equal(wanted_of(fixture->ledger, wanted, 2), 2);
+}
+
+/* Keys cost nothing: those of strangers must not keep the balances of customers old. */
+static void who_was_never_seen_leaves_half_to_who_was(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_payer wanted[4];
+
+    for (uint8_t payer = 1; payer <= 3; payer++) {
+        meet(fixture->ledger, payer);
+        see(fixture->ledger, balance(payer, 1000000, 10));
+        (void)served_further(fixture->ledger, payer, 2000);
+    }
+    clock_forward(fixture, 100);
+    for (uint8_t payer = 11; payer <= 19; payer++) {
+        meet(fixture->ledger, payer);
+    }
+    assert_int_equal(wanted_of(fixture->ledger, wanted, 4), 4);
+    assert_true(wanted[0].payer20[19] > 10 && wanted[1].payer20[19] > 10);
+    assert_true(wanted[2].payer20[19] < 10 && wanted[3].payer20[19] < 10);
 }
 
 static void payers_of_another_chain_are_not_wanted_here(void **state)
@@ -682,6 +701,7 @@ int main(void)
         TEST(a_payer_that_buys_is_seen_every_ten_seconds),
         TEST(a_payer_with_something_unsettled_stays_wanted),
         TEST(who_was_never_seen_comes_first_then_who_waits_longest),
+        TEST(who_was_never_seen_leaves_half_to_who_was),
         TEST(payers_of_another_chain_are_not_wanted_here),
         TEST(a_payer_without_payments_is_forgotten),
         TEST(a_batch_of_many_payers_is_added_up),
