@@ -357,8 +357,8 @@ struct x402_payer {
 /*
  * Up to `max` payers of a chain that have bought and whose balance is older than
  * X402_BALANCE_SECONDS, or was older when they last bought: never seen ones first, then
- * those whose balance is the oldest. Keys cost nothing, so as with what is due neither
- * keeps the other out.
+ * those that wait longest. Keys cost nothing, so as with what is due neither keeps the
+ * other out. A clock that was set back makes nobody wait.
  */
 X402_MUST_USE enum x402_error x402_ledger_payers_wanted(struct x402_ledger *ledger,
                                                         uint64_t chain_id,
@@ -377,9 +377,10 @@ struct x402_sighting {
 };
 
 /*
- * Notes sightings, in one transaction; those of payers without payments are left out.
- * Tell them at once: a balance of a block below one in which a payment of its token is
- * final already is left out, too.
+ * Notes sightings; those of payers without payments are left out. Each stands alone,
+ * and many are noted in several transactions, so that nobody waits for all of them: on
+ * an error some may be noted. Tell them at once: a balance of a block below one in
+ * which a payment of its token is final already is left out, too.
  */
 X402_MUST_USE enum x402_error x402_ledger_payers_seen(
     struct x402_ledger *ledger, uint64_t chain_id,

@@ -298,6 +298,8 @@ X402_MUST_USE enum x402_error x402_sqlite_credit_check(
     struct x402_sqlite *sqlite, const struct x402_credit *credit, int64_t token_id,
     const struct x402_verified *verified, bool *is_within);
 
+/* ------------------------------------------------------------- sqlite_sighting.c */
+
 enum x402_error x402_sqlite_payers_wanted(struct x402_ledger *ledger, uint64_t chain_id,
                                           struct x402_payer *out, size_t max,
                                           size_t *count);

@@ -150,9 +150,9 @@
     X(SETTLED_READ, "SELECT block_number, gas_used, fee FROM settled WHERE "           \
                     "payment_id = ?1")                                                 \
     X(SETTLED_AFTER,                                                                   \
-      "SELECT p.value FROM settled s INDEXED BY settled_open JOIN payment p ON p.id "  \
-      "= s.payment_id WHERE s.final = 0 AND s.chain_id = ?1 AND s.block_number > ?2 "  \
-      "AND p.token_id = ?3 AND p.payer = ?4")                                          \
+      "SELECT p.token_id, p.payer, s.block_number, p.value FROM settled s INDEXED BY " \
+      "settled_open JOIN payment p ON p.id = s.payment_id WHERE s.final = 0 AND "      \
+      "s.chain_id = ?1 AND s.block_number > ?2")                                       \
     X(SETTLED_DROP, "DELETE FROM settled WHERE payment_id = ?1")                       \
     X(SETTLED_FINAL, "UPDATE settled SET final = 1 WHERE payment_id = ?1")             \
     X(FAILED_ADD, "INSERT INTO failed (payment_id, reason) VALUES (?1, ?2)")           \
