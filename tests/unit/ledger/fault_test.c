@@ -154,11 +154,64 @@ static void advance_recovers(struct fixture *fixture, const struct kind *kind, i
     faults_arm(kind->fault, kind->code, 0, false);
     if (error != X402_OK) {
         assert_said(fixture, kind);
-        error = x402_ledger_advance(fixture->ledger, &verdict, 1);
-        assert_true(error == X402_OK || error == X402_ERR_CONFLICT); /* it happened */
+        assert_false(verdict.applied);
+        assert_int_equal(x402_ledger_advance(fixture->ledger, &verdict, 1), X402_OK);
     }
     assert_state(fixture->ledger, scene.due_id, X402_DELIVERY_DELIVERED,
                  X402_MONEY_SETTLED);
+    assert_books(fixture->ledger);
+}
+
+/* To be settled first; then what the chain says of its payer. */
+static void waiting_recovers(struct fixture *fixture, const struct kind *kind, int nth,
+                             bool lasting, bool *over)
+{
+    struct scene scene = scene_make(fixture->ledger);
+    struct x402_admit again = presentation(2, 1);
+    enum x402_error error;
+
+    scene.offered.credit.settle_first = again.credit.settle_first = true;
+    arm(fixture->ledger, kind, nth, lasting);
+    error = commit(fixture->ledger, &scene);
+    *over = faults.hits == 0;
+    faults_arm(kind->fault, kind->code, 0, false);
+    if (error == X402_OK) {
+        assert_int_equal(scene.offered.admission, X402_ADMISSION_SETTLING);
+        assert_true(scene.offered.urgent);
+    } else {
+        assert_said(fixture, kind);
+        assert_int_equal(scene.offered.admission, X402_ADMISSION_UNAVAILABLE);
+        assert_false(scene.offered.urgent);
+    }
+    assert_int_equal(admit_on(fixture->ledger, &again), X402_ADMISSION_SETTLING);
+    assert_state(fixture->ledger, again.payment_id, X402_DELIVERY_OWED, X402_MONEY_DUE);
+    assert_int_equal(totals_of(fixture->ledger).admitted.count, 3);
+    assert_books(fixture->ledger);
+}
+
+static void seeing_recovers(struct fixture *fixture, const struct kind *kind, int nth,
+                            bool lasting, bool *over)
+{
+    struct x402_sighting sighting = {.looked = true, .balance = 5, .refused = true};
+    struct x402_payer wanted;
+    enum x402_error error;
+    size_t count = 9;
+
+    (void)scene_make(fixture->ledger);
+    memset(sighting.payer.asset20, 0xa5, 20);
+    memset(sighting.payer.payer20, 0xf0, 20);
+    arm(fixture->ledger, kind, nth, lasting);
+    error = x402_ledger_payers_seen(fixture->ledger, CHAIN, &sighting, 1);
+    *over = faults.hits == 0;
+    faults_arm(kind->fault, kind->code, 0, false);
+    if (error != X402_OK) {
+        assert_said(fixture, kind);
+        assert_int_equal(x402_ledger_payers_seen(fixture->ledger, CHAIN, &sighting, 1),
+                         X402_OK);
+    }
+    assert_int_equal(
+        x402_ledger_payers_wanted(fixture->ledger, CHAIN, &wanted, 1, &count), X402_OK);
+    assert_int_equal(count, 0);
     assert_books(fixture->ledger);
 }
 
@@ -224,6 +277,18 @@ static void a_verdict_recovers_from_every_failing_operation(void **state)
     every_operation(advance_recovers);
 }
 
+static void a_payment_that_waits_recovers_from_every_failing_operation(void **state)
+{
+    (void)state;
+    every_operation(waiting_recovers);
+}
+
+static void a_sighting_recovers_from_every_failing_operation(void **state)
+{
+    (void)state;
+    every_operation(seeing_recovers);
+}
+
 static void tidying_recovers_from_every_failing_operation(void **state)
 {
     (void)state;
@@ -266,6 +331,8 @@ int main(void)
         cmocka_unit_test(a_commit_recovers_from_every_failing_operation),
         cmocka_unit_test(a_submission_recovers_from_every_failing_operation),
         cmocka_unit_test(a_verdict_recovers_from_every_failing_operation),
+        cmocka_unit_test(a_payment_that_waits_recovers_from_every_failing_operation),
+        cmocka_unit_test(a_sighting_recovers_from_every_failing_operation),
         cmocka_unit_test(tidying_recovers_from_every_failing_operation),
         cmocka_unit_test(creating_fails_cleanly_and_succeeds_later),
     };
