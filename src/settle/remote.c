@@ -11,6 +11,7 @@
 #define SUPPORTED_MILLISECONDS 600000 /* how long /supported is believed */
 #define BACKOFF_MILLISECONDS 1000
 #define BACKOFF_MILLISECONDS_MAX 30000
+#define SALES_MILLISECONDS 5000
 #define POLL_MILLISECONDS 100
 #define LAST_ANSWERS_MILLISECONDS 10000
 #define DUE_MORE 32 /* looked at beyond those that wait, maybe all in one half */
@@ -212,13 +213,32 @@ static void take_kinds(struct x402_remote *remote,
     }
 }
 
-/* Sold, and the facilitator does not settle there: told with its first list. */
-static void tell_unserved(struct x402_remote *remote)
+static void tell_unserved(struct x402_remote *remote, uint64_t chain_id)
+{
+    char name[X402_CAIP2_TEXT_SIZE];
+
+    for (size_t i = 0; i < remote->unserved_count; i++) {
+        if (remote->unserved[i] == chain_id)
+            return;
+    }
+    if (remote->unserved_count == X402_TOTALS_MAX)
+        return;
+    remote->unserved[remote->unserved_count++] = chain_id;
+    x402_caip2_encode(name, chain_id);
+    x402_remote_note(remote, "facilitator %s does not settle on %s: its payments wait",
+                     remote->origin, name);
+}
+
+/* Which networks have sold, now and then: what is due is seen at once. */
+static void look_at_sales(struct x402_remote *remote)
 {
     struct x402_totals totals[X402_TOTALS_MAX];
-    char name[X402_CAIP2_TEXT_SIZE];
+    int64_t now = x402_chain_milliseconds();
     size_t count = 0;
 
+    if (!remote->supported || now < remote->sales_milliseconds)
+        return;
+    remote->sales_milliseconds = now + SALES_MILLISECONDS;
     if (x402_ledger_totals(remote->ledger, totals, X402_TOTALS_MAX, &count)) {
         x402_remote_ledger_failed(remote);
         return;
@@ -227,12 +247,8 @@ static void tell_unserved(struct x402_remote *remote)
         struct x402_remote_line *line = line_find(remote, totals[i].chain_id);
         if (line != NULL)
             line->sold = true;
-        else if (x402_remote_wants(remote->remote, totals[i].chain_id)) {
-            x402_caip2_encode(name, totals[i].chain_id);
-            x402_remote_note(remote,
-                             "facilitator %s does not settle on %s: its payments wait",
-                             remote->origin, name);
-        }
+        else if (x402_remote_wants(remote->remote, totals[i].chain_id))
+            tell_unserved(remote, totals[i].chain_id);
     }
 }
 
@@ -249,8 +265,7 @@ static void hear_support(struct x402_remote *remote,
         remote->supported = true;
         remote->supported_milliseconds = x402_chain_milliseconds();
         take_kinds(remote, &kinds);
-        if (remote->support_count++ == 0)
-            tell_unserved(remote);
+        look_at_sales(remote);
         return;
     }
     if (reply->status == 0 || reply->status == 200)
@@ -516,6 +531,7 @@ enum x402_error x402_remote_pass(struct x402_remote *remote)
     remote->moved = 0;
     retell(remote);
     ask_support(remote);
+    look_at_sales(remote);
     for (size_t i = 0; i < remote->lines_count && error != X402_ERR_NETWORK; i++)
         error = serve(remote, &remote->lines[i]);
     x402_remote_http_poll(remote->http, POLL_MILLISECONDS, hear, remote);

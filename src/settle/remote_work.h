@@ -57,10 +57,12 @@ struct x402_remote {
 
     struct x402_remote_line lines[X402_REMOTE_KINDS_MAX];
     size_t lines_count;
-    size_t support_count; /* how often /supported was answered */
-    bool supported;       /* it was, and nothing has failed since */
-    bool asking_support;  /* its request is under way */
+    bool supported;      /* /supported was answered, and nothing has failed since */
+    bool asking_support; /* its request is under way */
     int64_t supported_milliseconds;
+    int64_t sales_milliseconds;         /* when to look for networks that have sold */
+    uint64_t unserved[X402_TOTALS_MAX]; /* those it does not settle on, told */
+    size_t unserved_count;
 
     struct x402_remote_item **items; /* by payment id; owned */
     size_t items_count, items_capacity;

@@ -476,6 +476,19 @@ describe('two settlers', () => {
     await isSquare(shop, sold);
   });
 
+  remoteTest('of_one_facilitator_take_over_when_one_is_killed', async (shop, facilitator) => {
+    facilitator.rule = once('hang');
+    const { paid } = await shop.sell();
+    const first = startThrough(shop.gateway, facilitator);
+    await waitFor(() => facilitator.asked(paid).length === 1, 'it to be asked for');
+    const second = runSettler(shop, { url: `${facilitator.url}/`, port: 'other' });
+    await noted(second, 'another settler asks this facilitator');
+    await first.kill();
+    await settled(shop, paid);
+    assert.equal(sameBytes(facilitator, paid), 2);
+    await isSquare(shop, [paid]);
+  });
+
   remoteTest('one_with_a_key_leave_each_other_their_payments', async (shop, facilitator) => {
     const asked = (await shop.sell()).paid;
     facilitator.rule = ({ path: to }) => (to === '/settle' ? 'broken' : undefined);
