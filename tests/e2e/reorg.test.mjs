@@ -148,6 +148,29 @@ describe('a reorganization', { concurrency: AT_ONCE }, () => {
     assert.deepEqual([...new Set(node.sent)], sent, 'nothing else was sent');
   });
 
+  shopTest('that_a_node_has_not_heard_of_makes_nothing_final_in_a_block_that_is_gone', async (context) => {
+    const { till, chain, node } = context;
+    const payer = await till.newPayer();
+    const settler = runSettler(context);
+    const [paid] = await till.sell(payer, ['/api/x']);
+    await till.collected();
+    await settler.stop();
+    const { transaction } = (await till.rows()).get(paid.message.nonce);
+    const old = await chain.rpc('eth_getTransactionReceipt', transaction);
+    await chain.mine(2);
+    const raw = node.sent.find((one) => keccak256(one) === transaction);
+    await chain.rpc('anvil_reorg', 3, [[raw, 2]]);
+    assert.notEqual((await chain.receipt(transaction)).blockNumber, old.blockNumber);
+    await chain.mine(SAFE_DEPTH);
+
+    let told = 0;
+    node.rule = ({ method }) => (method === 'eth_getTransactionReceipt' && told++ < 3
+      ? { result: old } : 'pass');
+    runSettler(context);
+    await waitFor(() => told > 3, 'the receipt to be asked for again', 40_000);
+    await endSquare(context);
+  });
+
   shopTest('in_which_somebody_else_settles_is_settled_by_that', async (context) => {
     const { till, chain, shop } = context;
     const [payer, other] = [await till.newPayer(), newAccount()];
