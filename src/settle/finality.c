@@ -100,7 +100,8 @@ struct group {
     const struct x402_settled *first;
     struct x402_transaction_receipt receipt;
     enum x402_receipt_answer answer; /* BROKEN also when there was no answer */
-    bool anchored; /* an authorization of it is used at the safe block */
+    bool anchored; /* an authorization of it is used at the safe block, and the block of
+                      its receipt is in the chain */
 };
 
 struct page {
@@ -217,6 +218,33 @@ static void ask_anchors(struct x402_chain *chain, struct page *page,
         page->groups[groups[i]].anchored = used == X402_USED_YES;
         if (page->calls[i].reply.status == X402_RPC_ERROR)
             tell_unanchored(chain, &page->calls[i].reply);
+    }
+    x402_rpc_calls_release(page->calls, count);
+}
+
+/*
+ * A receipt remembered from before a reorganization names a block that is gone, while
+ * the payment is paid at the safe block all the same: by its transaction in a later
+ * one. So the block of every receipt has to be the chain's at its height.
+ */
+static void ask_blocks(struct x402_chain *chain, struct page *page)
+{
+    size_t groups[PAGE_MAX], count = 0;
+
+    for (size_t i = 0; i < page->groups_count; i++) {
+        const struct group *group = &page->groups[i];
+        if (!group->anchored)
+            continue;
+        groups[count] = i;
+        page->calls[count++] = x402_ask_block_number(group->receipt.block_number);
+    }
+    (void)x402_chain_ask(chain, page->calls, count);
+    for (size_t i = 0; i < count; i++) {
+        struct group *group = &page->groups[groups[i]];
+        struct x402_block block;
+        group->anchored =
+            x402_block_decode(&block, page->calls[i].reply.result) &&
+            memcmp(block.hash32, group->receipt.block_hash32, sizeof block.hash32) == 0;
     }
     x402_rpc_calls_release(page->calls, count);
 }
@@ -518,6 +546,7 @@ static bool check_page(struct x402_chain *chain, uint64_t horizon,
         group_items(&page);
         ask_receipts(chain, &page);
         ask_anchors(chain, &page, safe);
+        ask_blocks(chain, &page);
         judge_page(chain, &page, safe);
     }
     release_page(&page);
