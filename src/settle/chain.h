@@ -239,7 +239,7 @@ struct x402_chain {
     bool final_continues;
     bool final_whole;    /* it was of all, not only of those below the safe block */
     size_t looked_again; /* payments without a receipt, in this look */
-    bool unanchored_told;
+    bool unanchored_told, refusal_told;
     bool others_are_due; /* transactions of other keys are sent again in this look */
     int64_t others_milliseconds; /* when they were last */
     size_t displaced;     /* settled payments found elsewhere or nowhere, in one look */

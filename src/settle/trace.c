@@ -8,8 +8,9 @@
 #define QUERIES_MAX 4       /* of logs, for one payment in one pass */
 #define QUERIES_PASS_MAX 32 /* for all */
 #define AGAIN_MILLISECONDS 1000
-#define ANEW_MILLISECONDS 600000 /* once all blocks were searched in vain */
-#define SPAN_MILLISECONDS 600000 /* how long a node that wanted less gets less */
+#define PUT_OFF_MILLISECONDS 5000 /* what the node refuses to tell */
+#define ANEW_MILLISECONDS 600000  /* once all blocks were searched in vain */
+#define SPAN_MILLISECONDS 600000  /* how long a node that wanted less gets less */
 #define FORGET_MILLISECONDS (3 * ANEW_MILLISECONDS)
 
 /* --------------------------------------------------------------------------- memory */
@@ -127,6 +128,31 @@ enum x402_used x402_used_decode(const struct x402_rpc_reply *reply)
     return word32[31] == 1 ? X402_USED_YES : X402_USED_NO;
 }
 
+/*
+ * The node has not this block, keeps no state so old, or gives no logs: that is no
+ * reason to leave the other payments alone. This one is put off.
+ */
+static void put_off(struct x402_chain *chain, const struct x402_settlement *payment,
+                    const struct x402_rpc_call *call)
+{
+    struct x402_traced *traced = traced_of(chain, payment->payment_id);
+
+    if (call->reply.status != X402_RPC_ERROR) {
+        x402_chain_nonsense(chain, call);
+        return;
+    }
+    if (traced != NULL)
+        traced->try_at_milliseconds = x402_chain_milliseconds() + PUT_OFF_MILLISECONDS;
+    if (!chain->refusal_told)
+        x402_chain_note(
+            chain,
+            "%s: node %s does not say what became of a payment (%s: %s): it "
+            "is asked again",
+            chain->name, x402_rpc_origin(chain->rpc), call->method,
+            call->reply.message);
+    chain->refusal_told = true;
+}
+
 static enum x402_used ask_used(struct x402_chain *chain,
                                const struct x402_settlement *payment,
                                const struct x402_block *block)
@@ -137,7 +163,7 @@ static enum x402_used ask_used(struct x402_chain *chain,
     if (x402_chain_ask(chain, &call, 1)) {
         used = x402_used_decode(&call.reply);
         if (used == X402_USED_UNKNOWN)
-            x402_chain_nonsense(chain, &call);
+            put_off(chain, payment, &call);
     }
     x402_rpc_calls_release(&call, 1);
     return used;
@@ -178,7 +204,7 @@ static bool may_come_yet(struct x402_chain *chain,
     call = x402_ask_nonce_at(chain->signer20, &at);
     if (x402_chain_ask(chain, &call, 1) &&
         !x402_json_quantity(&spent, call.reply.result))
-        x402_chain_nonsense(chain, &call);
+        put_off(chain, payment, &call);
     x402_rpc_calls_release(&call, 1);
     return spent <= nonce;
 }
@@ -262,7 +288,7 @@ static enum found ask_logs(struct x402_chain *chain, struct x402_log *out,
         if (found == FOUND_UNKNOWN && ask_for_less(chain, &call))
             found = FOUND_LESS;
         else if (found == FOUND_UNKNOWN)
-            x402_chain_nonsense(chain, &call);
+            put_off(chain, payment, &call);
     }
     x402_rpc_calls_release(&call, 1);
     return found;
@@ -373,7 +399,7 @@ static enum x402_sight ask_receipt(struct x402_chain *chain, struct x402_evidenc
             answer =
                 x402_transaction_receipt_decode(&receipt, call.reply.result, hash32);
         if (answer == X402_RECEIPT_BROKEN)
-            x402_chain_nonsense(chain, &call);
+            put_off(chain, payment, &call);
         if (answer == X402_RECEIPT_FOUND) {
             sight = judge(chain, out, payment, &receipt);
             x402_transaction_receipt_release(&receipt);

@@ -10,7 +10,7 @@ import { SOMEBODY, cancel, drain, useElsewhere } from './lib/elsewhere.mjs';
 import { sleep, waitFor } from './lib/process.mjs';
 import { PRICE, SAFE_DEPTH, openShop } from './lib/shop.mjs';
 import { settleOnce, settlerKey, startSettler, trySettleOnce } from './lib/settler.mjs';
-import { authorization, payment, sign } from './lib/wallet.mjs';
+import { authorization, nowSeconds, payment, sign } from './lib/wallet.mjs';
 import { checkBooks, payments } from './lib/x402.mjs';
 
 const AT_ONCE = 3; // tests: most of each is waiting
@@ -236,6 +236,33 @@ describe('a node that is behind', { concurrency: AT_ONCE }, () => {
   });
 });
 
+describe('a node that keeps no state', { concurrency: AT_ONCE }, () => {
+  const pruned = ({ method, params }) =>
+    (method === 'eth_call' && params[1].blockHash
+      ? { error: { code: -32000, message: 'missing trie node' } } : 'pass');
+
+  shopTest('fails_nothing_it_cannot_speak_of_and_holds_up_no_other_payment', async (shop) => {
+    const { payer, paid } = await shop.sell({ amount: PRICE });
+    await drain(shop.chain, payer);
+    await shop.chain.advance(301);
+    await shop.chain.mine(SAFE_DEPTH);
+    shop.gateway.setClock(301);
+    const proxy = await shop.nodeProxy(pruned);
+    const settler = runSettler(shop, { through: proxy });
+    await noted(settler, 'does not say what became of a payment');
+    for (let i = 0; i < 3; i++) {
+      const { paid: next } = await shop.sell({
+        message: { validBefore: BigInt(nowSeconds() + 301 + 240) },
+      });
+      await becomes(shop, next, 'settled', 5_000);
+    }
+    assert.equal((await shop.row(paid)).money, 'due');
+    proxy.rule = () => 'pass';
+    await becomes(shop, paid, 'failed');
+    assert.equal(settler.log().split('does not say what became').length, 2, 'said once');
+  });
+});
+
 // --------------------------------------------------------------------------------- the logs
 
 describe('an authorization that is used', { concurrency: AT_ONCE }, () => {
@@ -368,6 +395,24 @@ describe('two settlers', { concurrency: AT_ONCE }, () => {
     assert.equal(await shop.chain.balance(shop.payee), PRICE);
     await agree(shop);
   });
+});
+
+describe('a caller who waits', { concurrency: AT_ONCE }, () => {
+  shopTest('wakes_the_settler', async (shop) => {
+    const proxy = await shop.nodeProxy();
+    runSettler(shop, { through: proxy });
+    const payer = await shop.newPayer();
+    for (let i = 0; i < 8; i++) {
+      const paid = await payment(payer, { message: { to: shop.payee } });
+      await sleep(1_100 + 100 * i); // by now it looks once a second
+      const asked = proxy.calls.length;
+      const begun = Date.now();
+      const answer = ask(shop.gateway, '/api/x', { payment: paid });
+      await waitFor(() => proxy.calls.length > asked, 'the settler to ask', 5_000, 5);
+      assert.ok(Date.now() - begun < 600, `${Date.now() - begun} ms`);
+      isPaid(await answer, paid);
+    }
+  }, { gateway: { settle: 'before', settleTimeout: '10s' } });
 });
 
 describe('a node that hangs', { concurrency: AT_ONCE }, () => {
