@@ -90,6 +90,10 @@ struct x402_outcome {
  * settled first is nobody's debt: it counts against its payer's balance, and not
  * against these bounds, so that nobody fills the one on all with what nobody serves.
  *
+ * A stranger is a payer whose balance was never seen. Keys cost nothing: strangers are
+ * served on credit only while all payers together have no more than half of total_max
+ * unsettled. So they cannot fill it for those who are known to have money.
+ *
  * A payment that would pass a bound is not refused: it is settled first. So is one of a
  * payer with code at its address (its token asks the code, not the key), and of one
  * that had a payment fail, after it was served, within X402_DISTRUST_SECONDS. With all
@@ -97,12 +101,11 @@ struct x402_outcome {
  * sense: what is owed and settled is served whatever they are.
  */
 struct x402_credit {
-    bool settle_first;  /* always: x402_settle before */
-    uint64_t payer_max; /* unsettled of one payer; and never above its balance at
-                           the block last seen, less what that block does not hold */
-    uint64_t
-        new_payer_max;  /* of one whose balance was never seen; nor above payer_max */
-    uint64_t total_max; /* of all payers together */
+    bool settle_first;      /* always: x402_settle before */
+    uint64_t payer_max;     /* unsettled of one payer; and never above its balance at
+                               the block last seen, less what that block does not hold */
+    uint64_t new_payer_max; /* of a stranger; nor above payer_max */
+    uint64_t total_max;     /* of all payers together; beside a stranger, half of it */
 };
 
 /* One presentation. */

@@ -19,6 +19,12 @@ static uint64_t claimed(const struct x402_sqlite_payer *payer)
                                  payer->after_block);
 }
 
+/* Nobody has looked at its balance. */
+static bool is_stranger(const struct x402_sqlite_payer *payer)
+{
+    return payer->seen_at_seconds == 0;
+}
+
 static bool payer_is_within(const struct x402_sqlite *sqlite,
                             const struct x402_credit *credit,
                             const struct x402_sqlite_payer *payer, uint64_t value)
@@ -29,10 +35,18 @@ static bool payer_is_within(const struct x402_sqlite *sqlite,
         unsettled > credit->payer_max) {
         return false;
     }
-    if (payer->seen_at_seconds == 0) {
+    if (is_stranger(payer)) {
         return unsettled <= credit->new_payer_max;
     }
     return x402_sqlite_saturated(claimed(payer), value) <= payer->balance;
+}
+
+/* Of what all may have unsettled, strangers leave half to those who are known. */
+static uint64_t total_max(const struct x402_credit *credit,
+                          const struct x402_sqlite_payer *payer)
+{
+    return credit->total_max != UINT64_MAX && is_stranger(payer) ? credit->total_max / 2
+                                                                 : credit->total_max;
 }
 
 enum x402_error x402_sqlite_credit_check(struct x402_sqlite *sqlite,
@@ -43,6 +57,7 @@ enum x402_error x402_sqlite_credit_check(struct x402_sqlite *sqlite,
 {
     struct x402_sqlite_payer *payer;
     struct x402_sqlite_token *token;
+    uint64_t most = 0;
     enum x402_error error;
 
     *is_within = !credit->settle_first;
@@ -52,12 +67,12 @@ enum x402_error x402_sqlite_credit_check(struct x402_sqlite *sqlite,
     error = x402_sqlite_payer_take(sqlite, token_id, verified->from20, &payer);
     if (error == X402_OK) {
         *is_within = payer_is_within(sqlite, credit, payer, verified->value);
+        most = total_max(credit, payer);
         error = x402_sqlite_token_take(sqlite, token_id, &token);
     }
     if (error == X402_OK) {
-        *is_within =
-            *is_within && x402_sqlite_saturated(token->unsettled, verified->value) <=
-                              credit->total_max;
+        *is_within = *is_within &&
+                     x402_sqlite_saturated(token->unsettled, verified->value) <= most;
     }
     return error;
 }

@@ -190,15 +190,33 @@ describe('credit', { concurrency: AT_ONCE }, () => {
     assert.equal(await credit.exposure(), 4);
   });
 
-  creditTest('of_all_payers_together_ends_at_x402_max_unsettled_total', async (credit) => {
-    const keys = Array.from({ length: 3 * TOTAL_MAX }, () => newAccount());
-    const made = await Promise.all(keys.map((payer) => credit.call(payer)));
-    assert.equal(credit.upstream.count(), TOTAL_MAX);
-    assert.equal(await credit.exposure(), TOTAL_MAX);
+  /** So many are served on credit, the others wait for their settlement in vain. */
+  async function areServed(credit, made, most) {
     const served = made.filter(({ got }) => got.status === 200);
     served.forEach(isOnCredit);
-    assert.equal(served.length, TOTAL_MAX);
+    assert.equal(served.length, most);
     made.filter((one) => !served.includes(one)).forEach(isPending);
+    assert.equal(await credit.exposure(), most);
+  }
+
+  creditTest('of_all_payers_together_ends_at_x402_max_unsettled_total', async (credit) => {
+    const payers = [];
+    for (let i = 0; i * PAYER_MAX <= TOTAL_MAX; i++) payers.push(await credit.payerOf(100));
+    await credit.runSettler();
+    await Promise.all(payers.map(async (payer) => {
+      isOnCredit(await credit.call(payer));
+      await credit.seen(payer);
+    }));
+    await credit.chain.automine(false); // nothing settles from here on
+    const made = await Promise.all(payers.map((payer) => credit.callTimes(payer, PAYER_MAX)));
+    await areServed(credit, made.flat(), TOTAL_MAX);
+  });
+
+  creditTest('of_all_strangers_together_ends_at_half_of_that', async (credit) => {
+    const keys = Array.from({ length: 3 * TOTAL_MAX }, () => newAccount());
+    const made = await Promise.all(keys.map((payer) => credit.call(payer)));
+    await areServed(credit, made, TOTAL_MAX / 2);
+    assert.equal(credit.upstream.count(), TOTAL_MAX / 2);
   });
 
   creditTest('comes_back_with_settlement', async (credit) => {

@@ -234,6 +234,14 @@ static uint64_t claims(const struct payer *payer)
     return sum;
 }
 
+/* What all may have unsettled: beside a stranger, half of it. */
+static uint64_t total_max(const struct payer *payer, const struct x402_credit *credit)
+{
+    return credit->total_max != UINT64_MAX && payer->seen_at == 0
+               ? credit->total_max / 2
+               : credit->total_max;
+}
+
 static bool has_credit(const struct payer *payer, const struct x402_credit *credit,
                        uint64_t value)
 {
@@ -246,7 +254,7 @@ static bool has_credit(const struct payer *payer, const struct x402_credit *cred
     }
     if (payer->has_code || run.now < payer->distrust_until ||
         exposure(payer) + value > credit->payer_max ||
-        exposure(NULL) + value > credit->total_max) {
+        exposure(NULL) + value > total_max(payer, credit)) {
         return false;
     }
     return payer->seen_at == 0 ? exposure(payer) + value <= credit->new_payer_max
@@ -257,7 +265,7 @@ static bool has_credit(const struct payer *payer, const struct x402_credit *cred
 static void exposure_check(const struct payer *payer, const struct x402_credit *credit)
 {
     CHECK(exposure(payer) <= credit->payer_max);
-    CHECK(exposure(NULL) <= credit->total_max);
+    CHECK(exposure(NULL) <= total_max(payer, credit));
     if (payer->seen_at == 0) {
         CHECK(exposure(payer) <= credit->new_payer_max);
     } else if (credit->payer_max != UINT64_MAX || credit->total_max != UINT64_MAX ||

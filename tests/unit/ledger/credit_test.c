@@ -173,6 +173,10 @@ static void all_payers_together_are_bounded(void **state)
     struct x402_admit three = by(bounded(3, NO_BOUND, NO_BOUND, 2000), 3);
     struct x402_admit four = by(bounded(4, NO_BOUND, NO_BOUND, 2000), 4);
 
+    for (uint8_t payer = 1; payer <= 4; payer++) {
+        meet(fixture->ledger, payer);
+        see(fixture->ledger, balance(payer, 100000, 10));
+    }
     assert_true(is_served(fixture->ledger, &one));
     assert_true(is_served(fixture->ledger, &two));
     assert_false(is_served(fixture->ledger, &three));
@@ -180,11 +184,46 @@ static void all_payers_together_are_bounded(void **state)
     assert_true(is_served(fixture->ledger, &four));
 }
 
+/* Keys cost nothing: so many strangers as there may be leave half to who has money. */
+static void strangers_fill_no_more_than_half_of_the_bound_on_all(void **state)
+{
+    struct fixture *fixture = *state;
+    unsigned strangers = 0, served = 0;
+
+    meet(fixture->ledger, 100);
+    see(fixture->ledger, balance(100, 100000, 10));
+    for (uint8_t i = 1; i <= 20; i++) {
+        struct x402_admit admit = by(bounded(i, NO_BOUND, NO_BOUND, 8000), i);
+        strangers += is_served(fixture->ledger, &admit);
+    }
+    assert_int_equal(strangers, 4);
+    for (uint8_t i = 21; i <= 40; i++) {
+        struct x402_admit admit = by(bounded(i, NO_BOUND, NO_BOUND, 8000), 100);
+        served += is_served(fixture->ledger, &admit);
+    }
+    assert_int_equal(served, 4);
+    assert_books(fixture->ledger);
+}
+
+static void a_stranger_has_no_credit_beside_half_of_the_bound_on_all(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit one = by(bounded(1, NO_BOUND, NO_BOUND, 4000), 100);
+    struct x402_admit two = by(bounded(2, NO_BOUND, NO_BOUND, 4000), 100);
+    struct x402_admit stranger = by(bounded(3, NO_BOUND, NO_BOUND, 4000), 3);
+
+    meet(fixture->ledger, 100);
+    see(fixture->ledger, balance(100, 100000, 10));
+    assert_true(is_served(fixture->ledger, &one));
+    assert_true(is_served(fixture->ledger, &two));
+    assert_false(is_served(fixture->ledger, &stranger));
+}
+
 static void the_bound_on_all_is_of_one_token(void **state)
 {
     struct fixture *fixture = *state;
-    struct x402_admit one = bounded(1, NO_BOUND, NO_BOUND, 1000);
-    struct x402_admit other = bounded(2, NO_BOUND, NO_BOUND, 1000);
+    struct x402_admit one = bounded(1, NO_BOUND, NO_BOUND, 2000);
+    struct x402_admit other = bounded(2, NO_BOUND, NO_BOUND, 2000);
 
     other.verified.asset20[0] ^= 1;
     assert_true(is_served(fixture->ledger, &one));
@@ -648,7 +687,7 @@ static void a_batch_of_many_payers_is_added_up(void **state)
     unsigned served = 0;
 
     for (unsigned i = 0; i < 500; i++) {
-        admits[i] = bounded(i, 3000, 2000, 350000);
+        admits[i] = bounded(i, 3000, 2000, 600000);
         admits[i].verified.from20[19] = (uint8_t)(i % 125);
     }
     assert_int_equal(
@@ -673,6 +712,8 @@ int main(void)
         TEST(a_void_call_gives_its_credit_back),
         TEST(settlement_gives_credit_back_and_a_reorganization_takes_it),
         TEST(all_payers_together_are_bounded),
+        TEST(strangers_fill_no_more_than_half_of_the_bound_on_all),
+        TEST(a_stranger_has_no_credit_beside_half_of_the_bound_on_all),
         TEST(the_bound_on_all_is_of_one_token),
         TEST(what_is_settled_first_takes_no_credit_of_others),
         TEST(what_is_settled_first_takes_no_credit_once_it_is_served),
