@@ -12,6 +12,7 @@
  *   contract.c  whether the facilitator contract is there
  *   row.c       one transaction: sign, store, send
  *   trace.c     who used an authorization
+ *   safe.c      the safe block
  *   finality.c  settled payments, once the safe block passed theirs
  *   payers.c    what the payers have
  *   held.c      refused payments that wait for their next try
@@ -476,7 +477,7 @@ enum x402_used x402_used_decode(const struct x402_rpc_reply *reply);
 bool x402_trace_waits(const struct x402_chain *chain, int64_t payment_id);
 void x402_traces_prune(struct x402_chain *chain);
 
-/* ------------------------------------------------------------------------ finality.c
+/* ---------------------------------------------------------------- safe.c, finality.c
  */
 
 /*
