@@ -177,7 +177,6 @@ enum x402_trouble {
     X402_TROUBLE_GAS,     /* the signer cannot pay for it */
     X402_TROUBLE_FEES,    /* too high to send, or too low to be taken */
     X402_TROUBLE_REFUSED, /* the node refuses transactions */
-    X402_TROUBLE_GAP,     /* a nonce is missing */
     X402_TROUBLE_TOKEN,   /* there is none at the address */
 };
 

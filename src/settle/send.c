@@ -2,7 +2,6 @@
 
 #include "core/clock.h"
 #include "core/failpoint.h"
-#include "evm/facilitator.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -179,13 +178,16 @@ static bool is_waiting(struct x402_chain *chain, const struct x402_settlement *p
     return traced || waits;
 }
 
-/* Expired, as far as the latest block goes: the chain says what became of it. */
+/*
+ * Expired, as far as the latest block goes: the chain says what became of it. Half of
+ * the look-ups of a pass are kept for what is refused, for which callers may wait.
+ */
 static void give_up(struct x402_chain *chain, const struct x402_settlement *payment)
 {
     struct x402_finding finding = {.sight = X402_SIGHT_REFUSED,
                                    .why = X402_REVERT_EXPIRED};
 
-    if (chain->look_ups >= X402_LOOK_UPS_MAX || chain->failed ||
+    if (chain->look_ups >= X402_LOOK_UPS_MAX / 2 || chain->failed ||
         x402_chain_stopping(chain)) {
         chain->due_left++;
         return;
@@ -193,6 +195,13 @@ static void give_up(struct x402_chain *chain, const struct x402_settlement *paym
     enum x402_action done = x402_chain_act(chain, payment, &finding);
     chain->due_left += done == X402_ACTION_WAIT;
     chain->due_held += done == X402_ACTION_RETRY;
+}
+
+/* What no batch can hold, and what failed in one and passes by itself. */
+static bool goes_alone(const struct x402_settlement *payment,
+                       const struct x402_held *held)
+{
+    return (held != NULL && held->alone) || !x402_settlement_fits(payment);
 }
 
 enum lot {
@@ -218,8 +227,7 @@ static enum lot lot_of(struct x402_chain *chain, const struct x402_settlement *p
     }
     if (held != NULL && held->tries > 0)
         return LOT_PROBE;
-    return (held != NULL && held->alone) || !x402_settlement_fits(payment) ? LOT_ALONE
-                                                                           : LOT_ANY;
+    return goes_alone(payment, held) ? LOT_ALONE : LOT_ANY;
 }
 
 static void act(struct x402_chain *chain, struct sending *sending, size_t index)
@@ -248,7 +256,7 @@ static void probe(struct x402_chain *chain, struct sending *sending,
             act(chain, sending, index);
             continue;
         }
-        bool alone = (held != NULL && held->alone) || !x402_settlement_fits(payment);
+        bool alone = goes_alone(payment, held);
         sending->not_in_batch[index] = alone;
         sending->not_by_itself[index] = !alone;
     }

@@ -2,7 +2,6 @@
 
 #include "core/failpoint.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
