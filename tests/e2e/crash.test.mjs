@@ -3,11 +3,11 @@
 // calls in flight. X402_SEED=N repeats a run's moments.
 
 import assert from 'node:assert/strict';
-import { randomInt } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { keccak256 } from 'viem';
 import { ask, isOffer } from './lib/ask.mjs';
 import { sleep, waitFor } from './lib/process.mjs';
+import { randomNumbers, seedOfRun } from './lib/random.mjs';
 import { RawConnection } from './lib/raw.mjs';
 import { PRICE, openShop } from './lib/shop.mjs';
 import { settleOnce, startSettler } from './lib/settler.mjs';
@@ -25,18 +25,7 @@ const ALL_ROWS = ['--limit', '100000'];
 // predecessor waiting for the next one.
 const MIXED = { args: ['--mixed-mining', '--block-time', '1'] };
 
-const SEED = Number(process.env.X402_SEED ?? randomInt(1_000_000));
-
-/** Numbers below n that look random and are the same for the same seed (mulberry32). */
-function randomNumbers(seed) {
-  let state = seed >>> 0;
-  return (n) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) % n;
-  };
-}
+const SEED = seedOfRun();
 
 /** What the upstream does for the i-th call. */
 function behaviourOf(i) {
