@@ -47,7 +47,7 @@ async function earned(gateway) {
 
 /** One sale, settled; gives the figures. */
 async function measure({ name, payments, payers, contract }) {
-  const chain = await startChain();
+  const chain = await startChain({ args: ['--gas-limit', '400000000'] }); // as Base's
   if (contract) await deployFacilitator(chain);
   for (let n = 1; n <= payers; n++) {
     await chain.mint(payerAddress(n), VALUE * BigInt(payments));
