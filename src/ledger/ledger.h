@@ -25,7 +25,8 @@
 #define X402_REASON_MAX 160     /* bytes of a failure reason, with the zero */
 #define X402_OWED_SECONDS 86400 /* what is owed is served so long after validBefore */
 #define X402_BALANCE_SECONDS 10 /* a balance older than this is asked for again */
-#define X402_DISTRUST_SECONDS 86400 /* settle-first after a payment failed */
+#define X402_BALANCE_STALE_SECONDS 60 /* and one older than this is as good as none */
+#define X402_DISTRUST_SECONDS 86400   /* settle-first after a payment failed */
 
 struct x402_ledger;
 
@@ -90,9 +91,12 @@ struct x402_outcome {
  * settled first is nobody's debt: it counts against its payer's balance, and not
  * against these bounds, so that nobody fills the one on all with what nobody serves.
  *
- * A stranger is a payer whose balance was never seen. Keys cost nothing: strangers are
- * served on credit only while all payers together have no more than half of total_max
- * unsettled. So they cannot fill it for those who are known to have money.
+ * A stranger is a payer whose balance was never seen, or not for
+ * X402_BALANCE_STALE_SECONDS. Who buys is looked at every X402_BALANCE_SECONDS: those
+ * not seen lately come back after a pause, or the node has not answered for so long.
+ * Keys cost nothing: strangers are served on credit only while all payers together have
+ * no more than half of total_max unsettled. So they cannot fill it for those who are
+ * known to have money.
  *
  * A payment that would pass a bound is not refused: it is settled first. So is one of a
  * payer with code at its address (its token asks the code, not the key), and of one
@@ -104,7 +108,8 @@ struct x402_credit {
     bool settle_first;      /* always: x402_settle before */
     uint64_t payer_max;     /* unsettled of one payer; and never above its balance at
                                the block last seen, less what that block does not hold */
-    uint64_t new_payer_max; /* of a stranger; nor above payer_max */
+    uint64_t new_payer_max; /* of a stranger; nor above payer_max, nor above the
+                               balance it had when it was seen */
     uint64_t total_max;     /* of all payers together; beside a stranger, half of it */
 };
 

@@ -19,10 +19,15 @@ static uint64_t claimed(const struct x402_sqlite_payer *payer)
                                  payer->after_block);
 }
 
-/* Nobody has looked at its balance. */
-static bool is_stranger(const struct x402_sqlite_payer *payer)
+/* Nobody has looked at its balance, or not lately. A look in the future is one before
+ * the clock was set back: who knows when. */
+static bool is_stranger(const struct x402_sqlite *sqlite,
+                        const struct x402_sqlite_payer *payer)
 {
-    return payer->seen_at_seconds == 0;
+    const int64_t age = sqlite->now_seconds - payer->seen_at_seconds;
+
+    return payer->seen_at_seconds == 0 || age > X402_BALANCE_STALE_SECONDS ||
+           age < -X402_BALANCE_STALE_SECONDS;
 }
 
 static bool payer_is_within(const struct x402_sqlite *sqlite,
@@ -35,18 +40,21 @@ static bool payer_is_within(const struct x402_sqlite *sqlite,
         unsettled > credit->payer_max) {
         return false;
     }
-    if (is_stranger(payer)) {
-        return unsettled <= credit->new_payer_max;
+    if (is_stranger(sqlite, payer) && unsettled > credit->new_payer_max) {
+        return false;
     }
-    return x402_sqlite_saturated(claimed(payer), value) <= payer->balance;
+    return payer->seen_at_seconds == 0 ||
+           x402_sqlite_saturated(claimed(payer), value) <= payer->balance;
 }
 
 /* Of what all may have unsettled, strangers leave half to those who are known. */
-static uint64_t total_max(const struct x402_credit *credit,
+static uint64_t total_max(const struct x402_sqlite *sqlite,
+                          const struct x402_credit *credit,
                           const struct x402_sqlite_payer *payer)
 {
-    return credit->total_max != UINT64_MAX && is_stranger(payer) ? credit->total_max / 2
-                                                                 : credit->total_max;
+    return credit->total_max != UINT64_MAX && is_stranger(sqlite, payer)
+               ? credit->total_max / 2
+               : credit->total_max;
 }
 
 enum x402_error x402_sqlite_credit_check(struct x402_sqlite *sqlite,
@@ -67,7 +75,7 @@ enum x402_error x402_sqlite_credit_check(struct x402_sqlite *sqlite,
     error = x402_sqlite_payer_take(sqlite, token_id, verified->from20, &payer);
     if (error == X402_OK) {
         *is_within = payer_is_within(sqlite, credit, payer, verified->value);
-        most = total_max(credit, payer);
+        most = total_max(sqlite, credit, payer);
         error = x402_sqlite_token_take(sqlite, token_id, &token);
     }
     if (error == X402_OK) {

@@ -234,12 +234,17 @@ static uint64_t claims(const struct payer *payer)
     return sum;
 }
 
+/* Never seen, or not lately; this program never sets its clock back. */
+static bool is_stranger(const struct payer *payer)
+{
+    return payer->seen_at == 0 || run.now - payer->seen_at > X402_BALANCE_STALE_SECONDS;
+}
+
 /* What all may have unsettled: beside a stranger, half of it. */
 static uint64_t total_max(const struct payer *payer, const struct x402_credit *credit)
 {
-    return credit->total_max != UINT64_MAX && payer->seen_at == 0
-               ? credit->total_max / 2
-               : credit->total_max;
+    return credit->total_max != UINT64_MAX && is_stranger(payer) ? credit->total_max / 2
+                                                                 : credit->total_max;
 }
 
 static bool has_credit(const struct payer *payer, const struct x402_credit *credit,
@@ -257,8 +262,10 @@ static bool has_credit(const struct payer *payer, const struct x402_credit *cred
         exposure(NULL) + value > total_max(payer, credit)) {
         return false;
     }
-    return payer->seen_at == 0 ? exposure(payer) + value <= credit->new_payer_max
-                               : claims(payer) + value <= payer->balance;
+    if (is_stranger(payer) && exposure(payer) + value > credit->new_payer_max) {
+        return false;
+    }
+    return payer->seen_at == 0 || claims(payer) + value <= payer->balance;
 }
 
 /* What was just served on credit is within its bounds. */
@@ -266,10 +273,10 @@ static void exposure_check(const struct payer *payer, const struct x402_credit *
 {
     CHECK(exposure(payer) <= credit->payer_max);
     CHECK(exposure(NULL) <= total_max(payer, credit));
-    if (payer->seen_at == 0) {
-        CHECK(exposure(payer) <= credit->new_payer_max);
-    } else if (credit->payer_max != UINT64_MAX || credit->total_max != UINT64_MAX ||
-               credit->new_payer_max != UINT64_MAX) {
+    CHECK(!is_stranger(payer) || exposure(payer) <= credit->new_payer_max);
+    if (payer->seen_at != 0 &&
+        (credit->payer_max != UINT64_MAX || credit->total_max != UINT64_MAX ||
+         credit->new_payer_max != UINT64_MAX)) {
         CHECK(exposure(payer) <= payer->balance);
     }
 }

@@ -440,6 +440,64 @@ static void a_balance_from_below_what_is_final_is_left_out(void **state)
     assert_int_equal(served_further(fixture->ledger, 1, NO_BOUND - 1), 2);
 }
 
+static void a_balance_not_read_for_a_minute_is_as_good_as_none(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit one = by(bounded(1, 100000, 2000, NO_BOUND), 1);
+    struct x402_admit two = by(bounded(2, 100000, 2000, NO_BOUND), 1);
+    struct x402_admit three = by(bounded(3, 100000, 2000, NO_BOUND), 1);
+
+    meet(fixture->ledger, 1);
+    see(fixture->ledger, balance(1, 100000, 10));
+    clock_forward(fixture, X402_BALANCE_STALE_SECONDS - 5);
+    assert_int_equal(served_further(fixture->ledger, 1, 1000), 1);
+    clock_forward(fixture, X402_BALANCE_STALE_SECONDS + 5);
+    assert_true(is_served(fixture->ledger, &one)); /* of the 2000 of a stranger */
+    assert_false(is_served(fixture->ledger, &two));
+    see(fixture->ledger, balance(1, 100000, 11));
+    assert_true(is_served(fixture->ledger, &three));
+}
+
+static void a_balance_that_was_little_bounds_for_ever(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit one = by(bounded(1, 5000, 5000, NO_BOUND), 1);
+    struct x402_admit two = by(bounded(2, 5000, 5000, NO_BOUND), 1);
+
+    meet(fixture->ledger, 1);
+    see(fixture->ledger, balance(1, 1999, 10));
+    clock_forward(fixture, X402_BALANCE_STALE_SECONDS + 5);
+    assert_true(is_served(fixture->ledger, &one));
+    assert_false(is_served(fixture->ledger, &two));
+}
+
+static void a_balance_read_before_the_clock_was_set_back_is_as_good_as_none(
+    void **state)
+{
+    struct fixture *fixture = *state;
+
+    clock_forward(fixture, 3600);
+    meet(fixture->ledger, 1);
+    see(fixture->ledger, balance(1, 100000, 10));
+    clock_forward(fixture, 3600 - X402_BALANCE_STALE_SECONDS / 2);
+    assert_int_equal(served_further(fixture->ledger, 1, 1000), 1);
+    clock_forward(fixture, 0);
+    assert_int_equal(served_further(fixture->ledger, 1, 5000), 0);
+}
+
+static void who_was_not_seen_for_a_minute_counts_among_strangers(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit one = by(bounded(1, NO_BOUND, NO_BOUND, 3000), 1);
+    struct x402_admit two = by(bounded(2, NO_BOUND, NO_BOUND, 3000), 1);
+
+    meet(fixture->ledger, 1);
+    see(fixture->ledger, balance(1, 100000, 10));
+    clock_forward(fixture, X402_BALANCE_STALE_SECONDS + 5);
+    assert_true(is_served(fixture->ledger, &one));
+    assert_false(is_served(fixture->ledger, &two));
+}
+
 static void a_balance_past_63_bits_is_enough(void **state)
 {
     struct fixture *fixture = *state;
@@ -494,6 +552,7 @@ static void a_payer_whose_payment_failed_is_settled_first_for_a_day(void **state
     assert_true(chain_on(fixture->ledger, one.payment_id, X402_EVENT_FAILED));
     assert_int_equal(served_further(fixture->ledger, 1, 5000), 0);
     clock_forward(fixture, X402_DISTRUST_SECONDS - 10);
+    see(fixture->ledger, balance(1, 100000, 1000));
     assert_int_equal(served_further(fixture->ledger, 1, 5000), 0);
     clock_forward(fixture, X402_DISTRUST_SECONDS + 10);
     assert_int_equal(served_further(fixture->ledger, 1, 5000), 5);
@@ -536,6 +595,7 @@ static void a_refused_payment_costs_trust_at_once(void **state)
     see(fixture->ledger, refused);
     assert_int_equal(served_further(fixture->ledger, 1, 5000), 0);
     clock_forward(fixture, X402_DISTRUST_SECONDS + 1);
+    see(fixture->ledger, balance(1, 100000, 1000));
     assert_int_equal(served_further(fixture->ledger, 1, 5000), 5);
 }
 
@@ -588,6 +648,27 @@ static void a_payer_that_buys_is_seen_every_ten_seconds(void **state)
     assert_int_equal(wanted_of(fixture->ledger, wanted, 4), 0);
     clock_forward(fixture, X402_BALANCE_SECONDS + 1);
     assert_int_equal(wanted_of(fixture->ledger, wanted, 4), 1);
+}
+
+/* So whoever buys on stays known: it is looked at long before its balance is stale. */
+static void a_payer_that_buys_and_is_looked_at_when_wanted_stays_known(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_payer wanted[4];
+    uint64_t block = 10;
+
+    meet(fixture->ledger, 1);
+    see(fixture->ledger, balance(1, 100000, block));
+    for (long now = 0; now < 600; now += 5) {
+        clock_forward(fixture, now);
+        struct x402_admit admit = by(bounded((unsigned)now, 5000, 0, 10000), 1);
+        assert_true(is_served(fixture->ledger, &admit));
+        assert_true(outcome_on(fixture->ledger, &admit, X402_EVENT_DELIVERED));
+        settle_in(fixture->ledger, admit.payment_id, ++block);
+        if (wanted_of(fixture->ledger, wanted, 4) > 0) {
+            see(fixture->ledger, balance(1, 100000, block));
+        }
+    }
 }
 
 static void a_payer_with_something_unsettled_stays_wanted(void **state)
@@ -730,6 +811,10 @@ int main(void)
         TEST(a_reorganization_gives_the_balance_back),
         TEST(a_balance_of_a_lower_block_counts_what_is_settled_since),
         TEST(a_balance_from_below_what_is_final_is_left_out),
+        TEST(a_balance_not_read_for_a_minute_is_as_good_as_none),
+        TEST(a_balance_that_was_little_bounds_for_ever),
+        TEST(a_balance_read_before_the_clock_was_set_back_is_as_good_as_none),
+        TEST(who_was_not_seen_for_a_minute_counts_among_strangers),
         TEST(a_balance_past_63_bits_is_enough),
         TEST(a_sighting_of_a_stranger_is_left_out),
         TEST(a_payer_with_code_is_settled_first),
@@ -740,6 +825,7 @@ int main(void)
         TEST(whoever_buys_is_wanted_until_it_is_seen),
         TEST(whoever_waits_for_a_settlement_is_wanted),
         TEST(a_payer_that_buys_is_seen_every_ten_seconds),
+        TEST(a_payer_that_buys_and_is_looked_at_when_wanted_stays_known),
         TEST(a_payer_with_something_unsettled_stays_wanted),
         TEST(who_was_never_seen_comes_first_then_who_waits_longest),
         TEST(who_was_never_seen_leaves_half_to_who_was),
