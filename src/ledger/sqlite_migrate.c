@@ -69,6 +69,32 @@ static enum x402_error final_block_note(struct x402_sqlite *sqlite,
     return error;
 }
 
+/*
+ * Version 1 trusted a payer whose payment had just failed, and did not note whose fault
+ * it was: for the rest of the day it is the payer's.
+ */
+static enum x402_error failure_note(struct x402_sqlite *sqlite, sqlite3_stmt *statement)
+{
+    const int64_t failed_at = sqlite3_column_int64(statement, 9);
+    const int64_t until = failed_at < sqlite->now_seconds
+                              ? failed_at + X402_DISTRUST_SECONDS
+                              : sqlite->now_seconds + X402_DISTRUST_SECONDS;
+    struct x402_sqlite_subject subject;
+    struct x402_sqlite_payer *payer;
+    enum x402_error error;
+
+    x402_sqlite_column_subject(statement, &subject);
+    if (subject.state.money != X402_MONEY_FAILED || until <= sqlite->now_seconds) {
+        return X402_OK;
+    }
+    error = x402_sqlite_payer_take(sqlite, subject.token_id, subject.payer20, &payer);
+    if (error == X402_OK && payer->distrust_until_seconds < until) {
+        payer->distrust_until_seconds = until;
+        payer->others_changed = true;
+    }
+    return error;
+}
+
 /* Only what is unsettled, settled or failed is in any sum. */
 static enum x402_error rows_add(struct x402_sqlite *sqlite)
 {
@@ -84,6 +110,9 @@ static enum x402_error rows_add(struct x402_sqlite *sqlite)
         error = row_add(sqlite, statement);
         if (error == X402_OK) {
             error = final_block_note(sqlite, statement);
+        }
+        if (error == X402_OK) {
+            error = failure_note(sqlite, statement);
         }
     }
     if (error == X402_OK) {

@@ -183,9 +183,9 @@
       "FROM payment WHERE token_id = ?1 AND payer = ?2)")                              \
     X(MIGRATE_ROWS,                                                                    \
       "SELECT p.id, p.token_id, p.delivery, p.money, p.value, p.payer, "               \
-      "ifnull(s.gas_used, 0), ifnull(s.fee, 0), iif(s.final, s.block_number, 0) FROM " \
-      "payment p LEFT JOIN settled s ON s.payment_id = p.id WHERE p.money <> 6 ORDER " \
-      "BY p.id")                                                                       \
+      "ifnull(s.gas_used, 0), ifnull(s.fee, 0), iif(s.final, s.block_number, 0), "     \
+      "p.updated_at FROM payment p LEFT JOIN settled s ON s.payment_id = p.id WHERE "  \
+      "p.money <> 6 ORDER BY p.id")                                                    \
     /* reading */                                                                      \
     X(TOKENS, "SELECT id, chain_id, asset, payers FROM token ORDER BY id")             \
     X(FLOW_SUMS, "SELECT delivery, money, event, count, value_before, value_after "    \

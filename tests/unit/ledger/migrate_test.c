@@ -209,6 +209,35 @@ static void what_was_earned_is_added_up(void **state)
     assert_int_equal(sum.fee_wei, 12 * 500);
 }
 
+/* Payments 43 to 48 failed: odd ones of token 1, even ones of token 2, by payers 0, 1
+ * and 2 in turn. */
+static void payers_of_failures_of_the_last_day_are_distrusted(void **state)
+{
+    struct fixture *fixture = *state;
+    const int64_t now = x402_clock_seconds();
+    char sql[400];
+
+    old_ledger_make(fixture);
+    snprintf(sql, sizeof(sql),
+             "UPDATE payment SET updated_at = %lld WHERE id = 43; UPDATE payment SET "
+             "updated_at = %lld WHERE id = 44; UPDATE payment SET updated_at = %lld "
+             "WHERE id = 45; UPDATE payment SET updated_at = %lld WHERE id = 42",
+             (long long)(now - 3600), (long long)(now + 3600),
+             (long long)(now - X402_DISTRUST_SECONDS), (long long)now);
+    tamper(fixture, sql);
+    migrate(fixture);
+    assert_int_equal(number_of(fixture, "SELECT count(*) FROM payer WHERE "
+                                        "distrust_until <> 0"),
+                     2);
+    snprintf(sql, sizeof(sql), "SELECT distrust_until - %lld FROM payer %s",
+             (long long)now, "WHERE token_id = 1 AND payer = zeroblob(20)");
+    assert_int_equal(number_of(fixture, sql), X402_DISTRUST_SECONDS - 3600);
+    snprintf(sql, sizeof(sql), "SELECT max(distrust_until) - %lld FROM payer %s",
+             (long long)now, "WHERE token_id = 2");
+    assert_in_range(number_of(fixture, sql), X402_DISTRUST_SECONDS,
+                    X402_DISTRUST_SECONDS + 60);
+}
+
 static void payers_with_something_unsettled_are_wanted(void **state)
 {
     struct fixture *fixture = *state;
@@ -324,6 +353,7 @@ int main(void)
         TEST(a_migrated_ledgers_books_hold),
         TEST(what_is_unsettled_is_added_up),
         TEST(what_was_earned_is_added_up),
+        TEST(payers_of_failures_of_the_last_day_are_distrusted),
         TEST(payers_with_something_unsettled_are_wanted),
         TEST(a_migrated_ledger_has_a_key_for_receipts),
         TEST(a_migrated_ledger_goes_on),
