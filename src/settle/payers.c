@@ -16,8 +16,8 @@
 #define LOOK_MAX 200    /* payers of one call */
 #define LOOKS_MAX 32    /* calls; each has one token */
 #define TIMEOUT_MILLISECONDS 3000
-#define PAUSE_MILLISECONDS 5000 /* after a node that failed; doubling */
-#define PAUSE_MILLISECONDS_MAX 60000
+#define PAUSE_MILLISECONDS 5000      /* after a node that failed; doubling */
+#define PAUSE_MILLISECONDS_MAX 30000 /* half of what a balance is good for */
 
 /* Payers of one token, asked about together. */
 struct look {
