@@ -100,7 +100,7 @@ struct x402_outcome {
  *
  * A payment that would pass a bound is not refused: it is settled first. So is one of a
  * payer with code at its address (its token asks the code, not the key), and of one
- * that had a payment fail, after it was served, within X402_DISTRUST_SECONDS. With all
+ * that made a payment fail, after it was served, within X402_DISTRUST_SECONDS. With all
  * three at UINT64_MAX nothing is asked at all. A bound on what is paid already makes no
  * sense: what is owed and settled is served whatever they are.
  */
@@ -331,7 +331,10 @@ struct x402_verdict {
     uint64_t gas_used; /* any: this payment's share of what its transaction cost us */
     uint64_t fee_wei;  /* likewise; UNSETTLED from settled gives back what was noted */
     char reason[X402_REASON_MAX]; /* FAILED */
-    bool applied;                 /* out */
+    bool payers_fault; /* FAILED: settle-first from here on, if it was served, for
+                          X402_DISTRUST_SECONDS. What expired for our outage, a paused
+                          token or a dear chain is nobody's fault */
+    bool applied;      /* out */
 };
 
 /*

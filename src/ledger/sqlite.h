@@ -282,7 +282,7 @@ X402_MUST_USE enum x402_error x402_sqlite_payer_count(
 X402_MUST_USE enum x402_error x402_sqlite_payer_included(
     struct x402_sqlite *sqlite, const struct x402_sqlite_subject *subject,
     uint64_t block_number, bool in);
-/* A payment failed that was served. */
+/* A payment failed that was served, and it is the payer's fault. */
 X402_MUST_USE enum x402_error x402_sqlite_payer_distrust(
     struct x402_sqlite *sqlite, const struct x402_sqlite_subject *subject);
 /* Forgets a payer that has no payments any more. */

@@ -134,7 +134,8 @@ static enum x402_error failed_record(struct x402_sqlite *sqlite,
     if (error == X402_OK) {
         error = outbox_close(sqlite, verdict->payment_id);
     }
-    return error == X402_OK && subject->state.delivery != X402_DELIVERY_VOID
+    return error == X402_OK && verdict->payers_fault &&
+                   subject->state.delivery != X402_DELIVERY_VOID
                ? x402_sqlite_payer_distrust(sqlite, subject)
                : error;
 }

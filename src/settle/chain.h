@@ -103,8 +103,9 @@ struct x402_held {
     unsigned tries;
     enum x402_revert why;
     bool cost_gas;
-    bool over;  /* it was refused after its end: the chain has to say so yet */
-    bool alone; /* it fails in a batch and passes by itself: so it is sent */
+    bool over;         /* it was refused after its end: the chain has to say so yet */
+    bool alone;        /* it fails in a batch and passes by itself: so it is sent */
+    bool payers_fault; /* one of the refusals was */
 };
 
 /* A nonce that the chain waits for, and that we do not. */
@@ -500,7 +501,7 @@ void x402_payers_refresh(struct x402_chain *chain);
 /* ---------------------------------------------------------------------------- held.c
  */
 
-struct x402_held *x402_held_find(struct x402_chain *chain, int64_t payment_id);
+struct x402_held *x402_held_find(const struct x402_chain *chain, int64_t payment_id);
 /* Whether its next try is still to come. At its end one is due at once. */
 bool x402_held_waits(const struct x402_chain *chain, const struct x402_held *held);
 /* Found or made; NULL without memory. */

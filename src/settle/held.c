@@ -25,7 +25,7 @@ static void remove_at(struct x402_chain *chain, size_t place)
             (chain->held_count - place) * sizeof *chain->held);
 }
 
-struct x402_held *x402_held_find(struct x402_chain *chain, int64_t payment_id)
+struct x402_held *x402_held_find(const struct x402_chain *chain, int64_t payment_id)
 {
     size_t place = place_of(chain, payment_id);
 

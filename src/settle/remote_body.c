@@ -281,10 +281,20 @@ static const char *const refusals[] = {
     "unsupported_scheme",
 };
 
-static bool is_refusal(const char *reason)
+/* Those among them that are the payer's doing. */
+static const char *const payers_faults[] = {
+    "insufficient_funds",
+    "invalid_exact_evm_insufficient_balance",
+    "invalid_exact_evm_payload_signature",
+    "invalid_exact_evm_signature",
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static bool is_among(const char *const *reasons, size_t count, const char *reason)
 {
-    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
-        if (strcmp(refusals[i], reason) == 0)
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(reasons[i], reason) == 0)
             return true;
     }
     return false;
@@ -370,8 +380,10 @@ static void take_failure(struct x402_remote_answer *out, const json_t *value)
 
     out->fits = true;
     say(out, reason ? reason : "");
-    if (!broadcast && is_refusal(out->reason))
-        out->word = X402_REMOTE_REFUSED;
+    if (broadcast || !is_among(refusals, COUNT(refusals), out->reason))
+        return;
+    out->word = X402_REMOTE_REFUSED;
+    out->payers_fault = is_among(payers_faults, COUNT(payers_faults), out->reason);
 }
 
 static void take_value(struct x402_remote_answer *out, long status, const json_t *value,

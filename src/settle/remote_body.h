@@ -77,6 +77,7 @@ struct x402_remote_answer {
     bool fits;          /* it is an answer about this payment: the facilitator works */
     uint8_t hash32[32]; /* SETTLED */
     char reason[X402_REMOTE_REASON_MAX]; /* otherwise: printable ASCII, never "" */
+    bool payers_fault; /* REFUSED: for what the payer has, or signed */
 };
 
 /*

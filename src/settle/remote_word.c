@@ -118,6 +118,8 @@ static void fail(struct x402_remote *remote, struct x402_remote_item *item,
     char text[X402_PAYMENT_TEXT_SIZE];
 
     explain(verdict->reason, item, news);
+    verdict->payers_fault = item->payers_fault || news->sight == X402_SIGHT_CANCELED ||
+                            news->sight == X402_SIGHT_USED_OTHERWISE;
     payment_text(text, item);
     x402_remote_note(remote, "failed %s: %s", text, verdict->reason);
     x402_remote_tell(remote, item);
@@ -244,6 +246,7 @@ void x402_remote_heard(struct x402_remote *remote, struct x402_remote_item *item
         memset(&news.evidence, 0, sizeof news.evidence);
         news.sight = look(item, &news.evidence);
     }
+    item->payers_fault = item->payers_fault || answer.payers_fault;
     if (answer.word != X402_REMOTE_SETTLED) {
         /* A facilitator's own trouble is told once, for all. */
         news.is_new = answer.fits && strcmp(item->reason, answer.reason) != 0;

@@ -40,6 +40,7 @@ struct x402_remote_item {
     int64_t try_at_milliseconds;
     bool told_end;                       /* that it may never be known */
     char reason[X402_REMOTE_REASON_MAX]; /* the last word */
+    bool payers_fault;                   /* one of its words was a refusal for that */
     bool has_verdict;                    /* the ledger did not take it yet */
     struct x402_verdict verdict;
 };

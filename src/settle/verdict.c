@@ -104,6 +104,37 @@ void x402_rule(struct x402_chain *chain, struct x402_ruling *out,
     out->action = x402_plan(payment->state, out->finding.sight, out->finding.why);
 }
 
+/* ---------------------------------------------------------------------- whose fault */
+
+/*
+ * A refusal that is the payer's doing, and not the chain's or ours. "Used" may be by
+ * our own transfer, until the chain says otherwise.
+ */
+static bool is_the_payers(const struct x402_finding *finding)
+{
+    if (finding->why == X402_REVERT_USED)
+        return finding->sight == X402_SIGHT_UNSAFE &&
+               finding->evidence.unsafe != X402_SIGHT_EXPIRED;
+    return !finding->by_us && (finding->why == X402_REVERT_FUNDS ||
+                               finding->why == X402_REVERT_SIGNATURE ||
+                               finding->why == X402_REVERT_BLACKLISTED);
+}
+
+/* What expired may have done so because we, or our node, were away: unless the payer's
+ * doing kept it from being paid before. */
+static bool failed_by_payer(const struct x402_chain *chain,
+                            const struct x402_ruling *ruling)
+{
+    const struct x402_held *held = x402_held_find(chain, ruling->payment->payment_id);
+    enum x402_sight seen = seen_of(&ruling->finding);
+
+    if (seen == X402_SIGHT_CANCELED || seen == X402_SIGHT_USED_OTHERWISE)
+        return true;
+    if (seen == X402_SIGHT_EXPIRED)
+        return held != NULL && held->payers_fault;
+    return is_the_payers(&ruling->finding);
+}
+
 /* --------------------------------------------------------------------------- ledger */
 
 static struct x402_verdict verdict_of(const struct x402_ruling *ruling,
@@ -137,10 +168,12 @@ static void failure_text(char out[X402_REASON_MAX], const struct x402_finding *f
              reason[0] != '\0' ? ": " : "", reason);
 }
 
-static struct x402_verdict failed_verdict(const struct x402_ruling *ruling)
+static struct x402_verdict failed_verdict(const struct x402_chain *chain,
+                                          const struct x402_ruling *ruling)
 {
     struct x402_verdict verdict = verdict_of(ruling, X402_EVENT_FAILED);
 
+    verdict.payers_fault = failed_by_payer(chain, ruling);
     failure_text(verdict.reason, &ruling->finding);
     return verdict;
 }
@@ -148,7 +181,8 @@ static struct x402_verdict failed_verdict(const struct x402_ruling *ruling)
 /* Most verdicts of one ruling. */
 #define VERDICTS_MAX 2
 
-static size_t write_verdicts(struct x402_verdict *out, const struct x402_ruling *ruling)
+static size_t write_verdicts(const struct x402_chain *chain, struct x402_verdict *out,
+                             const struct x402_ruling *ruling)
 {
     size_t count = 0;
 
@@ -163,7 +197,7 @@ static size_t write_verdicts(struct x402_verdict *out, const struct x402_ruling 
     if (ruling->action == X402_ACTION_SETTLE)
         out[count++] = settled_verdict(ruling);
     else if (ruling->action == X402_ACTION_FAIL)
-        out[count++] = failed_verdict(ruling);
+        out[count++] = failed_verdict(chain, ruling);
     else if (ruling->action == X402_ACTION_UNSETTLE)
         out[count++] = verdict_of(ruling, X402_EVENT_UNSETTLED);
     return count;
@@ -208,7 +242,7 @@ static void advance(struct x402_chain *chain, struct x402_ruling *rulings, size_
         nothing_done(rulings, count);
     } else {
         for (size_t i = 0; i < count; i++)
-            ends[i] = total += write_verdicts(&verdicts[total], &rulings[i]);
+            ends[i] = total += write_verdicts(chain, &verdicts[total], &rulings[i]);
         if (total == 0) {
             /* Nothing is for the ledger. */
         } else if (x402_ledger_advance(chain->ledger, verdicts, total) != X402_OK) {
@@ -224,19 +258,6 @@ static void advance(struct x402_chain *chain, struct x402_ruling *rulings, size_
 }
 
 /* -------------------------------------------------------------------------- refused */
-
-/*
- * A refusal that is the payer's doing, and not the chain's or ours. "Used" may be by
- * our own transfer, until the chain says otherwise.
- */
-static bool is_the_payers(const struct x402_finding *finding)
-{
-    if (finding->why == X402_REVERT_USED)
-        return finding->sight == X402_SIGHT_UNSAFE;
-    return !finding->by_us && (finding->why == X402_REVERT_FUNDS ||
-                               finding->why == X402_REVERT_SIGNATURE ||
-                               finding->why == X402_REVERT_BLACKLISTED);
-}
 
 static void remember_refused(struct x402_chain *chain,
                              const struct x402_settlement *payment)
@@ -290,8 +311,11 @@ static void hold(struct x402_chain *chain, const struct x402_ruling *ruling)
     if (held != NULL && finding->cost_gas && held->tries == 1 &&
         payment->state.delivery == X402_DELIVERY_OWED)
         held->try_at_milliseconds = x402_chain_milliseconds();
-    if (is_the_payers(finding))
+    if (is_the_payers(finding)) {
+        if (held != NULL)
+            held->payers_fault = true;
         remember_refused(chain, payment);
+    }
 }
 
 static void remember(struct x402_chain *chain, const struct x402_ruling *ruling)

@@ -638,7 +638,7 @@ static bool verdict_apply(const struct x402_verdict *verdict)
     } else if (verdict->event == X402_EVENT_UNSETTLED && settled) {
         model.gas_used -= payment->gas;
         payment->block = 0;
-    } else if (verdict->event == X402_EVENT_FAILED && served) {
+    } else if (verdict->event == X402_EVENT_FAILED && served && verdict->payers_fault) {
         payer_of(payment)->distrust_until = run.now + X402_DISTRUST_SECONDS;
     }
     if (verdict->event == X402_EVENT_FAILED || verdict->event == X402_EVENT_FINAL) {
@@ -666,6 +666,7 @@ static struct x402_verdict verdict_make(void)
         .block_number = run.block - below(6),
         .gas_used = below(100),
         .reason = "the model says so",
+        .payers_fault = below(2) == 0,
     };
 }
 

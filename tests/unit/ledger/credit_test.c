@@ -573,6 +573,23 @@ static void what_a_reorganization_made_fail_under_a_call_costs_trust(void **stat
     assert_int_equal(served_further(fixture->ledger, 1, 5000), 0);
 }
 
+/* It expired while our settler, or its node, was away. */
+static void what_fails_for_no_fault_of_its_payer_costs_no_trust(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit one = by(presentation(1, 0), 1);
+    struct x402_verdict verdict;
+
+    assert_true(is_served(fixture->ledger, &one));
+    assert_true(outcome_on(fixture->ledger, &one, X402_EVENT_DELIVERED));
+    see(fixture->ledger, balance(1, 100000, 10));
+    verdict = told(one.payment_id, X402_EVENT_FAILED);
+    verdict.payers_fault = false;
+    assert_int_equal(x402_ledger_advance(fixture->ledger, &verdict, 1), X402_OK);
+    assert_true(verdict.applied);
+    assert_int_equal(served_further(fixture->ledger, 1, 5000), 5);
+}
+
 static void what_failed_before_it_was_served_costs_no_trust(void **state)
 {
     struct fixture *fixture = *state;
@@ -820,6 +837,7 @@ int main(void)
         TEST(a_payer_with_code_is_settled_first),
         TEST(a_payer_whose_payment_failed_is_settled_first_for_a_day),
         TEST(what_a_reorganization_made_fail_under_a_call_costs_trust),
+        TEST(what_fails_for_no_fault_of_its_payer_costs_no_trust),
         TEST(what_failed_before_it_was_served_costs_no_trust),
         TEST(a_refused_payment_costs_trust_at_once),
         TEST(whoever_buys_is_wanted_until_it_is_seen),

@@ -192,8 +192,10 @@ __attribute__((unused)) static int64_t sell(struct x402_ledger *ledger, unsigned
 __attribute__((unused)) static struct x402_verdict told(int64_t id,
                                                         enum x402_event event)
 {
-    struct x402_verdict verdict = {
-        .payment_id = id, .event = event, .block_number = 100};
+    struct x402_verdict verdict = {.payment_id = id,
+                                   .event = event,
+                                   .block_number = 100,
+                                   .payers_fault = event == X402_EVENT_FAILED};
 
     if (event == X402_EVENT_SETTLED) {
         verdict.gas_used = 40000;

@@ -314,6 +314,23 @@ static void a_known_reason_without_a_transaction_is_a_refusal(void **state)
                         "insufficient_funds");
 }
 
+static void what_the_payer_lacks_or_signed_is_its_fault(void **state)
+{
+    (void)state;
+    assert_true(answer(200, REFUSAL("insufficient_funds")).payers_fault);
+    assert_true(
+        answer(402, REFUSAL("invalid_exact_evm_insufficient_balance")).payers_fault);
+    assert_true(answer(200, REFUSAL("invalid_exact_evm_signature")).payers_fault);
+    assert_true(
+        answer(200, REFUSAL("invalid_exact_evm_payload_signature")).payers_fault);
+    assert_false(
+        answer(200, REFUSAL("invalid_exact_evm_payload_authorization_valid_before"))
+            .payers_fault);
+    assert_false(answer(200, REFUSAL("payment_expired")).payers_fault);
+    assert_false(answer(200, REFUSAL("settlement_pending")).payers_fault);
+    assert_false(answer(500, REFUSAL("insufficient_funds")).payers_fault);
+}
+
 static void a_refusal_that_may_hide_a_settlement_is_none(void **state)
 {
     static const char *const bodies[] = {
@@ -426,6 +443,7 @@ int main(void)
         cmocka_unit_test(success_that_does_not_fit_is_no_answer),
         cmocka_unit_test(a_status_of_failure_makes_no_success),
         cmocka_unit_test(a_known_reason_without_a_transaction_is_a_refusal),
+        cmocka_unit_test(what_the_payer_lacks_or_signed_is_its_fault),
         cmocka_unit_test(a_refusal_that_may_hide_a_settlement_is_none),
         cmocka_unit_test(a_refusal_of_something_else_is_no_answer),
         cmocka_unit_test(what_is_no_answer_says_nothing),
