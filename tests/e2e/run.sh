@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the end-to-end tests, a file for each processor at a time, against the programs as
-# released (but for the clock) and against those with sanitizers. One line a file, and
+# Runs the end-to-end tests, several files at a time (most of each is waiting), against the
+# programs as released (but for the clock) and against those with sanitizers. One line a file, and
 # before it what failed; all of a file's output is in BUILD/e2e/NAME.log.
 #
 #   E2E_BUILDS="build/test"          only these builds
@@ -65,4 +65,4 @@ runs() {
     fi
 }
 
-runs $# | xargs -P "${E2E_JOBS:-$(nproc)}" -n 2 sh tests/e2e/run.sh --one
+runs $# | xargs -P "${E2E_JOBS:-$(($(nproc) + 1))}" -n 2 sh tests/e2e/run.sh --one
