@@ -59,6 +59,10 @@ struct x402_ledger_backend {
                                        int64_t transaction_id,
                                        struct x402_settlement *out, size_t max,
                                        size_t *count);
+    enum x402_error (*strays)(struct x402_ledger *ledger, uint64_t chain_id,
+                              const uint8_t signer20[20],
+                              const struct x402_settlement *after,
+                              struct x402_settlement *out, size_t max, size_t *count);
     enum x402_error (*advance)(struct x402_ledger *ledger,
                                struct x402_verdict *verdicts, size_t count);
     enum x402_error (*settled)(struct x402_ledger *ledger, uint64_t chain_id,

@@ -164,6 +164,15 @@ enum x402_error x402_ledger_outbox_payments(struct x402_ledger *ledger,
     return entered(ledger)->outbox_payments(ledger, transaction_id, out, max, count);
 }
 
+enum x402_error x402_ledger_strays(struct x402_ledger *ledger, uint64_t chain_id,
+                                   const uint8_t signer20[20],
+                                   const struct x402_settlement *after,
+                                   struct x402_settlement *out, size_t max,
+                                   size_t *count)
+{
+    return entered(ledger)->strays(ledger, chain_id, signer20, after, out, max, count);
+}
+
 enum x402_error x402_ledger_advance(struct x402_ledger *ledger,
                                     struct x402_verdict *verdicts, size_t count)
 {

@@ -320,6 +320,19 @@ X402_MUST_USE enum x402_error x402_ledger_outbox_payments(struct x402_ledger *le
                                                           struct x402_settlement *out,
                                                           size_t max, size_t *count);
 
+/*
+ * Up to `max` payments of a chain that are submitted by signers other than this one
+ * that nobody holds now: perhaps their keys are lost. By validBefore, then payment:
+ * those that follow `after` in this order (NULL: from the first). Cheap in a large
+ * ledger.
+ */
+X402_MUST_USE enum x402_error x402_ledger_strays(struct x402_ledger *ledger,
+                                                 uint64_t chain_id,
+                                                 const uint8_t signer20[20],
+                                                 const struct x402_settlement *after,
+                                                 struct x402_settlement *out,
+                                                 size_t max, size_t *count);
+
 /* What the chain says of one payment. */
 struct x402_verdict {
     int64_t payment_id;

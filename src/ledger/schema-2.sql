@@ -47,6 +47,9 @@ CREATE INDEX payment_due_owed ON payment (chain_id, valid_before)
 CREATE INDEX payment_due_rest ON payment (chain_id, valid_before)
     WHERE money = 1 AND delivery <> 4;
 
+-- What is in a transaction whose key may be lost is looked up once it has ended.
+CREATE INDEX payment_submitted ON payment (chain_id, valid_before) WHERE money = 2;
+
 -- Failed before it was served (5, 2): it goes as what is released goes. By when they may
 -- go (X402_RETENTION_SECONDS): housekeeping reads none that has to stay.
 DROP INDEX payment_released;

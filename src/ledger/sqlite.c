@@ -72,6 +72,7 @@ const struct x402_ledger_backend x402_ledger_sqlite = {
     .outbox_find = x402_sqlite_outbox_find,
     .nonce_next = x402_sqlite_nonce_next,
     .outbox_payments = x402_sqlite_outbox_payments,
+    .strays = x402_sqlite_strays,
     .advance = x402_sqlite_advance,
     .settled = x402_sqlite_settled,
     .payers_wanted = x402_sqlite_payers_wanted,

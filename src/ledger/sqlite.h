@@ -425,6 +425,12 @@ enum x402_error x402_sqlite_outbox_payments(struct x402_ledger *ledger,
                                             struct x402_settlement *out, size_t max,
                                             size_t *count);
 
+enum x402_error x402_sqlite_strays(struct x402_ledger *ledger, uint64_t chain_id,
+                                   const uint8_t signer20[20],
+                                   const struct x402_settlement *after,
+                                   struct x402_settlement *out, size_t max,
+                                   size_t *count);
+
 enum x402_error x402_sqlite_look(struct x402_ledger *ledger, struct x402_look *looks,
                                  size_t count);
 enum x402_error x402_sqlite_receipt_key(struct x402_ledger *ledger, uint8_t key32[32]);

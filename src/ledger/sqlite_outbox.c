@@ -487,6 +487,48 @@ enum x402_error x402_sqlite_nonce_next(struct x402_ledger *ledger, uint64_t *out
     return error;
 }
 
+struct straying {
+    uint64_t chain_id;
+    const uint8_t *signer20;
+    const struct x402_settlement *after; /* or NULL */
+    struct x402_settlement *out;
+    size_t max;
+    size_t count;
+};
+
+static enum x402_error strays_body(struct x402_sqlite *sqlite, void *data)
+{
+    struct straying *straying = data;
+    const struct x402_settlement *after = straying->after;
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_STRAYS);
+
+    signer_bind(statement, straying->chain_id, straying->signer20);
+    x402_sqlite_bind(statement, 3,
+                     after != NULL ? x402_sqlite_bounded(after->valid_before_seconds)
+                                   : -1);
+    x402_sqlite_bind(statement, 4, after != NULL ? after->payment_id : INT64_MAX);
+    x402_sqlite_bind(statement, 5, sqlite->now_seconds);
+    x402_sqlite_bind(statement, 6, x402_sqlite_bounded(straying->max));
+    return x402_sqlite_settlements(sqlite, statement, straying->out, straying->max,
+                                   &straying->count);
+}
+
+enum x402_error x402_sqlite_strays(struct x402_ledger *ledger, uint64_t chain_id,
+                                   const uint8_t signer20[20],
+                                   const struct x402_settlement *after,
+                                   struct x402_settlement *out, size_t max,
+                                   size_t *count)
+{
+    struct straying straying = {chain_id, signer20, after, out, max, 0};
+    enum x402_error error =
+        x402_sqlite_read(x402_sqlite_of(ledger), strays_body, &straying);
+
+    if (error == X402_OK) {
+        *count = straying.count;
+    }
+    return error;
+}
+
 struct members {
     int64_t transaction_id;
     struct x402_settlement *out;

@@ -136,6 +136,13 @@
       "SELECT " X402_SETTLEMENT_COLUMNS " FROM outbox_payment o JOIN payment p ON "    \
       "p.id = o.payment_id JOIN token t ON t.id = p.token_id WHERE "                   \
       "o.transaction_id = ?1 ORDER BY o.payment_id LIMIT ?2")                          \
+    X(STRAYS,                                                                          \
+      "SELECT " X402_SETTLEMENT_COLUMNS " FROM payment p INDEXED BY "                  \
+      "payment_submitted CROSS JOIN outbox o ON o.id = p.transaction_id JOIN token t " \
+      "ON t.id = p.token_id WHERE p.money = 2 AND p.chain_id = ?1 AND o.signer <> ?2 " \
+      "AND (p.valid_before, p.id) > (?3, ?4) AND NOT EXISTS (SELECT 1 FROM signer g "  \
+      "WHERE g.chain_id = o.chain_id AND g.signer = o.signer AND g.expires_at > ?5) "  \
+      "ORDER BY p.valid_before, p.id LIMIT ?6")                                        \
     X(OUTBOX_BLOCK, "UPDATE outbox SET block_number = ?2 WHERE id = ?1")               \
     X(OUTBOX_CLOSE_PAYMENT,                                                            \
       "UPDATE outbox SET open_count = open_count - 1 WHERE id IN (SELECT "             \

@@ -325,49 +325,6 @@ bool x402_chain_look(struct x402_chain *chain)
 
 /* ------------------------------------------------------------------------- one pass */
 
-struct strays {
-    const struct x402_chain *chain;
-    uint64_t count;
-};
-
-static bool is_ours(const struct x402_chain *chain, int64_t transaction_id)
-{
-    for (size_t i = 0; i < chain->flights.rows_count; i++) {
-        if (chain->flights.rows[i].id == transaction_id)
-            return true;
-    }
-    return false;
-}
-
-static bool count_stray(const struct x402_payment_row *row, void *data)
-{
-    struct strays *strays = data;
-
-    if (row->settlement.chain_id == strays->chain->network.chain_id &&
-        !is_ours(strays->chain, row->settlement.transaction_id))
-        strays->count++;
-    return true;
-}
-
-/* Transactions of another key are watched by its settler alone: told once, at start. */
-static void tell_strays(struct x402_chain *chain)
-{
-    struct x402_payment_filter filter = {.by_money = true,
-                                         .money = X402_MONEY_SUBMITTED};
-    struct strays strays = {chain, 0};
-
-    if (chain->strays_told ||
-        x402_ledger_payments(chain->ledger, &filter, count_stray, &strays) != X402_OK)
-        return;
-    chain->strays_told = true;
-    if (strays.count > 0)
-        x402_chain_note(chain,
-                        "%s: %" PRIu64
-                        " payments are in transactions of another key, or "
-                        "asked of a facilitator: a settler that has it goes on",
-                        chain->name, strays.count);
-}
-
 /* Somebody waits for it: since a moment ago, and it is not put off. */
 static bool is_urgent(struct x402_chain *chain, const struct x402_settlement *payment)
 {
@@ -478,7 +435,7 @@ static void work(struct x402_chain *chain)
 
     if (!x402_flights_load(chain))
         return;
-    tell_strays(chain);
+    x402_strays_tell(chain);
     if (!has_work(chain, &ready))
         return;
     if (only_waits(chain, ready)) {

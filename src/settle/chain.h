@@ -15,6 +15,7 @@
  *   safe.c      the safe block
  *   finality.c  settled payments, once the safe block passed theirs
  *   payers.c    what the payers have
+ *   stray.c     what others submitted who are gone
  *   held.c      refused payments that wait for their next try
  *   verdict.c   what is told to the ledger
  *   note.c      what is told to people
@@ -194,6 +195,7 @@ struct x402_chain {
 
     bool checked; /* the node is of this chain */
     bool strays_told;
+    int64_t strays_milliseconds; /* not looked for before */
     bool leased;
     int64_t leased_at_milliseconds;
 
@@ -497,6 +499,12 @@ bool x402_finality_is_due(const struct x402_chain *chain);
 X402_MUST_USE bool x402_payers_are_wanted(struct x402_chain *chain, bool *wanted);
 /* Looks at them and tells the ledger; as many as one pass bears. */
 void x402_payers_refresh(struct x402_chain *chain);
+
+/* --------------------------------------------------------------------------- stray.c
+ */
+
+/* Tells people once, while there are any, of payments that nobody works at. */
+void x402_strays_tell(struct x402_chain *chain);
 
 /* ---------------------------------------------------------------------------- held.c
  */

@@ -1,0 +1,105 @@
+/* What is submitted by signers that are gone is told to people. */
+#include "unit/ledger/fixture.h"
+
+#include "settle/chain.h"
+
+static struct x402_chain chain;
+static char noted[512];
+static int notes;
+
+static void take_note(void *data, const char *line)
+{
+    (void)data;
+    snprintf(noted, sizeof noted, "%s", line);
+    notes++;
+}
+
+static const struct x402_settler_options options = {.note = take_note};
+
+static int begin(void **state)
+{
+    if (ledger_make(state) != 0)
+        return -1;
+    memset(&chain, 0, sizeof chain);
+    chain.options = &options;
+    chain.ledger = ((struct fixture *)*state)->ledger;
+    memset(chain.signer20, 1, 20);
+    snprintf(chain.name, sizeof chain.name, "base-sepolia");
+    notes = 0;
+    return x402_network_find(&chain.network, X402_SLICE("base-sepolia")) != X402_OK;
+}
+
+/* Sells a payment, and puts it into a transaction of a signer; its id. */
+static int64_t submit(unsigned number, uint8_t signer)
+{
+    int64_t id = sell(chain.ledger, number);
+    struct x402_outbox outbox = {.chain_id = CHAIN,
+                                 .nonce = number,
+                                 .raw = (const uint8_t *)"raw",
+                                 .raw_size = 3};
+
+    memset(outbox.signer20, signer, 20);
+    assert_int_equal(x402_ledger_submit(chain.ledger, &outbox, &id, 1), X402_OK);
+    return id;
+}
+
+static void tell(void)
+{
+    chain.strays_milliseconds = 0;
+    x402_strays_tell(&chain);
+}
+
+static void what_others_left_behind_is_told_once(void **state)
+{
+    int64_t first = submit(1, 2), second = submit(2, 3);
+
+    (void)state;
+    tell();
+    tell();
+    assert_int_equal(notes, 1);
+    assert_non_null(strstr(noted, "base-sepolia: 2 payments are in transactions of "
+                                  "another key that nobody works with"));
+    assert_true(chain_on(chain.ledger, first, X402_EVENT_SETTLED));
+    assert_true(chain_on(chain.ledger, second, X402_EVENT_SETTLED));
+    tell();
+    (void)submit(3, 2);
+    tell();
+    assert_int_equal(notes, 2);
+}
+
+static void what_is_ours_or_anothers_who_is_there_is_not_told(void **state)
+{
+    struct x402_ledger *other = another_handle(*state);
+    uint8_t signer20[20];
+
+    (void)submit(1, 1);
+    (void)submit(2, 2);
+    memset(signer20, 2, sizeof signer20);
+    assert_int_equal(x402_ledger_signer_acquire(other, CHAIN, signer20, "it"), X402_OK);
+    tell();
+    assert_int_equal(notes, 0);
+}
+
+static void they_are_looked_for_once_a_minute(void **state)
+{
+    int64_t now = x402_chain_milliseconds();
+
+    (void)state;
+    tell();
+    assert_in_range(chain.strays_milliseconds - now, 60000, 61000);
+    (void)submit(1, 2);
+    x402_strays_tell(&chain);
+    assert_int_equal(notes, 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, fixture_release)
+    const struct CMUnitTest tests[] = {
+        TEST(what_others_left_behind_is_told_once),
+        TEST(what_is_ours_or_anothers_who_is_there_is_not_told),
+        TEST(they_are_looked_for_once_a_minute),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
