@@ -271,9 +271,11 @@ X402_MUST_USE enum x402_error x402_ledger_signer_evict(struct x402_ledger *ledge
 
 /*
  * Up to `max` payments that are due on a chain: first those somebody waits for (owed),
- * then the rest; in each, soonest validBefore first. Neither keeps the other out: where
- * there is more of both, each has half. Calls that nobody was served for yet cost
- * nothing to make, and must not make those expire that somebody was served for.
+ * then the rest; in each, soonest validBefore first of those still valid by the store's
+ * clock, then those that have expired, which keep at most an eighth from them. Neither
+ * keeps the other out: where there is more of both, each has half. Calls that nobody
+ * was served for yet cost nothing to make, and must not make those expire that somebody
+ * was served for.
  */
 X402_MUST_USE enum x402_error x402_ledger_due(struct x402_ledger *ledger,
                                               uint64_t chain_id,

@@ -71,22 +71,51 @@ enum x402_error x402_sqlite_halves(struct x402_sqlite *sqlite, x402_sqlite_list 
     return error;
 }
 
+/* One of so many is kept for what has expired: it is to be found out about, too. */
+#define X402_DUE_EXPIRED_SHARE 8
+
 struct listing {
     uint64_t chain_id;
     struct x402_sqlite_page page;
 };
 
-/* What is owed, or the rest. */
+static enum x402_error due_read(struct x402_sqlite *sqlite,
+                                enum x402_sqlite_statement which, uint64_t chain_id,
+                                struct x402_settlement *out, size_t max, size_t *count)
+{
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, which);
+
+    x402_sqlite_bind(statement, 1, x402_sqlite_bounded(chain_id));
+    x402_sqlite_bind(statement, 2, x402_sqlite_bounded(max));
+    x402_sqlite_bind(statement, 3, sqlite->now_seconds);
+    return x402_sqlite_settlements(sqlite, statement, out, max, count);
+}
+
+/*
+ * What is owed, or the rest: what can be collected, then what has expired. That is
+ * counted first, so that it keeps its share and takes no more while others are there.
+ */
 static enum x402_error due_list(struct x402_sqlite *sqlite, void *data, bool owed,
                                 void *out, size_t max, size_t *count)
 {
-    const struct listing *listing = data;
-    sqlite3_stmt *statement =
-        x402_sqlite_statement(sqlite, owed ? X402_SQL_DUE_OWED : X402_SQL_DUE_REST);
+    const enum x402_sqlite_statement which =
+        owed ? X402_SQL_DUE_OWED : X402_SQL_DUE_REST;
+    const enum x402_sqlite_statement over =
+        owed ? X402_SQL_DUE_OWED_EXPIRED : X402_SQL_DUE_REST_EXPIRED;
+    const uint64_t chain_id = ((const struct listing *)data)->chain_id;
+    struct x402_settlement *items = out;
+    size_t valid = 0, expired = 0;
+    enum x402_error error =
+        due_read(sqlite, over, chain_id, items, max / X402_DUE_EXPIRED_SHARE, &expired);
 
-    x402_sqlite_bind(statement, 1, x402_sqlite_bounded(listing->chain_id));
-    x402_sqlite_bind(statement, 2, x402_sqlite_bounded(max));
-    return x402_sqlite_settlements(sqlite, statement, out, max, count);
+    if (error == X402_OK) {
+        error = due_read(sqlite, which, chain_id, items, max - expired, &valid);
+    }
+    if (error == X402_OK) {
+        error = due_read(sqlite, over, chain_id, items + valid, max - valid, &expired);
+    }
+    *count = valid + expired;
+    return error;
 }
 
 static enum x402_error due_body(struct x402_sqlite *sqlite, void *data)

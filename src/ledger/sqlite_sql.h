@@ -27,10 +27,11 @@
     "WHERE p.id BETWEEN ?1 AND ?2 AND (?3 < 0 OR p.delivery = ?3) AND "                \
     "(?4 < 0 OR p.money = ?4) AND (?5 IS NULL OR p.payer = ?5) ORDER BY p.id "
 
-#define X402_DUE_QUERY(index, delivery)                                                \
+#define X402_DUE_QUERY(index, delivery, valid_before)                                  \
     "SELECT " X402_SETTLEMENT_COLUMNS " FROM payment p INDEXED BY " index              \
     " JOIN token t ON t.id = p.token_id WHERE p.money = 1 AND p.delivery " delivery    \
-    " AND p.chain_id = ?1 ORDER BY p.valid_before LIMIT ?2"
+    " AND p.chain_id = ?1 AND p.valid_before " valid_before                            \
+    " ?3 ORDER BY p.valid_before LIMIT ?2"
 
 /* Both as they are indexed: schema-2.sql. */
 #define X402_MAY_GO_AT "max(valid_before, updated_at + 86400)"
@@ -112,8 +113,10 @@
                    "holder = ?3")                                                      \
     X(SIGNER_EVICT, "DELETE FROM signer WHERE chain_id = ?1 AND signer = ?2 AND "      \
                     "owner = ?3")                                                      \
-    X(DUE_OWED, X402_DUE_QUERY("payment_due_owed", "= 4"))                             \
-    X(DUE_REST, X402_DUE_QUERY("payment_due_rest", "<> 4"))                            \
+    X(DUE_OWED, X402_DUE_QUERY("payment_due_owed", "= 4", ">"))                        \
+    X(DUE_OWED_EXPIRED, X402_DUE_QUERY("payment_due_owed", "= 4", "<="))               \
+    X(DUE_REST, X402_DUE_QUERY("payment_due_rest", "<> 4", ">"))                       \
+    X(DUE_REST_EXPIRED, X402_DUE_QUERY("payment_due_rest", "<> 4", "<="))              \
     X(OUTBOX_NONCE_MAX, "SELECT nonce FROM outbox WHERE chain_id = ?1 AND signer = "   \
                         "?2 ORDER BY nonce DESC LIMIT 1")                              \
     X(OUTBOX_NONCE_FIND, "SELECT id FROM outbox WHERE chain_id = ?1 AND signer = ?2 "  \

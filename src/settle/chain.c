@@ -15,6 +15,7 @@
 #include <time.h>
 
 #define BACKOFF_MILLISECONDS 1000
+#define PENDING_MAX 4096 /* transactions of one key that a node's pool may hold */
 #define BACKOFF_MILLISECONDS_MAX 30000
 #define BACKOFF_URGENT_MILLISECONDS_MAX 4000
 #define URGENT_SECONDS 120     /* after that callers have gone */
@@ -249,6 +250,9 @@ static bool take_view(struct x402_chain *chain, const struct x402_rpc_call *call
     if (!x402_json_quantity(&view->nonces.chain_latest,
                             calls[LOOK_LATEST].reply.result))
         wrong = LOOK_LATEST;
+    else if (view->nonces.chain_pending > view->nonces.chain_latest &&
+             view->nonces.chain_pending - view->nonces.chain_latest > PENDING_MAX)
+        wrong = LOOK_PENDING; /* believed, it would be stored, and never be reached */
     if (!x402_block_decode(&view->latest, calls[LOOK_BLOCK].reply.result))
         wrong = LOOK_BLOCK;
     else if (!take_fees(chain, &calls[LOOK_FEES]))

@@ -202,6 +202,14 @@ static bool is_look_up(const struct x402_settlement *payment,
            X402_ACTION_LOOK_UP;
 }
 
+/* One that waits for its next look takes none from the others. */
+static bool may_look_up(const struct x402_chain *chain,
+                        const struct x402_settlement *payment)
+{
+    return chain->look_ups < X402_LOOK_UPS_MAX &&
+           !x402_trace_waits(chain, payment->payment_id);
+}
+
 /* What is left out because there are too many look-ups comes in a later pass. */
 static size_t rule_all(struct x402_chain *chain, struct x402_ruling *rulings,
                        const struct reading *reading)
@@ -213,7 +221,7 @@ static size_t rule_all(struct x402_chain *chain, struct x402_ruling *rulings,
     for (size_t i = 0; i < flight->payments_count; i++) {
         const struct x402_settlement *payment = &flight->payments[i];
         if (!find_out(chain, &finding, reading, payment) ||
-            (is_look_up(payment, &finding) && chain->look_ups >= X402_LOOK_UPS_MAX))
+            (is_look_up(payment, &finding) && !may_look_up(chain, payment)))
             continue;
         x402_rule(chain, &rulings[count++], payment, &finding);
     }
@@ -271,10 +279,10 @@ static void resolve_gone(struct x402_chain *chain, const struct x402_flight *fli
     if (now - sent->gone_milliseconds < X402_BELIEVE_MILLISECONDS)
         return;
     rulings = calloc(flight->payments_count, sizeof *rulings);
-    for (size_t i = 0; rulings != NULL && i < flight->payments_count &&
-                       chain->look_ups < X402_LOOK_UPS_MAX;
-         i++)
-        x402_rule(chain, &rulings[count++], &flight->payments[i], &finding);
+    for (size_t i = 0; rulings != NULL && i < flight->payments_count; i++) {
+        if (may_look_up(chain, &flight->payments[i]))
+            x402_rule(chain, &rulings[count++], &flight->payments[i], &finding);
+    }
     x402_rulings_enforce(chain, rulings, count);
     free(rulings);
 }

@@ -707,6 +707,24 @@ static void a_key_whose_settler_is_gone_is_free_after_its_lease(void **state)
                      X402_ERR_CONFLICT);
 }
 
+/* More that has expired than one page holds must not hide what can be collected. */
+static void what_has_expired_hides_nothing_that_is_valid(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_settlement due[20];
+    size_t count;
+
+    make_due(fixture->ledger, 0, 20);
+    assert_int_equal(x402_ledger_due(fixture->ledger, CHAIN, due, 20, &count), X402_OK);
+    assert_int_equal(due[count - 1].payment_id, 1); /* the last to expire */
+    clock_forward(fixture, (long)due[count - 1].valid_before_seconds - 5 -
+                               (long)x402_clock_seconds());
+    assert_int_equal(x402_ledger_due(fixture->ledger, CHAIN, due, 8, &count), X402_OK);
+    assert_int_equal(count, 8);
+    assert_int_equal(due[0].payment_id, 1);
+    assert_int_equal(due[1].payment_id, 20);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, ledger_make, fixture_release)
@@ -722,6 +740,7 @@ int main(void)
         TEST(a_key_of_a_dead_settler_is_taken_away),
         TEST(a_key_is_not_taken_away_from_whoever_has_it_by_now),
         TEST(a_due_payment_is_the_whole_authorization),
+        TEST(what_has_expired_hides_nothing_that_is_valid),
         TEST(what_is_not_delivered_is_not_due),
         TEST(a_stored_transaction_comes_back_as_it_was),
         TEST(a_payment_goes_into_one_transaction_only),
