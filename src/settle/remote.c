@@ -419,6 +419,15 @@ static void drop_unlisted(struct x402_remote *remote,
     }
 }
 
+static size_t count_owed(const struct x402_settlement *due, size_t count)
+{
+    size_t owed = 0;
+
+    while (owed < count && due[owed].state.delivery == X402_DELIVERY_OWED)
+        owed++;
+    return owed;
+}
+
 static void ask_due(struct x402_remote *remote, struct x402_remote_line *line)
 {
     size_t max = 2 * remote->items_count + DUE_MORE, count = 0;
@@ -429,8 +438,11 @@ static void ask_due(struct x402_remote *remote, struct x402_remote_line *line)
     if (due == NULL ||
         x402_ledger_due(remote->ledger, line->kind.network.chain_id, due, max, &count))
         x402_remote_ledger_failed(remote);
+    size_t owed = count_owed(due, count);
     for (size_t i = 0; i < count && !remote->ledger_failed; i++)
-        ask_due_one(remote, line, &due[i]);
+        ask_due_one(remote, line,
+                    &due[x402_remote_turn(i, owed, count, line->rest_begins)]);
+    line->rest_begins = !line->rest_begins;
     if (count < max && !remote->ledger_failed)
         drop_unlisted(remote, line);
     free(due);

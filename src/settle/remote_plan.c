@@ -77,3 +77,13 @@ int64_t x402_remote_retry_milliseconds(unsigned tries, bool ended)
         wait *= 2;
     return wait < most ? wait : most;
 }
+
+size_t x402_remote_turn(size_t turn, size_t owed, size_t count, bool rest_begins)
+{
+    size_t rest = count - owed, pairs = owed < rest ? owed : rest;
+
+    assert(owed <= count && turn < count);
+    if (turn >= 2 * pairs) /* only one kind is left */
+        return owed > rest ? turn - pairs : owed + turn - pairs;
+    return (turn % 2 == 0) != rest_begins ? turn / 2 : owed + turn / 2;
+}

@@ -47,4 +47,11 @@ bool x402_remote_certain(enum x402_remote_word word);
  */
 int64_t x402_remote_retry_milliseconds(unsigned tries, bool ended);
 
+/*
+ * Of `count` due payments, the first `owed` of which somebody waits for: which comes
+ * `turn`th (from 0). They take turns with the others as long as there are both, and at
+ * who begins (`rest_begins`), so that neither keeps the other from being asked for.
+ */
+size_t x402_remote_turn(size_t turn, size_t owed, size_t count, bool rest_begins);
+
 #endif

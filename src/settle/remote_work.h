@@ -22,8 +22,9 @@ struct x402_remote_line {
     bool told;     /* that it is settled through the facilitator */
     size_t strays; /* submitted by other settlers; and whether that was told */
     bool told_strays;
-    bool told_asset; /* of a token that is not the built-in one */
-    size_t due_left; /* due, and not asked for in this pass */
+    bool told_asset;  /* of a token that is not the built-in one */
+    size_t due_left;  /* due, and not asked for in this pass */
+    bool rest_begins; /* what nobody waits for is asked for first, in the next pass */
 };
 
 /* A payment on its way. One that is due has no row. */

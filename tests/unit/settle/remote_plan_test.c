@@ -280,6 +280,25 @@ static void nothing_is_paid_or_failed_that_is_not_so(void **state)
     assert_true(ends > 100000);
 }
 
+static void assert_turns(size_t owed, bool rest_begins, const size_t expected[6])
+{
+    for (size_t turn = 0; turn < 6; turn++)
+        assert_int_equal(x402_remote_turn(turn, owed, 6, rest_begins), expected[turn]);
+}
+
+static void those_waited_for_and_the_others_are_asked_for_by_turns(void **state)
+{
+    (void)state;
+    assert_turns(3, false, (const size_t[]){0, 3, 1, 4, 2, 5});
+    assert_turns(3, true, (const size_t[]){3, 0, 4, 1, 5, 2});
+    assert_turns(5, false, (const size_t[]){0, 5, 1, 2, 3, 4});
+    assert_turns(5, true, (const size_t[]){5, 0, 1, 2, 3, 4});
+    assert_turns(1, false, (const size_t[]){0, 1, 2, 3, 4, 5});
+    assert_turns(1, true, (const size_t[]){1, 0, 2, 3, 4, 5});
+    assert_turns(0, true, (const size_t[]){0, 1, 2, 3, 4, 5});
+    assert_turns(6, true, (const size_t[]){0, 1, 2, 3, 4, 5});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +312,7 @@ int main(void)
         cmocka_unit_test(what_never_left_is_due_again),
         cmocka_unit_test(only_clear_words_keep_it_certain),
         cmocka_unit_test(it_is_asked_for_again_ever_less_often),
+        cmocka_unit_test(those_waited_for_and_the_others_are_asked_for_by_turns),
         cmocka_unit_test(nothing_is_paid_or_failed_that_is_not_so),
     };
 
