@@ -365,7 +365,7 @@ static bool has_work(struct x402_chain *chain, bool *ready)
     struct x402_settled settled;
     uint64_t chain_id = chain->network.chain_id;
     size_t due_count = 0, settled_count = 0;
-    bool wanted = false;
+    bool wanted = false, strays = false;
 
     *ready = false;
     if (!x402_due_is_ready(chain, ready))
@@ -374,13 +374,14 @@ static bool has_work(struct x402_chain *chain, bool *ready)
         (x402_finality_is_due(chain) &&
          x402_ledger_settled(chain->ledger, chain_id, X402_VALUE_MAX, NULL, &settled, 1,
                              &settled_count)) ||
-        !x402_payers_are_wanted(chain, &wanted)) {
+        !x402_payers_are_wanted(chain, &wanted) ||
+        !x402_strays_are_due(chain, &strays)) {
         x402_chain_ledger_failed(chain);
         return false;
     }
     chain->urgent = any_is_urgent(chain, due, due_count);
-    return *ready || settled_count > 0 || wanted || chain->flights.count > 0 ||
-           chain->filled || x402_chain_is_shaken(chain);
+    return *ready || settled_count > 0 || wanted || strays ||
+           chain->flights.count > 0 || chain->filled || x402_chain_is_shaken(chain);
 }
 
 /* Somebody waits for what is under way, and nothing else is to be done. */
@@ -439,7 +440,6 @@ static void work(struct x402_chain *chain)
 
     if (!x402_flights_load(chain))
         return;
-    x402_strays_tell(chain);
     if (!has_work(chain, &ready))
         return;
     if (only_waits(chain, ready)) {
@@ -461,6 +461,8 @@ static void work(struct x402_chain *chain)
         x402_finality_check(chain);
     if (!chain->failed && !x402_chain_stopping(chain))
         x402_payers_refresh(chain);
+    if (!chain->failed && !x402_chain_stopping(chain))
+        x402_strays_settle(chain);
 }
 
 void x402_chain_end(struct x402_chain *chain)
@@ -503,15 +505,18 @@ enum x402_error x402_chain_pass(struct x402_chain *chain)
 enum x402_error x402_chain_watch(struct x402_chain *chain)
 {
     enum x402_error error = chain->checked ? X402_OK : check_chain_id(chain);
-    bool wanted = false, ready;
+    bool wanted = false, strays = false, ready;
 
-    if (error == X402_OK && !x402_payers_are_wanted(chain, &wanted))
+    if (error == X402_OK && (!x402_payers_are_wanted(chain, &wanted) ||
+                             !x402_strays_are_due(chain, &strays)))
         x402_chain_ledger_failed(chain);
-    if (error == X402_OK && (wanted || x402_finality_is_due(chain)) &&
+    if (error == X402_OK && (wanted || strays || x402_finality_is_due(chain)) &&
         has_work(chain, &ready) && x402_chain_look(chain)) {
         x402_finality_check(chain);
         if (!chain->failed)
             x402_payers_refresh(chain);
+        if (!chain->failed)
+            x402_strays_settle(chain);
     }
     x402_traces_prune(chain);
     return error == X402_ERR_NETWORK ? error : X402_OK;

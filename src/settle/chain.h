@@ -195,7 +195,9 @@ struct x402_chain {
 
     bool checked; /* the node is of this chain */
     bool strays_told;
-    int64_t strays_milliseconds; /* not looked for before */
+    int64_t strays_milliseconds;        /* not looked for before */
+    struct x402_settlement stray_after; /* where the last look at them ended */
+    bool strays_continue;
     bool leased;
     int64_t leased_at_milliseconds;
 
@@ -503,8 +505,11 @@ void x402_payers_refresh(struct x402_chain *chain);
 /* --------------------------------------------------------------------------- stray.c
  */
 
-/* Tells people once, while there are any, of payments that nobody works at. */
-void x402_strays_tell(struct x402_chain *chain);
+/* Whether the chain may be asked now about payments that nobody works at; tells people
+ * once that there are any. False when the ledger does not say. */
+X402_MUST_USE bool x402_strays_are_due(struct x402_chain *chain, bool *out);
+/* Asks about some of them. */
+void x402_strays_settle(struct x402_chain *chain);
 
 /* ---------------------------------------------------------------------------- held.c
  */

@@ -397,6 +397,67 @@ describe('two settlers', { concurrency: AT_ONCE }, () => {
   });
 });
 
+describe('a transaction whose key is lost', { concurrency: AT_ONCE }, () => {
+  /** One payment in a transaction of another key, which is nobody's from here on. */
+  async function lose(shop) {
+    const key = await settlerKey(shop.chain, `lost settler of ${shop.payee}`);
+    const { paid } = await shop.sell();
+    await shop.chain.automine(false);
+    const settler = runSettler(shop, { key });
+    const { transaction } = await becomes(shop, paid, 'submitted');
+    await settler.kill();
+    await waitFor(() => shop.chain.rpc('eth_getTransactionByHash', transaction), 'the transaction');
+    return { paid, transaction };
+  }
+
+  /** The authorization ends, and the block after it is safe; so does the dead one's lease. */
+  async function end(shop) {
+    await shop.chain.automine(true);
+    await shop.chain.advance(301);
+    await shop.chain.mine(SAFE_DEPTH + 1);
+    shop.gateway.setClock(301 + 31);
+  }
+
+  shopTest('settles_by_any_settler_what_it_paid', async (shop) => {
+    const { paid, transaction } = await lose(shop);
+    await shop.chain.mine();
+    await end(shop);
+    runSettler(shop);
+    const row = await waitFor(async () => {
+      const now = await shop.row(paid);
+      return ['settled', 'final'].includes(now.money) && now;
+    }, 'it to be found', 30_000);
+    assert.equal(row.transaction, transaction);
+    assert.ok(row.gasUsed > 0 && BigInt(row.feeWei) > 0n, 'its cost is ours');
+    await becomes(shop, paid, 'final');
+    assert.equal(await shop.chain.balance(shop.payee), PRICE);
+    assert.equal(await shop.transactionCount(), 0);
+    await agree(shop);
+  });
+
+  shopTest('fails_what_it_can_never_pay', async (shop) => {
+    const { paid, transaction } = await lose(shop);
+    await shop.chain.rpc('anvil_dropTransaction', transaction);
+    await end(shop);
+    runSettler(shop);
+    const row = await becomes(shop, paid, 'failed', 30_000);
+    assert.match(row.reason, /^expired: not settled before validBefore/);
+    assert.equal(await shop.chain.balance(shop.payee), 0n);
+    await agree(shop);
+  });
+
+  shopTest('is_waited_for_while_it_may_pay', async (shop) => {
+    const { paid } = await lose(shop);
+    shop.gateway.setClock(31);
+    const settler = runSettler(shop);
+    await noted(settler, 'asked of a facilitator: 1 payment;');
+    await shop.chain.mine(SAFE_DEPTH);
+    await sleep(3_000);
+    assert.equal((await shop.row(paid)).money, 'submitted');
+    assert.equal(await shop.transactionCount(), 0);
+  });
+});
+
 describe('a caller who waits', { concurrency: AT_ONCE }, () => {
   shopTest('wakes_the_settler', async (shop) => {
     const proxy = await shop.nodeProxy();
