@@ -516,7 +516,12 @@ static enum x402_error events_apply(const int64_t *ids, const enum x402_event *e
     return X402_OK;
 }
 
-/* What somebody waits for first, then by expiry. */
+static bool has_expired(const struct payment *payment)
+{
+    return (int64_t)payment->valid_before <= run.now;
+}
+
+/* What somebody waits for first; then what has not expired; then by expiry. */
 static int by_urgency(const void *a, const void *b)
 {
     const struct payment *left = *(const struct payment *const *)a;
@@ -526,6 +531,9 @@ static int by_urgency(const void *a, const void *b)
 
     if (left_owed != right_owed) {
         return left_owed ? -1 : 1;
+    }
+    if (has_expired(left) != has_expired(right)) {
+        return has_expired(right) ? -1 : 1;
     }
     if (left->valid_before != right->valid_before) {
         return left->valid_before < right->valid_before ? -1 : 1;
