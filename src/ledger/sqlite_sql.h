@@ -140,12 +140,12 @@
       "p.id = o.payment_id JOIN token t ON t.id = p.token_id WHERE "                   \
       "o.transaction_id = ?1 ORDER BY o.payment_id LIMIT ?2")                          \
     X(STRAYS,                                                                          \
-      "SELECT " X402_SETTLEMENT_COLUMNS " FROM payment p INDEXED BY "                  \
-      "payment_submitted CROSS JOIN outbox o ON o.id = p.transaction_id JOIN token t " \
-      "ON t.id = p.token_id WHERE p.money = 2 AND p.chain_id = ?1 AND o.signer <> ?2 " \
-      "AND (p.valid_before, p.id) > (?3, ?4) AND NOT EXISTS (SELECT 1 FROM signer g "  \
-      "WHERE g.chain_id = o.chain_id AND g.signer = o.signer AND g.expires_at > ?5) "  \
-      "ORDER BY p.valid_before, p.id LIMIT ?6")                                        \
+      "SELECT " X402_SETTLEMENT_COLUMNS " FROM token t CROSS JOIN payment p INDEXED "  \
+      "BY payment_open ON p.token_id = t.id CROSS JOIN outbox o ON o.id = "            \
+      "p.transaction_id WHERE t.chain_id = ?1 AND p.money IN (1, 2) AND p.money = 2 "  \
+      "AND o.signer <> ?2 AND (p.valid_before, p.id) > (?3, ?4) AND NOT EXISTS ("      \
+      "SELECT 1 FROM signer g WHERE g.chain_id = ?1 AND g.signer = o.signer AND "      \
+      "g.expires_at > ?5) ORDER BY p.valid_before, p.id LIMIT ?6")                     \
     X(OUTBOX_BLOCK, "UPDATE outbox SET block_number = ?2 WHERE id = ?1")               \
     X(OUTBOX_CLOSE_PAYMENT,                                                            \
       "UPDATE outbox SET open_count = open_count - 1 WHERE id IN (SELECT "             \
@@ -200,8 +200,8 @@
     X(TOKENS, "SELECT id, chain_id, asset, payers FROM token ORDER BY id")             \
     X(FLOW_SUMS, "SELECT delivery, money, event, count, value_before, value_after "    \
                  "FROM flows WHERE token_id = ?1")                                     \
-    X(DUE_SINCE, "SELECT min(updated_at) FROM payment WHERE money = 1 AND "            \
-                 "token_id = ?1")                                                      \
+    X(DUE_SINCE, "SELECT min(updated_at) FROM payment INDEXED BY payment_open WHERE "  \
+                 "money IN (1, 2) AND money = 1 AND token_id = ?1")                    \
     X(ROW, X402_ROW_SELECT "WHERE p.id = ?1")                                          \
     X(LOOK,                                                                            \
       "SELECT p.delivery, p.money, ifnull(s.hash, nullif(o.hash, zeroblob(32))), "     \
@@ -242,8 +242,8 @@
     X(BOOKS_PAYERS,                                                                    \
       "SELECT payer, 0, delivery, money, value FROM payment INDEXED BY "               \
       "payment_pending WHERE delivery = 0 AND token_id = ?1 UNION ALL "                \
-      "SELECT payer, 0, delivery, money, value FROM payment INDEXED BY "               \
-      "payment_due_since WHERE money = 1 AND delivery <> 0 AND token_id = ?1 UNION "   \
+      "SELECT payer, 0, delivery, money, value FROM payment INDEXED BY payment_open "  \
+      "WHERE money IN (1, 2) AND money = 1 AND delivery <> 0 AND token_id = ?1 UNION " \
       "ALL SELECT p.payer, 0, p.delivery, p.money, p.value FROM outbox o INDEXED BY "  \
       "outbox_open CROSS JOIN outbox_payment m ON m.transaction_id = o.id CROSS JOIN " \
       "payment p ON p.id = m.payment_id WHERE o.open_count > 0 AND p.transaction_id "  \
