@@ -114,7 +114,7 @@ export const FAULTS = {
   /** Its disk is full to the last byte. */
   on_a_full_disk: {
     words: /disk is full/,
-    prepare: (gateway) => mountSmallDisk(gateway, 1 << 20),
+    prepare: (gateway) => mountSmallDisk(gateway, 8 << 20), // room for all that is sold
     begin: fillDisk,
     end: (gateway) => fs.rmSync(filler(gateway)),
   },
