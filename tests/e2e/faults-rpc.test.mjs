@@ -58,6 +58,7 @@ class Lane {
     this.faults = new Faults();
     this.node = await this.shop.nodeProxy(this.faults.rule);
     this.lies = 0;
+    this.races = 0;
     return this;
   }
 
@@ -71,10 +72,10 @@ class Lane {
 
   /**
    * All is paid once, and final. A simulation on an old state lets through what was used up
-   * since: one such lie, one transaction in vain.
+   * since: one such lie, one transaction in vain; and so may a race that was lost.
    */
   isSquare() {
-    return this.till.isSquare({ money: ['final'], wasted: this.lies });
+    return this.till.isSquare({ money: ['final'], wasted: this.lies + this.races });
   }
 
   close() {
@@ -108,6 +109,28 @@ class Lane {
     await useElsewhere(chain, elsewhere);
     await cancel(chain, d, cancelled);
     till.fails(cancelled, /^canceled/);
+  }
+
+  /**
+   * The same while a settler runs: who is first wins, and the other's transaction is in vain,
+   * theirs or one of ours.
+   */
+  async sellInARace() {
+    const { till, shop: { chain } } = this;
+    const [a, b, c, d] = [
+      await till.newPayer(), await till.newPayer(), await till.newPayer(), await till.newPayer(),
+    ];
+    const [, , [elsewhere], [cancelled]] = await Promise.all([
+      till.sell(a, ['/api/x', '/cheap/x']), till.sell(b, ['/dear/x']),
+      till.sell(c, ['/api/x']), till.sell(d, ['/api/x']),
+    ]);
+    const won = (race) => race.then(() => true, (lost) => {
+      assert.equal(lost.actual, '0x0', lost.message); // the status of a receipt
+      return false;
+    });
+    await won(useElsewhere(chain, elsewhere));
+    if (await won(cancel(chain, d, cancelled))) till.fails(cancelled, /^canceled/);
+    this.races += 2;
   }
 
   /** Settles all there is while the node fails as `steps` say; then makes it final, likewise. */
@@ -185,7 +208,7 @@ describe('faults at random', { concurrency: LANES }, () => {
       const random = randomNumbers(seed);
       const end = Date.now() + RANDOM_MILLISECONDS;
       while (Date.now() < end) {
-        await lane.sell();
+        await lane.sellInARace();
         await sleep(500 + random(3000));
         if (random(3) === 0) await lane.shop.chain.mine(1 + random(20));
       }
