@@ -125,10 +125,12 @@ static json_t *vector_json(const struct vector *vector)
                      DIMENSIONS, "embedding", array);
 }
 
-void service_embed(struct service_answer *answer, const struct service_request *request)
+void service_embed(struct service_answer *answer, const struct service_request *request,
+                   const struct services_config *config)
 {
     struct vector vector = {0};
     struct x402_slice text;
+    (void)config;
     if (!service_argument(&text, request, "text")) {
         service_answer_problem(answer, 400,
                                "Give a text: ?text=… or {\"text\": \"…\"}");

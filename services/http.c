@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct service_request {
 struct service_server {
     struct MHD_Daemon *daemon;
     const struct service *services;
+    const struct services_config *config;
 };
 
 /* --------------------------------------------------------------------- arguments */
@@ -72,6 +74,13 @@ void service_answer_problem(struct service_answer *answer, unsigned status,
     answer->type = "application/problem+json";
 }
 
+static void add_retry_after(struct MHD_Response *response, unsigned seconds)
+{
+    char text[16];
+    (void)snprintf(text, sizeof text, "%u", seconds);
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, text);
+}
+
 static enum MHD_Result send_answer(struct MHD_Connection *connection,
                                    const struct service_answer *answer)
 {
@@ -85,6 +94,8 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection,
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->type);
     if (answer->status == MHD_HTTP_METHOD_NOT_ALLOWED)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, POST");
+    if (answer->retry_after_seconds > 0)
+        add_retry_after(response, answer->retry_after_seconds);
     result = MHD_queue_response(connection, answer->status, response);
     MHD_destroy_response(response);
     return result;
@@ -141,10 +152,10 @@ static const struct service *find_service(const struct service *services,
 }
 
 static void answer_request(struct service_answer *answer,
-                           const struct service *services, const char *path,
+                           const struct service_server *server, const char *path,
                            const char *method, struct service_request *request)
 {
-    const struct service *service = find_service(services, path);
+    const struct service *service = find_service(server->services, path);
     if (service == NULL) {
         service_answer_problem(answer, MHD_HTTP_NOT_FOUND, "There is no such service");
         return;
@@ -168,7 +179,7 @@ static void answer_request(struct service_answer *answer,
             return;
         }
     }
-    service->handle(answer, request);
+    service->handle(answer, request, server->config);
 }
 
 /* libmicrohttpd's: once for the header, once per piece of body, once at the end. */
@@ -194,7 +205,7 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
         *piece_size = 0;
         return MHD_YES;
     }
-    answer_request(&answer, server->services, path, method, request);
+    answer_request(&answer, server, path, method, request);
     return send_answer(connection, &answer);
 }
 
@@ -219,7 +230,8 @@ static bool parse_address(struct sockaddr_in *out, const char *text)
 }
 
 struct service_server *service_server_open(const char **why, const char *address,
-                                           const struct service *services)
+                                           const struct service *services,
+                                           const struct services_config *config)
 {
     struct sockaddr_in socket_address;
     struct service_server *server;
@@ -234,6 +246,7 @@ struct service_server *service_server_open(const char **why, const char *address
         return NULL;
     }
     server->services = services;
+    server->config = config;
     server->daemon = MHD_start_daemon(
         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL |
             MHD_USE_ITC,

@@ -6,6 +6,8 @@
 #ifndef X402_SERVICES_HTTP_H
 #define X402_SERVICES_HTTP_H
 
+#include "config.h"
+
 #include <x402/bytes.h>
 
 #include <jansson.h>
@@ -32,6 +34,7 @@ struct service_answer {
     const char *type; /* static */
     char *body;       /* malloc'ed; the frame frees it */
     size_t size;
+    unsigned retry_after_seconds; /* 0: no Retry-After */
 };
 
 /* Answers with a JSON value, which it takes over. */
@@ -45,24 +48,30 @@ void service_answer_problem(struct service_answer *answer, unsigned status,
  * A service: GET and POST to a path. A handler runs in a thread of its own connection
  * and may block; it must be safe beside itself.
  */
+typedef void service_handler(struct service_answer *answer,
+                             const struct service_request *request,
+                             const struct services_config *config);
+
 struct service {
     const char *path;
-    void (*handle)(struct service_answer *answer,
-                   const struct service_request *request);
+    service_handler *handle;
 };
 
-void service_embed(struct service_answer *answer,
-                   const struct service_request *request);
+service_handler service_ask;
+service_handler service_og;
+service_handler service_fetch_summarize;
+service_handler service_embed;
 
 struct service_server;
 
 /*
- * Serves a table that ends with a NULL path, which must outlive the server, on
- * 127.0.0.1-like `address` ("ADDRESS:PORT", IPv4). NULL when it cannot, with *why set
- * to a static text; errno says more when it is not 0.
+ * Serves a table that ends with a NULL path; it and `config` must outlive the server,
+ * on 127.0.0.1-like `address` ("ADDRESS:PORT", IPv4). NULL when it cannot, with *why
+ * set to a static text; errno says more when it is not 0.
  */
 struct service_server *service_server_open(const char **why, const char *address,
-                                           const struct service *services);
+                                           const struct service *services,
+                                           const struct services_config *config);
 
 /* Finishes what is being answered and stops. */
 void service_server_close(struct service_server *server);

@@ -33,14 +33,14 @@ static void block_signals(sigset_t *set)
     sigprocmask(SIG_BLOCK, set, NULL);
 }
 
-static int serve(const char *address)
+static int serve(const char *address, const struct services_config *config)
 {
     sigset_t set;
     int caught;
     const char *why;
     struct service_server *server;
     block_signals(&set);
-    server = service_server_open(&why, address, services);
+    server = service_server_open(&why, address, services, config);
     if (server == NULL) {
         fprintf(stderr, "x402-services: %s: '%s'%s%s\n", why, address,
                 errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
@@ -55,11 +55,12 @@ static int serve(const char *address)
 int main(int argc, char **argv)
 {
     const char *address = "127.0.0.1:4021";
+    const struct services_config config = {0};
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         return usage(stdout);
     if (argc == 3 && strcmp(argv[1], "--listen") == 0)
         address = argv[2];
     else if (argc != 1)
         return usage(stderr);
-    return serve(address);
+    return serve(address, &config);
 }
