@@ -13,8 +13,8 @@ NGINX_SRC ?= /usr/share/nginx/src
 NGINX_OBJS := build/nginx
 
 PACKAGES := nginx nginx-dev libsecp256k1-dev libsqlite3-dev libjansson-dev \
-	libcurl4-openssl-dev libssl-dev libmicrohttpd-dev libcmocka-dev pkg-config gcc make \
-	clang libclang-rt-14-dev nodejs npm ca-certificates
+	libcurl4-openssl-dev libssl-dev libmicrohttpd-dev libxml2-dev libcmocka-dev pkg-config \
+	gcc make clang libclang-rt-14-dev nodejs npm ca-certificates
 
 WARNINGS := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wswitch-enum -Wcast-qual -Wundef -Wvla -Wformat=2 -Werror
@@ -53,10 +53,17 @@ SETTLE := $(call objects,src/settle/*.c)
 CLI_MAIN := $(call objects,src/cli/main.c)
 CLI := $(filter-out $(CLI_MAIN),$(call objects,src/cli/*.c))
 MODULE := $(call objects,src/nginx/*.c)
-SERVICES := $(call objects,services/*.c)
+SERVICES_MAIN := $(call objects,services/main.c)
+SERVICES := $(filter-out $(SERVICES_MAIN),$(call objects,services/*.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*/*_test.c))
 MODELS := $(patsubst tests/model/%.c,$(B)/model/%,$(wildcard tests/model/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+SERVICES_FUZZERS := $(patsubst %,$(B)/fuzz/%_fuzz,page)
+
+# What only the services use.
+SERVICES_PACKAGES := libxml-2.0
+SERVICES_CPPFLAGS = $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(SERVICES_PACKAGES)))
+LIBS_SERVICES = $(shell pkg-config --libs $(SERVICES_PACKAGES)) -lmicrohttpd -ljansson -lcurl -lm
 
 .PHONY: all help deps run test unit model e2e bench fuzz format format-check lint clean \
 	nginx-headers test-builds
@@ -130,8 +137,14 @@ $(B)/x402: $(CLI_MAIN) $(B)/libcli.a $(B)/libsettle.a $(B)/libledger.a $(B)/libx
 $(B)/ngx_http_x402_module.so: $(MODULE) $(B)/libledger.a $(B)/libx402.a
 	$(CC) $(LDFLAGS) -shared -Wl,-Bsymbolic -o $@ $^ $(LIBS_LEDGER) $(LIBS_CORE)
 
-$(B)/x402-services: $(SERVICES) $(B)/libx402.a
-	$(CC) $(LDFLAGS) -o $@ $^ -lmicrohttpd -ljansson -lcurl -lm -lpthread
+$(SERVICES) $(SERVICES_MAIN): CPPFLAGS += $(SERVICES_CPPFLAGS)
+
+$(B)/libservices.a: $(SERVICES)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/x402-services: $(SERVICES_MAIN) $(B)/libservices.a $(B)/libx402.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_SERVICES) $(LIBS_CORE) -lpthread
 
 # ------------------------------------------------------------------------------- tests
 
@@ -139,6 +152,11 @@ $(B)/tests/%: tests/unit/%.c $(B)/libcli.a $(B)/libsettle.a $(B)/libledger.a $(B
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -DX402_VECTORS='"$(CURDIR)/tests/vectors"' $(LDFLAGS) -o $@ $< \
 	  $(filter %.a,$^) $(LIBS_SETTLE) $(LIBS_LEDGER) $(LIBS_CORE) -lcmocka -lpthread
+
+$(B)/tests/services/%: tests/unit/services/%.c $(B)/libservices.a $(B)/libx402.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(SERVICES_CPPFLAGS) -I. -Itests $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< \
+	  $(filter %.a,$^) $(LIBS_SERVICES) $(LIBS_CORE) -lcmocka -lpthread
 
 $(B)/model/%: tests/model/%.c $(B)/libsettle.a $(B)/libledger.a $(B)/libx402.a
 	@mkdir -p $(@D)
@@ -151,6 +169,11 @@ $(B)/fuzz/%: tests/fuzz/%.c $(B)/libsettle.a $(B)/libledger.a $(B)/libx402.a
 	@mkdir -p $(@D)
 	clang $(CPPFLAGS) -Itests $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< $(filter %.a,$^) \
 	  $(LIBS_SETTLE) $(LIBS_LEDGER) $(LIBS_CORE) -lpthread
+
+$(SERVICES_FUZZERS): $(B)/fuzz/%: tests/fuzz/%.c $(B)/libservices.a $(B)/libx402.a
+	@mkdir -p $(@D)
+	clang $(CPPFLAGS) -I. $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< $(filter %.a,$^) \
+	  $(LIBS_SERVICES) $(LIBS_CORE) -lpthread
 
 .PHONY: unit-here model-here fuzz-here
 unit-here: $(UNIT_TESTS)
@@ -215,7 +238,7 @@ format-check:
 	clang-format --dry-run -Werror $(SOURCES)
 
 lint:
-	clang-tidy --quiet $(filter-out src/nginx/%,$(filter src/%.c services/%.c,$(SOURCES))) -- -std=c11 $(CPPFLAGS)
+	clang-tidy --quiet $(filter-out src/nginx/%,$(filter src/%.c services/%.c,$(SOURCES))) -- -std=c11 $(CPPFLAGS) $(SERVICES_CPPFLAGS)
 
 clean:
 	rm -rf build
