@@ -230,13 +230,18 @@ static unsigned nudges_of(struct settler *settler)
     return nudges;
 }
 
-static void wait_until(struct settler *settler, unsigned nudges, int64_t milliseconds)
+/* Until then, or a stop, or a nudge beside those counted; NULL: a nudge changes
+ * nothing.
+ */
+static void wait_until(struct settler *settler, const unsigned *nudges,
+                       int64_t milliseconds)
 {
     struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
     int code = 0;
 
     pthread_mutex_lock(&settler->mutex);
-    while (code == 0 && !atomic_load(&settler->stop) && settler->nudges == nudges)
+    while (code == 0 && !atomic_load(&settler->stop) &&
+           (nudges == NULL || settler->nudges == *nudges))
         code = pthread_cond_timedwait(&settler->wakened, &settler->mutex, &time);
     pthread_mutex_unlock(&settler->mutex);
 }
@@ -249,7 +254,7 @@ static void rest(struct worker *worker, unsigned nudges)
 
     if (worker->remote != NULL) { /* what is under way is waited for in the pass */
         if (!x402_remote_is_busy(worker->remote))
-            wait_until(worker->settler, nudges,
+            wait_until(worker->settler, &nudges,
                        x402_chain_milliseconds() + IDLE_MILLISECONDS);
         return;
     }
@@ -257,10 +262,8 @@ static void rest(struct worker *worker, unsigned nudges)
 
     if (chain->urgent)
         wait = URGENT_MILLISECONDS;
-    wait_until(worker->settler, nudges, x402_chain_milliseconds() + wait);
-    if (chain->pass_milliseconds > x402_chain_milliseconds())
-        wait_until(worker->settler, nudges_of(worker->settler),
-                   chain->pass_milliseconds);
+    wait_until(worker->settler, &nudges, x402_chain_milliseconds() + wait);
+    wait_until(worker->settler, NULL, chain->pass_milliseconds);
 }
 
 /* An answer may take as long as a request may: nobody gives up before it is there. */
