@@ -1,7 +1,7 @@
 #include "cli/facilitator.h"
 
+#include "core/secret.h"
 #include "settle/remote.h"
-#include "settle/secret.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "settle/key.h"
 
+#include "core/secret.h"
 #include "evm/signature.h"
-#include "settle/secret.h"
 
 #include <errno.h>
 #include <fcntl.h>

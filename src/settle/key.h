@@ -5,7 +5,7 @@
 #ifndef X402_SETTLE_KEY_H
 #define X402_SETTLE_KEY_H
 
-#include "settle/secret.h"
+#include "core/secret.h"
 
 #define X402_KEY_MESSAGE_MAX X402_SECRET_MESSAGE_MAX
 

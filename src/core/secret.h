@@ -2,8 +2,8 @@
  * Reading what nobody else may read: a file that belongs to us and is readable by its
  * owner alone. Any thread.
  */
-#ifndef X402_SETTLE_SECRET_H
-#define X402_SETTLE_SECRET_H
+#ifndef X402_CORE_SECRET_H
+#define X402_CORE_SECRET_H
 
 #include <x402/bytes.h>
 
