@@ -47,8 +47,12 @@ endif
 objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)))
 
 CORE := $(call objects,src/core/*.c src/evm/*.c)
-SCHEMAS := schema schema-2
-LEDGER := $(call objects,src/ledger/*.c) $(SCHEMAS:%=$(B)/obj/src/ledger/%.o)
+# Text files that are linked in.
+texts = $(patsubst %,$(B)/obj/%.o,$(wildcard $(1)))
+SCHEMAS := $(call texts,src/ledger/*.sql)
+WEB := $(call texts,web/*.html web/*.css web/*.js)
+LEDGER := $(call objects,src/ledger/*.c) $(SCHEMAS)
+REPORT := $(call objects,src/report/*.c)
 SETTLE := $(call objects,src/settle/*.c)
 CLI_MAIN := $(call objects,src/cli/main.c)
 CLI := $(filter-out $(CLI_MAIN),$(call objects,src/cli/*.c))
@@ -86,14 +90,15 @@ $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# The ledger's schemas are .sql files, linked in as text.
-$(SCHEMAS:%=$(B)/obj/src/ledger/%.o): $(B)/obj/src/ledger/%.o: $(B)/gen/%.c
+# web/status.css becomes the text x402_web_status_css, src/ledger/schema.sql
+# x402_ledger_schema_sql.
+$(SCHEMAS) $(WEB): $(B)/obj/%.o: $(B)/gen/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-$(SCHEMAS:%=$(B)/gen/%.c): $(B)/gen/%.c: src/ledger/%.sql src/ledger/embed.sh
+$(B)/gen/%.c: % src/embed.sh
 	@mkdir -p $(@D)
-	sh src/ledger/embed.sh x402_ledger_$(subst -,_,$*)_sql < $< > $@
+	sh src/embed.sh x402_$(subst -,_,$(subst .,_,$(subst /,_,$(*:src/%=%)))) < $< > $@
 
 $(B)/obj/src/nginx/%.o: CPPFLAGS += -isystem $(NGINX_OBJS)/src/core \
 	-isystem $(NGINX_OBJS)/src/event -isystem $(NGINX_OBJS)/src/event/modules \
@@ -118,6 +123,10 @@ $(B)/libledger.a: $(LEDGER)
 	@rm -f $@
 	ar rcs $@ $^
 
+$(B)/libreport.a: $(REPORT)
+	@rm -f $@
+	ar rcs $@ $^
+
 $(B)/libsettle.a: $(SETTLE)
 	@rm -f $@
 	ar rcs $@ $^
@@ -130,11 +139,11 @@ LIBS_CORE := -lsecp256k1 -lcrypto
 LIBS_LEDGER := -lsqlite3
 LIBS_SETTLE := -lcurl -ljansson
 
-$(B)/x402: $(CLI_MAIN) $(B)/libcli.a $(B)/libsettle.a $(B)/libledger.a $(B)/libx402.a
+$(B)/x402: $(CLI_MAIN) $(B)/libcli.a $(B)/libsettle.a $(B)/libreport.a $(B)/libledger.a $(B)/libx402.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_SETTLE) $(LIBS_LEDGER) $(LIBS_CORE) -lpthread
 
 # Symbolic: nginx has an ngx_modules of its own, which must not stand in for ours.
-$(B)/ngx_http_x402_module.so: $(MODULE) $(B)/libledger.a $(B)/libx402.a
+$(B)/ngx_http_x402_module.so: $(MODULE) $(WEB) $(B)/libreport.a $(B)/libledger.a $(B)/libx402.a
 	$(CC) $(LDFLAGS) -shared -Wl,-Bsymbolic -o $@ $^ $(LIBS_LEDGER) $(LIBS_CORE)
 
 $(SERVICES) $(SERVICES_MAIN): CPPFLAGS += $(SERVICES_CPPFLAGS)
@@ -148,7 +157,7 @@ $(B)/x402-services: $(SERVICES_MAIN) $(B)/libservices.a $(B)/libx402.a
 
 # ------------------------------------------------------------------------------- tests
 
-$(B)/tests/%: tests/unit/%.c $(B)/libcli.a $(B)/libsettle.a $(B)/libledger.a $(B)/libx402.a
+$(B)/tests/%: tests/unit/%.c $(B)/libcli.a $(B)/libsettle.a $(B)/libreport.a $(B)/libledger.a $(B)/libx402.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -DX402_VECTORS='"$(CURDIR)/tests/vectors"' $(LDFLAGS) -o $@ $< \
 	  $(filter %.a,$^) $(LIBS_SETTLE) $(LIBS_LEDGER) $(LIBS_CORE) -lcmocka -lpthread
