@@ -13,7 +13,8 @@ NGINX_SRC ?= /usr/share/nginx/src
 NGINX_OBJS := build/nginx
 
 PACKAGES := nginx nginx-dev libsecp256k1-dev libsqlite3-dev libjansson-dev \
-	libcurl4-openssl-dev libssl-dev libmicrohttpd-dev libxml2-dev libcmocka-dev pkg-config \
+	libcurl4-openssl-dev libssl-dev libmicrohttpd-dev libxml2-dev libpango1.0-dev \
+	libcairo2-dev fonts-inter fonts-noto-core fonts-droid-fallback libcmocka-dev pkg-config \
 	gcc make clang libclang-rt-14-dev nodejs npm ca-certificates chromium
 
 WARNINGS := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes \
@@ -65,7 +66,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c)
 SERVICES_FUZZERS := $(patsubst %,$(B)/fuzz/%_fuzz,page)
 
 # What only the services use.
-SERVICES_PACKAGES := libxml-2.0
+SERVICES_PACKAGES := libxml-2.0 pangocairo
 SERVICES_CPPFLAGS = $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(SERVICES_PACKAGES)))
 LIBS_SERVICES = $(shell pkg-config --libs $(SERVICES_PACKAGES)) -lmicrohttpd -ljansson -lcurl -lm
 
