@@ -1,149 +1,69 @@
-/*
- * /api/embed?text=…: a vector for a text, made on this machine. Character n-grams of
- * its words are hashed into DIMENSIONS signed buckets (Weinberger et al.,
- * "Feature Hashing for Large Scale Multitask Learning"), and the whole is scaled to
- * length 1: texts that share words, or most of a word, have a large cosine.
- */
+/* /api/embed?text=…: a vector for a text. */
+#include "embed.h"
 #include "http.h"
 
-#include <math.h>
-#include <string.h>
+#include "core/text.h"
 
-#define DIMENSIONS 256
 #define TEXT_MAX 8192 /* bytes */
-#define GRAM_MIN 3    /* characters, the marks at a word's ends included */
-#define GRAM_MAX 5
-#define WORD_MAX 64 /* characters; the rest of a longer one is left out */
 
-struct vector {
-    double at[DIMENSIONS];
-};
-
-/* FNV-1a over code points, with a final mix, since its low bits alone are weak. */
-static uint64_t hash_characters(const uint32_t *characters, size_t count)
+static void answer_vector(struct service_answer *answer, const char *model,
+                          json_t *vector)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < count; i++)
-        hash = (hash ^ characters[i]) * UINT64_C(0x100000001b3);
-    hash ^= hash >> 32;
-    hash *= UINT64_C(0x9fb21c651e98df25);
-    return hash ^ (hash >> 28);
+    json_t *json = json_pack("{s:s, s:I, s:o}", "model", model, "dimensions",
+                             (json_int_t)json_array_size(vector), "embedding", vector);
+    service_answer_json(answer, 200, json);
 }
 
-static void add_feature(struct vector *vector, const uint32_t *characters, size_t count)
+static void answer_locally(struct service_answer *answer, struct x402_slice text)
 {
-    uint64_t hash = hash_characters(characters, count);
-    vector->at[hash % DIMENSIONS] += hash >> 63 ? 1.0 : -1.0;
-}
-
-/* `word` stands between the marks '<' and '>', which count as characters. */
-static void add_word(struct vector *vector, const uint32_t *word, size_t count)
-{
-    add_feature(vector, word, count);
-    for (size_t size = GRAM_MIN; size <= GRAM_MAX; size++) {
-        for (size_t start = 0; start + size <= count; start++)
-            add_feature(vector, word + start, size);
-    }
-}
-
-/*
- * The next code point of text known to be UTF-8 by its makers but not to us: a byte
- * that does not fit is taken as it is.
- */
-static uint32_t next_character(struct x402_slice *text)
-{
-    const unsigned char *p = (const unsigned char *)text->data;
-    size_t size = p[0] < 0xc0 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    uint32_t character = p[0];
-    if (size > text->size)
-        size = 1;
-    if (size > 1) {
-        character &= 0xffU >> (size + 1);
-        for (size_t i = 1; i < size; i++)
-            character = (character << 6) | (p[i] & 0x3fU);
-    }
-    text->data += size;
-    text->size -= size;
-    return character;
-}
-
-static uint32_t lower(uint32_t c)
-{
-    return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
-}
-
-static bool is_letter(uint32_t c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 128;
-}
-
-static void end_word(struct vector *vector, uint32_t *word, size_t *count,
-                     size_t *words)
-{
-    if (*count == 1)
-        return; /* nothing but the mark */
-    word[(*count)++] = '>';
-    add_word(vector, word, *count);
-    *count = 1;
-    (*words)++;
-}
-
-/* Sums the features of every word; returns how many words there were. */
-static size_t add_text(struct vector *vector, struct x402_slice text)
-{
-    uint32_t word[WORD_MAX + 2] = {'<'};
-    size_t count = 1;
-    size_t words = 0;
-    while (text.size > 0) {
-        uint32_t c = lower(next_character(&text));
-        if (!is_letter(c))
-            end_word(vector, word, &count, &words);
-        else if (count <= WORD_MAX)
-            word[count++] = c;
-    }
-    end_word(vector, word, &count, &words);
-    return words;
-}
-
-static void normalize(struct vector *vector)
-{
-    double sum = 0;
-    for (size_t i = 0; i < DIMENSIONS; i++)
-        sum += vector->at[i] * vector->at[i];
-    if (sum == 0)
+    double at[EMBED_LOCAL_DIMENSIONS];
+    json_t *vector;
+    if (!embed_local(at, text)) {
+        service_answer_problem(answer, 400, "The text has no words");
         return;
-    for (size_t i = 0; i < DIMENSIONS; i++)
-        vector->at[i] /= sqrt(sum);
+    }
+    vector = json_array();
+    for (size_t i = 0; i < EMBED_LOCAL_DIMENSIONS; i++)
+        json_array_append_new(vector, json_real(at[i]));
+    answer_vector(answer, EMBED_LOCAL_MODEL, vector);
 }
 
-static json_t *vector_json(const struct vector *vector)
+static void answer_from_api(struct service_answer *answer, struct x402_slice text,
+                            const struct services_api *api)
 {
-    json_t *array = json_array();
-    for (size_t i = 0; i < DIMENSIONS; i++)
-        json_array_append_new(array, json_real(vector->at[i]));
-    return json_pack("{s:s, s:i, s:o}", "model", "local-ngram-256", "dimensions",
-                     DIMENSIONS, "embedding", array);
+    struct embed_reply reply;
+    switch (embed_api(&reply, api, text)) {
+    case API_OK:
+        answer_vector(answer, reply.model, reply.vector);
+        break;
+    case API_OVERLOADED:
+        service_answer_problem(answer, 503, "The embeddings API has too much to do");
+        answer->retry_after_seconds = reply.retry_after_seconds;
+        break;
+    case API_REFUSED:
+        service_answer_problem(
+            answer, 502,
+            "The embeddings API refuses the text; the log of the service says why");
+        break;
+    case API_FAILED:
+        service_answer_problem(answer, 502, "The embeddings API does not answer");
+        break;
+    }
 }
 
 void service_embed(struct service_answer *answer, const struct service_request *request,
                    const struct services_config *config)
 {
-    struct vector vector = {0};
     struct x402_slice text;
-    (void)config;
-    if (!service_argument(&text, request, "text")) {
+    if (!service_argument(&text, request, "text") || text.size == 0)
         service_answer_problem(answer, 400,
                                "Give a text: ?text=… or {\"text\": \"…\"}");
-        return;
-    }
-    if (text.size > TEXT_MAX) {
+    else if (text.size > TEXT_MAX)
         service_answer_problem(answer, 413, "The text is longer than 8192 bytes");
-        return;
-    }
-    if (add_text(&vector, text) == 0) {
-        service_answer_problem(answer, 400, "The text has no words");
-        return;
-    }
-    normalize(&vector);
-    service_answer_json(answer, 200, vector_json(&vector));
+    else if (!x402_utf8_valid(text))
+        service_answer_problem(answer, 400, "The text is not UTF-8");
+    else if (config->embeddings.url != NULL)
+        answer_from_api(answer, text, &config->embeddings);
+    else
+        answer_locally(answer, text);
 }

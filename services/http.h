@@ -16,7 +16,7 @@
 
 #define SERVICE_BODY_MAX 65536 /* bytes of a request's body */
 #define SERVICE_CONNECTIONS_MAX 128
-#define SERVICE_TIMEOUT_SECONDS 30
+#define SERVICE_TIMEOUT_SECONDS 45 /* longer than any handler takes */
 
 /* What was asked; borrowed for the time of the call. */
 struct service_request;

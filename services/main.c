@@ -4,25 +4,17 @@
  */
 #include "http.h"
 
+#include <curl/curl.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 static const struct service services[] = {
+    {"/api/ask", service_ask},
     {"/api/embed", service_embed},
     {NULL, NULL},
 };
-
-static int usage(FILE *out)
-{
-    fputs("usage: x402-services [--listen ADDRESS:PORT]\n"
-          "Serves the demo APIs, on 127.0.0.1:4021 unless told otherwise:\n",
-          out);
-    for (const struct service *service = services; service->path != NULL; service++)
-        fprintf(out, "  %s\n", service->path);
-    return out == stdout ? 0 : 2;
-}
 
 /* Threads inherit the mask: only main's sigwait sees these. */
 static void block_signals(sigset_t *set)
@@ -33,20 +25,35 @@ static void block_signals(sigset_t *set)
     sigprocmask(SIG_BLOCK, set, NULL);
 }
 
-static int serve(const char *address, const struct services_config *config)
+/* What an operator should know of who answers what. */
+static void say_start(const struct services_config *config)
+{
+    fprintf(stderr, "x402-services: listening on %s\n", config->listen);
+    if (config->claude.key != NULL)
+        fprintf(stderr, "x402-services: ask and fetch-summarize ask %s at %s\n",
+                config->claude.model, config->claude.url);
+    else
+        fprintf(stderr, "x402-services: no key for Claude (--claude-key): ask answers "
+                        "503, fetch-summarize summarizes here\n");
+    if (config->embeddings.url != NULL)
+        fprintf(stderr, "x402-services: embed asks %s at %s\n",
+                config->embeddings.model, config->embeddings.url);
+}
+
+static int serve(const struct services_config *config)
 {
     sigset_t set;
     int caught;
     const char *why;
     struct service_server *server;
     block_signals(&set);
-    server = service_server_open(&why, address, services, config);
+    server = service_server_open(&why, config->listen, services, config);
     if (server == NULL) {
-        fprintf(stderr, "x402-services: %s: '%s'%s%s\n", why, address,
+        fprintf(stderr, "x402-services: %s: '%s'%s%s\n", why, config->listen,
                 errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
         return 1;
     }
-    fprintf(stderr, "x402-services: listening on %s\n", address);
+    say_start(config);
     sigwait(&set, &caught);
     service_server_close(server);
     return 0;
@@ -54,13 +61,13 @@ static int serve(const char *address, const struct services_config *config)
 
 int main(int argc, char **argv)
 {
-    const char *address = "127.0.0.1:4021";
-    const struct services_config config = {0};
-    if (argc == 2 && strcmp(argv[1], "--help") == 0)
-        return usage(stdout);
-    if (argc == 3 && strcmp(argv[1], "--listen") == 0)
-        address = argv[2];
-    else if (argc != 1)
-        return usage(stderr);
-    return serve(address, &config);
+    struct services_config config;
+    int code = services_config_read(&config, argc, argv);
+    if (code >= 0)
+        return code;
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    code = serve(&config);
+    curl_global_cleanup();
+    services_config_release(&config);
+    return code;
 }
