@@ -9,6 +9,7 @@
  *   send.c      due payments: choose, store, send
  *   simulate.c  what the chain says to them before they are sent
  *   funds.c     whether one payer's payments can all be paid
+ *   balances.c  many balances in few calls
  *   contract.c  whether the facilitator contract is there
  *   row.c       one transaction: sign, store, send
  *   trace.c     who used an authorization
@@ -222,9 +223,9 @@ struct x402_chain {
     struct x402_payer refused[X402_REFUSED_PAYERS_MAX]; /* for the ledger to know */
     size_t refused_count;
 
-    bool looks_refused;          /* the node does not look at many payers in one call */
-    int64_t payers_milliseconds; /* not looked at before */
-    int64_t payers_pause_milliseconds; /* the last pause after a failure */
+    int64_t looks_refused_milliseconds; /* many balances in one call: not before */
+    int64_t payers_milliseconds;        /* not looked at before */
+    int64_t payers_pause_milliseconds;  /* the last pause after a failure */
 
     int64_t looked_milliseconds; /* when the chain was looked at last; 0 in vain */
     uint8_t receipts_hash32[32]; /* the block receipts were asked at last */
@@ -448,6 +449,14 @@ bool x402_funds_are_shared(const struct x402_chain *chain, const struct x402_due
                            const struct x402_batch *batch, size_t index);
 
 /*
+ * Our own arithmetic, at a block that is over, says that the payer cannot pay for it
+ * beside its others: REFUSED; but UNKNOWN what somebody waits for, which is not failed
+ * by it, only left for the next pass.
+ */
+void x402_funds_refuse(struct x402_finding *finding,
+                       const struct x402_settlement *payment);
+
+/*
  * Refuses, for funds, what passed and cannot be paid beside the payer's others: those
  * under way, and those in batches before. False without memory: send nothing.
  */
@@ -493,6 +502,40 @@ bool x402_chain_safe(struct x402_chain *chain, struct x402_block *out);
 
 void x402_finality_check(struct x402_chain *chain);
 bool x402_finality_is_due(const struct x402_chain *chain);
+
+/* ------------------------------------------------------------------------ balances.c
+ */
+
+#define X402_BALANCE_LOOK_MAX 200   /* payers of one call of the contract */
+#define X402_BALANCE_LOOKS_MAX 32   /* such calls at once, each of one token */
+#define X402_BALANCE_SINGLES_MAX 32 /* payers at once, without it */
+
+/* What a payer has of a token. */
+struct x402_balance {
+    uint8_t asset20[20];
+    uint8_t payer20[20];
+    bool known;     /* out; where it is false, what may hang on the balance waits */
+    bool odd;       /* out: not known, though the node, or the token, said something */
+    bool has_code;  /* out, where known and asked for: a contract, or delegated */
+    uint64_t units; /* out; UINT64_MAX for that and all above */
+};
+
+struct x402_balances_how {
+    long timeout_milliseconds; /* of a call; 0 for the usual */
+    bool in_pass;         /* a node that gives no answer at all has failed the pass */
+    bool with_code;       /* has_code, too */
+    bool silence_is_none; /* a token that does not say what a payer has: nothing */
+};
+
+/*
+ * Reads them at the latest block, by its hash: through the facilitator contract, or one
+ * by one where it is not there, or the node does not look at so many at once (of which
+ * it is not asked again for a while). What is more than the calls may hold is not
+ * asked for, and not known. False when something that was asked for got no answer that
+ * makes sense.
+ */
+bool x402_balances_ask(struct x402_chain *chain, struct x402_balance *balances,
+                       size_t count, const struct x402_balances_how *how);
 
 /* -------------------------------------------------------------------------- payers.c
  */

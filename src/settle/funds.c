@@ -1,8 +1,5 @@
 #include "settle/chain.h"
 
-#include "evm/abi.h"
-#include "evm/facilitator.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +24,6 @@ struct claim {
 struct group {
     struct claim *claims;
     size_t count;
-    uint64_t balance;
-    bool known;
 };
 
 static int compare_payers(const struct x402_settlement *a,
@@ -110,136 +105,65 @@ static size_t gather_groups(struct group *groups, struct claim *claims, size_t c
     return total;
 }
 
-/* ------------------------------------------------------------------------- balances */
-
-static const uint8_t *asset_of(const struct group *group)
-{
-    return group->claims[0].payment->asset20;
-}
-
-/*
- * At the block of the pass, which is the one that what is under way was asked about: a
- * transfer is not counted twice, as gone from the balance and as under way.
- */
-static void ask_balances(struct x402_chain *chain, struct group *groups, size_t count)
-{
-    struct x402_rpc_call *calls = calloc(count, sizeof *calls);
-    uint8_t data[X402_ABI_BALANCE_OF_SIZE];
-
-    if (calls == NULL)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        x402_abi_balance_of(data, groups[i].claims[0].payment->from20);
-        calls[i] = x402_ask_call(NULL, asset_of(&groups[i]), data, sizeof data, NULL,
-                                 chain->view.latest.number);
-    }
-    (void)x402_chain_ask(chain, calls, count);
-    for (size_t i = 0; i < count; i++) {
-        groups[i].known = x402_json_amount(&groups[i].balance, calls[i].reply.result);
-        if (!groups[i].known && calls[i].reply.status != X402_RPC_FAILED)
-            x402_chain_nonsense(chain, &calls[i]);
-    }
-    x402_rpc_calls_release(calls, count);
-    free(calls);
-}
-
-/* The same of many payers of one token, in one call of the contract. */
-struct look {
-    uint8_t payers[X402_FACILITATOR_LOOK_MAX * 20];
-    uint8_t data[X402_FACILITATOR_LOOK_SIZE_MAX];
-    uint8_t returned[(X402_FACILITATOR_LOOK_MAX + 2) * 32];
-    struct x402_facilitator_seen seen[X402_FACILITATOR_LOOK_MAX];
-};
-
-/* Each takes about 8,000; before the last one 60,000 must be left. */
-#define LOOK_GAS_BASE 200000
-#define LOOK_GAS_PAYER 20000
-
-static bool take_look(struct look *look, struct group *groups, size_t count,
-                      const struct x402_rpc_call *call)
-{
-    size_t size;
-
-    if (!x402_json_data(look->returned, &size, sizeof look->returned,
-                        call->reply.result) ||
-        !x402_facilitator_look_decode(look->seen, count, look->returned, size))
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        groups[i].known = look->seen[i].known;
-        groups[i].balance = look->seen[i].balance;
-    }
-    return true;
-}
-
-/* `count` groups of one token. */
-static void look_at(struct x402_chain *chain, struct group *groups, size_t count)
-{
-    struct look *look = malloc(sizeof *look);
-
-    if (look == NULL)
-        return;
-    for (size_t i = 0; i < count; i++)
-        memcpy(look->payers + 20 * i, groups[i].claims[0].payment->from20, 20);
-    size_t size = x402_facilitator_look_encode(look->data, sizeof look->data,
-                                               asset_of(groups), look->payers, count);
-    struct x402_rpc_call call = x402_ask_call_gas(
-        NULL, x402_facilitator_address20, look->data, size,
-        LOOK_GAS_BASE + LOOK_GAS_PAYER * count, NULL, chain->view.latest.number);
-    if (x402_chain_ask(chain, &call, 1) && !take_look(look, groups, count, &call))
-        x402_chain_nonsense(chain, &call);
-    x402_rpc_calls_release(&call, 1);
-    free(look);
-}
-
-static void learn_balances(struct x402_chain *chain, struct group *groups, size_t count)
-{
-    for (size_t i = 0, n; i < count && !x402_chain_stopping(chain); i += n) {
-        for (n = 1; i + n < count && n < X402_FACILITATOR_LOOK_MAX &&
-                    memcmp(asset_of(&groups[i]), asset_of(&groups[i + n]), 20) == 0;
-             n++)
-            ;
-        if (chain->has_contract && n > 1)
-            look_at(chain, &groups[i], n);
-        else
-            ask_balances(chain, &groups[i], n);
-    }
-}
-
 /* -------------------------------------------------------------------------- judging */
 
-/*
- * Our own arithmetic, at a block that is over: what somebody waits for is not failed by
- * it, only left for the next pass.
- */
-static void refuse(struct claim *claim)
+void x402_funds_refuse(struct x402_finding *finding,
+                       const struct x402_settlement *payment)
 {
-    memset(claim->finding, 0, sizeof *claim->finding);
-    if (claim->payment->state.delivery == X402_DELIVERY_OWED)
+    memset(finding, 0, sizeof *finding);
+    if (payment->state.delivery == X402_DELIVERY_OWED)
         return;
-    claim->finding->sight = X402_SIGHT_REFUSED;
-    claim->finding->why = X402_REVERT_FUNDS;
-    claim->finding->by_us = true;
-    snprintf(claim->finding->reason, sizeof claim->finding->reason,
+    finding->sight = X402_SIGHT_REFUSED;
+    finding->why = X402_REVERT_FUNDS;
+    finding->by_us = true;
+    snprintf(finding->reason, sizeof finding->reason,
              "the payer's balance does not cover all its payments under way");
 }
 
-static void judge(struct group *group)
+/* What nobody knows a balance for is not sent, and not refused either. */
+static void leave(struct group *group)
 {
-    uint64_t left = group->balance;
+    for (size_t i = 0; i < group->count; i++) {
+        if (group->claims[i].finding != NULL)
+            memset(group->claims[i].finding, 0, sizeof *group->claims[i].finding);
+    }
+}
 
+static void judge(struct group *group, uint64_t left)
+{
     for (size_t i = 0; i < group->count; i++) {
         struct claim *claim = &group->claims[i];
         uint64_t value = claim->payment->value;
-        if (claim->finding != NULL && !group->known) {
-            memset(claim->finding, 0, sizeof *claim->finding);
-        } else if (value <= left) {
+        if (value <= left)
             left -= value;
-        } else if (claim->finding != NULL) {
-            refuse(claim);
-        } else {
+        else if (claim->finding != NULL)
+            x402_funds_refuse(claim->finding, claim->payment);
+        else
             left = 0;
-        }
     }
+}
+
+/* False without memory. */
+static bool judge_all(struct x402_chain *chain, struct group *groups, size_t count)
+{
+    static const struct x402_balances_how how = {.in_pass = true};
+    struct x402_balance *balances = calloc(count + 1, sizeof *balances);
+
+    if (balances == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(balances[i].asset20, groups[i].claims[0].payment->asset20, 20);
+        memcpy(balances[i].payer20, groups[i].claims[0].payment->from20, 20);
+    }
+    (void)x402_balances_ask(chain, balances, count, &how);
+    for (size_t i = 0; i < count; i++) {
+        if (balances[i].known)
+            judge(&groups[i], balances[i].units);
+        else
+            leave(&groups[i]);
+    }
+    free(balances);
+    return true;
 }
 
 bool x402_funds_check(struct x402_chain *chain, struct x402_dues *dues,
@@ -253,9 +177,7 @@ bool x402_funds_check(struct x402_chain *chain, struct x402_dues *dues,
     if (fine) {
         size_t claims_count = gather_claims(claims, chain, dues, batches, count);
         size_t groups_count = gather_groups(groups, claims, claims_count);
-        learn_balances(chain, groups, groups_count);
-        for (size_t i = 0; i < groups_count; i++)
-            judge(&groups[i]);
+        fine = judge_all(chain, groups, groups_count);
     }
     free(claims);
     free(groups);

@@ -306,18 +306,10 @@ static void gather(const struct x402_chain *chain, struct x402_dues *dues,
 static void acquit(struct x402_chain *chain, struct x402_dues *dues, size_t index,
                    bool shared)
 {
-    struct x402_finding *finding = &dues->findings[index];
-
-    if (!shared) {
+    if (shared)
+        x402_funds_refuse(&dues->findings[index], &dues->payments[index]);
+    else
         send_alone(chain, dues, index);
-        return;
-    }
-    *finding = (struct x402_finding){
-        .sight = X402_SIGHT_REFUSED,
-        .why = X402_REVERT_FUNDS,
-        .reason = "the payer's balance does not cover all its payments under way",
-        .by_us = true,
-    };
 }
 
 static void try_suspects(struct x402_chain *chain, struct x402_dues *dues,
