@@ -10,6 +10,7 @@
 #define X402_NETWORK_NAME_MAX 24  /* bytes, with the terminating zero */
 #define X402_ASSET_NAME_MAX 48    /* likewise */
 #define X402_ASSET_VERSION_MAX 12 /* likewise */
+#define X402_EXPLORER_MAX 48      /* likewise */
 #define X402_CAIP2_TEXT_SIZE 28   /* "eip155:" and a 64-bit number, with the zero */
 
 struct x402_network {
@@ -21,7 +22,10 @@ struct x402_network {
     uint8_t decimals;
     bool legacy;  /* in the enum of the legacy client: may stand in a v1 body */
     bool testnet; /* its money is play money */
-    uint8_t domain_separator32[32]; /* EIP-712; filled by x402_network_seal */
+    char explorer[X402_EXPLORER_MAX]; /* for people: a transaction's page is this and
+                                         its hash, "https://basescan.org/tx/"; "" when
+                                         none is known */
+    uint8_t domain_separator32[32];   /* EIP-712; filled by x402_network_seal */
 };
 
 /*

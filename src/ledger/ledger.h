@@ -434,8 +434,9 @@ struct x402_totals {
     struct x402_count admitted; /* payments ever admitted */
     struct x402_count deliveries[X402_DELIVERY_COUNT];
     struct x402_count monies[X402_MONEY_COUNT];
-    uint64_t payers;            /* distinct */
-    int64_t oldest_due_seconds; /* Unix time it became due; 0 when nothing is */
+    struct x402_count unsettled; /* served on credit, and held, due or submitted */
+    uint64_t payers;             /* distinct */
+    int64_t oldest_due_seconds;  /* Unix time it became due; 0 when nothing is */
 };
 
 #define X402_TOTALS_MAX 32

@@ -20,6 +20,12 @@ static void count_add(struct x402_count *count, uint64_t payments, uint64_t valu
     count->value += value;
 }
 
+/* As in the sums that credit goes by. */
+static bool is_unsettled(struct x402_state state)
+{
+    return x402_sqlite_unsettled(state, 1) != 0;
+}
+
 /*
  * One cell of flows: so many left this state with this event. A payment that was
  * removed counts on in the state it ended in.
@@ -43,6 +49,12 @@ static void flow_add(struct x402_totals *totals, const struct x402_sqlite_flow *
         count_add(&totals->deliveries[from.delivery], -flow->count,
                   -flow->value_before);
         count_add(&totals->monies[from.money], -flow->count, -flow->value_before);
+        if (is_unsettled(from)) {
+            count_add(&totals->unsettled, -flow->count, -flow->value_before);
+        }
+    }
+    if (is_unsettled(to)) {
+        count_add(&totals->unsettled, flow->count, flow->value_after);
     }
     count_add(&totals->deliveries[to.delivery], flow->count, flow->value_after);
     count_add(&totals->monies[to.money], flow->count, flow->value_after);

@@ -20,10 +20,11 @@
 
 /* Text that grows, to a bound. Set to zero; free `data`. */
 struct x402_text_buffer {
-    char *data; /* malloc'ed */
+    char *data; /* malloc'ed; while nothing failed, a zero follows the text */
     size_t size;
-    size_t max;  /* 0: no bound */
-    bool failed; /* out of memory, or past the bound: the text is useless */
+    size_t max;      /* 0: no bound */
+    size_t capacity; /* of data; the writer's */
+    bool failed;     /* out of memory, or past the bound: the text is useless */
 };
 
 /* What is on sale somewhere, from the configuration; borrowed, zero-terminated. */
@@ -97,7 +98,8 @@ void x402_report_metrics(struct x402_text_buffer *out, struct x402_ledger *ledge
 struct x402_readiness {
     bool ready;
     bool ledger;                /* it can be read */
-    bool settler;               /* every chain that has sold has a settler heard from */
+    bool settler;               /* every chain that sold in the last day, or has
+                                   something to collect, has a settler heard from */
     bool due;                   /* the oldest due payment is younger than the bound */
     int64_t oldest_due_seconds; /* its age; 0 when nothing is due */
     int64_t heard_seconds;      /* since the settler that is silent longest spoke; -1:

@@ -10,26 +10,28 @@ static const struct {
     const char *asset_name;
     bool legacy;
     bool testnet;
+    const char *explorer;
 } table[] = {
     {"base-sepolia", 84532, "0x036CbD53842c5426634e7929541eC2318f3dCF7e", "USDC", true,
-     true},
+     true, "https://sepolia.basescan.org/tx/"},
     {"base", 8453, "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913", "USD Coin", true,
-     false},
+     false, "https://basescan.org/tx/"},
     {"ethereum", 1, "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48", "USD Coin", false,
-     false},
+     false, "https://etherscan.io/tx/"},
     {"polygon", 137, "0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359", "USD Coin", true,
-     false},
+     false, "https://polygonscan.com/tx/"},
     {"polygon-amoy", 80002, "0x41E94Eb019C0762f9Bfcf9Fb1E58725BfB0e7582", "USDC", true,
-     true},
+     true, "https://amoy.polygonscan.com/tx/"},
     {"avalanche", 43114, "0xB97EF9Ef8734C71904D8002F8b6Bc66Dd9c48a6E", "USD Coin", true,
-     false},
+     false, "https://snowtrace.io/tx/"},
     {"avalanche-fuji", 43113, "0x5425890298aed601595a70AB815c96711a31Bc65", "USD Coin",
-     true, true},
+     true, true, "https://testnet.snowtrace.io/tx/"},
     {"arbitrum", 42161, "0xaf88d065e77c8cC2239327C5EDb3A432268e5831", "USD Coin", false,
-     false},
-    {"monad", 143, "0x754704Bc059F8C67012fEd69BC8A327a5aafb603", "USDC", false, false},
+     false, "https://arbiscan.io/tx/"},
+    {"monad", 143, "0x754704Bc059F8C67012fEd69BC8A327a5aafb603", "USDC", false, false,
+     "https://monadscan.com/tx/"},
     {"arbitrum-sepolia", 421614, "0x75faf114eafb1BDbe2F0316DF893fd58CE46AA4d",
-     "USD Coin", false, true},
+     "USD Coin", false, true, "https://sepolia.arbiscan.io/tx/"},
 };
 
 #define COUNT (sizeof table / sizeof table[0])
@@ -55,6 +57,7 @@ static void built_in_networks_are_those_of_the_reference(void **state)
         assert_int_equal(network.decimals, 6);
         assert_int_equal(network.legacy, table[i].legacy);
         assert_int_equal(network.testnet, table[i].testnet);
+        assert_string_equal(network.explorer, table[i].explorer);
     }
 }
 
