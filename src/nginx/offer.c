@@ -198,92 +198,6 @@ static ngx_uint_t ngx_http_x402_wants_html(ngx_http_request_t *r)
                             (u_char *)(uintptr_t)html, sizeof(html) - 2) != NULL;
 }
 
-/* Text for HTML, zero-terminated. NULL when out of memory. */
-static u_char *ngx_http_x402_escape(ngx_pool_t *pool, const struct x402_slice *text)
-{
-    u_char *data = (u_char *)(uintptr_t)text->data;
-    size_t extra = ngx_escape_html(NULL, data, text->size);
-    u_char *out = ngx_pnalloc(pool, text->size + extra + 1);
-
-    if (out != NULL) {
-        *(u_char *)ngx_escape_html(out, data, text->size) = '\0';
-    }
-
-    return out;
-}
-
-/* The URL as it may stand in single quotes in a shell: people will copy it there. */
-static ngx_int_t ngx_http_x402_quotable(ngx_pool_t *pool, const struct x402_slice *url,
-                                        struct x402_slice *out)
-{
-    size_t i;
-    u_char *p = ngx_pnalloc(pool, 3 * url->size + 1);
-
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    out->data = (const char *)p;
-    for (i = 0; i < url->size; i++) {
-        if (url->data[i] == '\'') {
-            p = ngx_cpymem(p, "%27", 3);
-        } else {
-            *p++ = (u_char)url->data[i];
-        }
-    }
-    out->size = (size_t)(p - (const u_char *)out->data);
-
-    return NGX_OK;
-}
-
-static const char ngx_http_x402_page_format[] =
-    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">"
-    "<meta name=\"viewport\" content=\"width=device-width\">"
-    "<title>Payment required</title>"
-    "<style>:root{color-scheme:light dark}body{font:1.1rem/1.5 system-ui,sans-serif;"
-    "max-width:36rem;margin:4rem auto;padding:0 1rem}code{overflow-wrap:anywhere}"
-    "</style><main><h1>Payment required</h1><p>%s</p>"
-    "<p><strong>%s %s</strong> on %s%s buys one call of <code>%s</code>.</p>"
-    "<p>No account is needed: an x402 client pays by itself. From a terminal:</p>"
-    "<pre><code>x402 pay '%s' --key wallet.key</code></pre></main></html>\n";
-
-static ngx_int_t ngx_http_x402_page(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
-                                    const struct x402_slice *url, ngx_str_t *body)
-{
-    const struct x402_accept *accept = &sale->offer.accepts[0];
-    char amount[X402_AMOUNT_TEXT_SIZE];
-    u_char *about, *where;
-    struct x402_slice quotable;
-
-    if (ngx_http_x402_quotable(r->pool, url, &quotable) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    about = ngx_http_x402_escape(r->pool, &sale->offer.description);
-    where = ngx_http_x402_escape(r->pool, &quotable);
-    if (about == NULL || where == NULL) {
-        return NGX_ERROR;
-    }
-
-    body->len = sizeof(ngx_http_x402_page_format) + ngx_strlen(about) +
-                2 * ngx_strlen(where) + sizeof(amount) + X402_ASSET_NAME_MAX +
-                X402_NETWORK_NAME_MAX + 32;
-    body->data = ngx_pnalloc(r->pool, body->len);
-    if (body->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    x402_amount_encode(amount, accept->value, accept->network.decimals);
-    body->len =
-        (size_t)(ngx_snprintf(body->data, body->len, ngx_http_x402_page_format, about,
-                              amount, accept->network.asset_name, accept->network.name,
-                              accept->network.testnet ? " (test money)" : "", where,
-                              where) -
-                 body->data);
-
-    return NGX_OK;
-}
-
 /* The encoded offer: the configuration's, or made now when the price was. */
 static ngx_int_t ngx_http_x402_offer_text(ngx_http_request_t *r,
                                           ngx_http_x402_sale_t *sale,
@@ -349,7 +263,8 @@ ngx_int_t ngx_http_x402_offer(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
         ngx_http_x402_offer_text(r, sale, &text) != NGX_OK ||
         ngx_http_x402_offer_write(r, &text, why->error, &url, &header, &body) !=
             NGX_OK ||
-        (page && ngx_http_x402_page(r, sale, &url, &body) != NGX_OK) ||
+        (page &&
+         ngx_http_x402_paywall(r, &sale->offer, &url, &header, &body) != NGX_OK) ||
         ngx_http_x402_add_header(r, "PAYMENT-REQUIRED", &header) != NGX_OK ||
         ngx_http_x402_add_our_headers(r) != NGX_OK) {
         return ngx_http_x402_fail(r);
