@@ -151,6 +151,9 @@ static void ngx_http_x402_note_result(ngx_http_x402_worker_t *w)
 {
     ngx_log_t *log = ngx_cycle->log;
 
+    w->committed = 1;
+    w->committed_at = ngx_current_msec;
+
     if (w->result == X402_OK) {
         w->failing = 0;
         if (w->complained && ngx_http_x402_took_payment(w->flying)) {
@@ -336,6 +339,19 @@ ngx_int_t ngx_http_x402_admit(ngx_http_x402_ctx_t *ctx,
 ngx_thread_pool_t *ngx_http_x402_thread_pool(void)
 {
     return ngx_http_x402_worker->pool;
+}
+
+ngx_int_t ngx_http_x402_recording(ngx_msec_t *ago)
+{
+    const ngx_http_x402_worker_t *w = ngx_http_x402_worker;
+
+    if (w == NULL || !w->committed) {
+        return NGX_DECLINED;
+    }
+
+    *ago = ngx_current_msec - w->committed_at;
+
+    return w->failing ? NGX_ERROR : NGX_OK;
 }
 
 void ngx_http_x402_admit_forget(ngx_http_x402_ctx_t *ctx)

@@ -43,6 +43,8 @@ typedef struct {
     ngx_queue_t serving; /* contexts admitted, outcome open */
     size_t unresolved;   /* admissions asked or open, and outcomes not yet durable */
     ngx_msec_t renewed;  /* when the lease was last renewed */
+    ngx_msec_t committed_at; /* when a batch last came back, well or not */
+    ngx_uint_t committed;    /* one did */
     ngx_msec_t failing_since;
     ngx_msec_t failed;      /* when a batch last failed */
     ngx_uint_t flying_now;  /* flying is with the ledger, or being completed */

@@ -18,8 +18,10 @@ static void *ngx_http_x402_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
     mcf->networks = ngx_array_create(cf->pool, 2, sizeof(struct x402_network));
+    mcf->sold = ngx_array_create(cf->pool, 8, sizeof(struct x402_report_sale));
+    mcf->counters = ngx_array_create(cf->pool, 8, sizeof(struct x402_sales));
 
-    return mcf->networks ? mcf : NULL;
+    return mcf->networks && mcf->sold && mcf->counters ? mcf : NULL;
 }
 
 static void *ngx_http_x402_create_srv_conf(ngx_conf_t *cf)
@@ -36,6 +38,7 @@ static void *ngx_http_x402_create_loc_conf(ngx_conf_t *cf)
     }
 
     lcf->accept = NGX_CONF_UNSET_PTR;
+    lcf->enforce = NGX_CONF_UNSET;
     lcf->settle_first = NGX_CONF_UNSET;
     lcf->settle_timeout = NGX_CONF_UNSET_MSEC;
     lcf->window = NGX_CONF_UNSET_UINT;
@@ -267,6 +270,7 @@ static char *ngx_http_x402_merge_loc_conf(ngx_conf_t *cf, void *parent, void *ch
         conf->pay_to_set = prev->pay_to_set;
         ngx_memcpy(conf->pay_to20, prev->pay_to20, 20);
     }
+    ngx_conf_merge_value(conf->enforce, prev->enforce, 1);
     ngx_conf_merge_value(conf->settle_first, prev->settle_first, 0);
     ngx_conf_merge_msec_value(conf->settle_timeout, prev->settle_timeout,
                               NGX_HTTP_X402_SETTLE_TIMEOUT);
@@ -331,21 +335,22 @@ static ngx_int_t ngx_http_x402_postconfiguration(ngx_conf_t *cf)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_x402_module);
     ngx_http_x402_outcome_init();
+    if (mcf->sells && ngx_http_x402_paywall_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
-    if (mcf->shows_stats && mcf->ledger.data == NULL) {
-        ngx_log_error(
-            NGX_LOG_EMERG, cf->log, 0,
-            "\"x402_stats\" needs a ledger: add \"x402_ledger PATH\" to http");
+    if (mcf->reads_ledger != NULL && mcf->ledger.data == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"%s\" needs a ledger: add \"x402_ledger PATH\" to http",
+                      mcf->reads_ledger);
         return NGX_ERROR;
     }
-    if (mcf->shows_receipts && mcf->ledger.data == NULL) {
-        ngx_log_error(
-            NGX_LOG_EMERG, cf->log, 0,
-            "\"x402_receipts\" needs a ledger: add \"x402_ledger PATH\" to http");
-        return NGX_ERROR;
-    }
-    if ((mcf->sells || mcf->shows_stats || mcf->shows_receipts) &&
+    if ((mcf->sells || mcf->reads_ledger != NULL) &&
         ngx_thread_pool_add(cf, NULL) == NULL) {
+        return NGX_ERROR;
+    }
+    if ((mcf->sells || mcf->guards) &&
+        ngx_http_x402_limit_zone(cf, mcf) != NGX_CONF_OK) {
         return NGX_ERROR;
     }
     if (!mcf->sells) {
@@ -355,7 +360,6 @@ static ngx_int_t ngx_http_x402_postconfiguration(ngx_conf_t *cf)
     mcf->realip_index = ngx_http_get_variable_index(cf, &realip);
 
     if (mcf->realip_index == NGX_ERROR ||
-        ngx_http_x402_limit_zone(cf, mcf) != NGX_CONF_OK ||
         ngx_http_x402_insert_handler(cf, NGX_HTTP_POST_READ_PHASE,
                                      ngx_http_x402_post_read_handler) != NGX_OK) {
         return NGX_ERROR;
@@ -414,11 +418,13 @@ static ngx_int_t ngx_http_x402_init_process(ngx_cycle_t *cycle)
     }
 
     mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_x402_module);
-    if (mcf == NULL || !mcf->sells) {
+    if (mcf == NULL) {
         return NGX_OK;
     }
-
     ngx_http_x402_limit_use(mcf->limits);
+    if (!mcf->sells) {
+        return NGX_OK;
+    }
 
     if (ngx_http_x402_settling_init(cycle, &mcf->ledger) != NGX_OK) {
         return NGX_ERROR;

@@ -535,6 +535,20 @@ static ngx_conf_post_t ngx_http_x402_public_url_post = {ngx_http_x402_check_publ
 static ngx_conf_post_t ngx_http_x402_facilitator_post = {
     ngx_http_x402_check_facilitator};
 
+/* Until the pages are there. */
+#define NGX_HTTP_X402_PAGE(name)                                                       \
+    __attribute__((weak)) char *name(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)   \
+    {                                                                                  \
+        (void)cf;                                                                      \
+        (void)cmd;                                                                     \
+        (void)conf;                                                                    \
+        return "is not there yet";                                                     \
+    }
+NGX_HTTP_X402_PAGE(ngx_http_x402_status)
+NGX_HTTP_X402_PAGE(ngx_http_x402_metrics)
+NGX_HTTP_X402_PAGE(ngx_http_x402_health)
+NGX_HTTP_X402_PAGE(ngx_http_x402_ready)
+
 #define NGX_HTTP_X402_ANY (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF)
 #define NGX_HTTP_X402_LOC(member) offsetof(ngx_http_x402_loc_conf_t, member)
 
@@ -553,6 +567,10 @@ ngx_command_t ngx_http_x402_commands[] = {
 
     {ngx_string("x402_price"), NGX_HTTP_X402_ANY | NGX_CONF_TAKE1,
      ngx_http_x402_set_price, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
+
+    {ngx_string("x402_enforce"), NGX_HTTP_X402_ANY | NGX_CONF_FLAG,
+     ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_X402_LOC(enforce),
+     NULL},
 
     {ngx_string("x402_settle"), NGX_HTTP_X402_ANY | NGX_CONF_TAKE1,
      ngx_http_x402_set_settle, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
@@ -601,7 +619,19 @@ ngx_command_t ngx_http_x402_commands[] = {
     {ngx_string("x402_receipts"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
      ngx_http_x402_receipts, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
 
-    {ngx_string("x402_stats"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, ngx_http_x402_stats,
-     NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
+    {ngx_string("x402_status"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE12,
+     ngx_http_x402_status, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
+
+    {ngx_string("x402_stats"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE12,
+     ngx_http_x402_stats, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
+
+    {ngx_string("x402_metrics"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE12,
+     ngx_http_x402_metrics, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
+
+    {ngx_string("x402_health"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
+     ngx_http_x402_health, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
+
+    {ngx_string("x402_ready"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE12,
+     ngx_http_x402_ready, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
 
     ngx_null_command};

@@ -11,8 +11,11 @@
  *   settling.c       requests that wait until their payment has settled
  *   outcome.c        filters: receipt, capture or void
  *   offer.c          the 402, the preflight and the problem documents
+ *   paywall.c        the 402 that a browser sees
  *   request.c        what a request says: path, URL, payment headers
  *   limit.c          token buckets in shared memory
+ *   shadow.c         x402_enforce off: what would have been
+ *   tally.c          counts what happened, for the ledger's people
  *   variables.c      $x402_…
  *   receipt.c        the settlement response
  *   receipts.c       x402_receipts
@@ -29,8 +32,9 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ledger/ledger.h"
+#include "ledger/activity.h"
 #include "ledger/receipt_id.h"
+#include "report/report.h"
 
 #include <x402/money.h>
 #include <x402/offer.h>
@@ -58,16 +62,19 @@ extern ngx_command_t ngx_http_x402_commands[];
 typedef struct {
     ngx_str_t ledger;      /* path, zero-terminated */
     ngx_array_t *networks; /* struct x402_network; declared, in order */
+    ngx_array_t *sold;     /* struct x402_report_sale; for the pages */
+    ngx_array_t *counters; /* struct x402_sales, all zero: a route and token each */
     ngx_shm_zone_t *limits;
-    ngx_flag_t sells;          /* some location has a price */
-    ngx_flag_t shows_stats;    /* some location has x402_stats */
-    ngx_flag_t shows_receipts; /* likewise x402_receipts */
-    ngx_int_t realip_index;    /* of $realip_remote_addr */
+    ngx_flag_t sells;         /* some location has a price */
+    ngx_flag_t guards;        /* some page asks for a token: failures are counted */
+    const char *reads_ledger; /* a directive whose page does; NULL: none */
+    ngx_int_t realip_index;   /* of $realip_remote_addr */
 } ngx_http_x402_main_conf_t;
 
 typedef struct {
-    ngx_flag_t sells;   /* some location of this server has a price */
-    ngx_str_t receipts; /* its first location with x402_receipts; "" for none */
+    ngx_flag_t sells;    /* some location of this server has a price */
+    ngx_flag_t enforces; /* one of them is not x402_enforce off */
+    ngx_str_t receipts;  /* its first location with x402_receipts; "" for none */
 } ngx_http_x402_srv_conf_t;
 
 /* An amount in a directive. */
@@ -85,14 +92,20 @@ typedef struct {
     ngx_str_t receipts;   /* path below which receipts are, "" for nowhere */
     struct x402_rate rate;
     struct x402_credit credits[X402_ACCEPTS_MAX]; /* parallel to offer.accepts */
+    ngx_uint_t counters[X402_ACCEPTS_MAX]; /* likewise; in the main configuration's */
     ngx_msec_t settle_timeout;
+    uint64_t micro_usd; /* the price; of a variable, once it is known */
+    ngx_flag_t enforced;
 } ngx_http_x402_sale_t;
+
+typedef struct ngx_http_x402_page_s ngx_http_x402_page_t; /* the pages' own */
 
 typedef struct {
     ngx_str_t price;          /* as written; data NULL when unset */
     ngx_conf_file_t price_at; /* where it was written, for errors found when merging */
     ngx_flag_t pay_to_set;
     uint8_t pay_to20[20];
+    ngx_flag_t enforce;
     ngx_flag_t settle_first;
     ngx_msec_t settle_timeout;
     ngx_http_x402_bound_t max_unsettled; /* UINT64_MAX: no bounds at all */
@@ -111,6 +124,7 @@ typedef struct {
     ngx_uint_t window_min;
     ngx_uint_t window_max;
     ngx_http_x402_sale_t *sale; /* NULL: free */
+    ngx_http_x402_page_t *page; /* what this location shows; NULL: nothing of ours */
 } ngx_http_x402_loc_conf_t;
 
 static ngx_inline struct x402_slice ngx_http_x402_slice(const ngx_str_t *text)
@@ -228,6 +242,12 @@ ngx_thread_pool_t *ngx_http_x402_thread_pool(void);
 void ngx_http_x402_note_transaction(ngx_http_x402_proof_t *proof,
                                     const struct x402_look *look);
 
+/*
+ * How this worker's last commit went, *ago milliseconds ago: NGX_OK, NGX_ERROR, or
+ * NGX_DECLINED when there was none yet.
+ */
+ngx_int_t ngx_http_x402_recording(ngx_msec_t *ago);
+
 /* The request of an admission is gone; should it come back NEW, it is voided. */
 void ngx_http_x402_admit_forget(ngx_http_x402_ctx_t *ctx);
 
@@ -282,6 +302,18 @@ ngx_int_t ngx_http_x402_add_our_headers(ngx_http_request_t *r);
 /* Adds a response header; `value` must live as long as the request. */
 ngx_int_t ngx_http_x402_add_header(ngx_http_request_t *r, const char *key,
                                    ngx_str_t *value);
+
+/* -------------------------------------------------------------------------- paywall.c
+ */
+
+/* Once, at configuration. */
+ngx_int_t ngx_http_x402_paywall_init(ngx_conf_t *cf);
+
+/* The page for people, and the header that says what it may do. `offer_header` is the
+ * encoded offer. */
+ngx_int_t ngx_http_x402_paywall(ngx_http_request_t *r, const struct x402_offer *offer,
+                                const struct x402_slice *url,
+                                const ngx_str_t *offer_header, ngx_str_t *body);
 
 /* -------------------------------------------------------------------------- request.c
  */
@@ -357,9 +389,13 @@ ngx_int_t ngx_http_x402_add_receipt(ngx_http_x402_ctx_t *ctx, enum x402_error er
 char *ngx_http_x402_receipts(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 void ngx_http_x402_receipts_exit(void);
 
-/* ---------------------------------------------------------------------------- stats.c
+/* -------------------------------------------------------------------------- the pages
  */
 
 char *ngx_http_x402_stats(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_x402_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_x402_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_x402_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_x402_ready(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 #endif

@@ -547,7 +547,7 @@ char *ngx_http_x402_receipts(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "needs a location that names a prefix, like /x402/receipts/";
     }
 
-    mcf->shows_receipts = 1;
+    mcf->reads_ledger = "x402_receipts";
     clcf->handler = ngx_http_x402_receipts_handler;
 
     return scf->receipts.len

@@ -274,7 +274,7 @@ char *ngx_http_x402_stats(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     (void)conf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_x402_module);
-    mcf->shows_stats = 1;
+    mcf->reads_ledger = "x402_stats";
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_http_x402_stats_handler;
