@@ -1,7 +1,7 @@
 /*
  * How long things took, or how many they were: counts in buckets that grow with what
- * they count, four to each power of two, so that every quantile is known to within an
- * eighth of itself from 1 to 2^40, in a fixed space. Pure; copied by assignment.
+ * they count, four to each power of two, so that every quantile is known to within a
+ * quarter of itself from 0 to 2^41, in a fixed space. Pure; copied by assignment.
  */
 #ifndef X402_CORE_HISTOGRAM_H
 #define X402_CORE_HISTOGRAM_H
@@ -21,7 +21,7 @@ struct x402_histogram {
 /* The bucket of a value; values past the last one's are counted in the last. */
 size_t x402_histogram_bucket(uint64_t value);
 
-/* The smallest value above a bucket: what it holds is below. */
+/* The smallest value above a bucket: what it holds is below, but for the last one's. */
 uint64_t x402_histogram_bound(size_t bucket);
 
 void x402_histogram_add(struct x402_histogram *histogram, uint64_t value);

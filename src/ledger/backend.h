@@ -6,7 +6,7 @@
 #ifndef X402_LEDGER_BACKEND_H
 #define X402_LEDGER_BACKEND_H
 
-#include "ledger/ledger.h"
+#include "ledger/activity.h"
 
 struct x402_ledger_backend;
 
@@ -15,7 +15,8 @@ struct x402_ledger {
     char message[X402_LEDGER_MESSAGE_MAX];
 };
 
-/* One function for each of ledger.h; ledger.c has cleared `message` before. */
+/* One function for each of ledger.h and activity.h; ledger.c has cleared `message`
+ * before. */
 struct x402_ledger_backend {
     enum x402_error (*create)(const char *path, unsigned uid, unsigned gid,
                               char message[X402_LEDGER_MESSAGE_MAX]);
@@ -86,6 +87,22 @@ struct x402_ledger_backend {
         bool (*each)(const struct x402_earning *earning, void *data), void *data);
     enum x402_error (*books)(struct x402_ledger *ledger,
                              char message[X402_LEDGER_MESSAGE_MAX]);
+
+    enum x402_error (*note)(struct x402_ledger *ledger,
+                            const struct x402_activity *activity);
+    enum x402_error (*sales)(struct x402_ledger *ledger, int64_t first_hour,
+                             int64_t last_hour,
+                             bool (*each)(int64_t hour, const struct x402_sales *sales,
+                                          void *data),
+                             void *data);
+    enum x402_error (*activity)(struct x402_ledger *ledger, int64_t first_hour,
+                                int64_t last_hour, uint64_t refusals[X402_ERROR_COUNT],
+                                struct x402_histogram measures[X402_MEASURE_COUNT]);
+    enum x402_error (*settler_note)(struct x402_ledger *ledger,
+                                    const struct x402_settler_state *state);
+    enum x402_error (*settlers)(struct x402_ledger *ledger,
+                                struct x402_settler_state *out, size_t max,
+                                size_t *count);
 };
 
 extern const struct x402_ledger_backend x402_ledger_sqlite;

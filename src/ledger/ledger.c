@@ -239,3 +239,38 @@ enum x402_error x402_ledger_books(struct x402_ledger *ledger,
 {
     return entered(ledger)->books(ledger, message);
 }
+
+enum x402_error x402_ledger_note(struct x402_ledger *ledger,
+                                 const struct x402_activity *activity)
+{
+    assert(activity->sales != NULL || activity->sales_count == 0);
+    return entered(ledger)->note(ledger, activity);
+}
+
+enum x402_error x402_ledger_sales(
+    struct x402_ledger *ledger, int64_t first_hour, int64_t last_hour,
+    bool (*each)(int64_t hour, const struct x402_sales *sales, void *data), void *data)
+{
+    return entered(ledger)->sales(ledger, first_hour, last_hour, each, data);
+}
+
+enum x402_error x402_ledger_activity(struct x402_ledger *ledger, int64_t first_hour,
+                                     int64_t last_hour,
+                                     uint64_t refusals[X402_ERROR_COUNT],
+                                     struct x402_histogram measures[X402_MEASURE_COUNT])
+{
+    return entered(ledger)->activity(ledger, first_hour, last_hour, refusals, measures);
+}
+
+enum x402_error x402_ledger_settler_note(struct x402_ledger *ledger,
+                                         const struct x402_settler_state *state)
+{
+    return entered(ledger)->settler_note(ledger, state);
+}
+
+enum x402_error x402_ledger_settlers(struct x402_ledger *ledger,
+                                     struct x402_settler_state *out, size_t max,
+                                     size_t *count)
+{
+    return entered(ledger)->settlers(ledger, out, max, count);
+}

@@ -83,4 +83,9 @@ const struct x402_ledger_backend x402_ledger_sqlite = {
     .payment = x402_sqlite_payment,
     .earnings = x402_sqlite_earnings,
     .books = x402_sqlite_books,
+    .note = x402_sqlite_note,
+    .sales = x402_sqlite_sales,
+    .activity = x402_sqlite_activity,
+    .settler_note = x402_sqlite_settler_note,
+    .settlers = x402_sqlite_settlers,
 };

@@ -16,7 +16,7 @@
 #include <sqlite3.h>
 
 #define X402_SQLITE_APPLICATION_ID 0x78343032 /* "x402" */
-#define X402_SQLITE_VERSION 2
+#define X402_SQLITE_VERSION 3
 #define X402_SQLITE_WAIT_MILLISECONDS                                                  \
     5000                               /* for the queue, then for SQLite's locks       \
                                         */
@@ -116,7 +116,8 @@ struct x402_sqlite {
 
     struct x402_sqlite_token_name names[X402_SQLITE_TOKENS_MAX];
     size_t names_count;
-    uint8_t *raw; /* what x402_ledger_outbox_next gave out last */
+    uint8_t *raw;        /* what x402_ledger_outbox_next gave out last */
+    int64_t forgot_hour; /* in which old activity was forgotten last */
 };
 
 static inline struct x402_sqlite *x402_sqlite_of(struct x402_ledger *ledger)
@@ -327,6 +328,30 @@ struct x402_count x402_sqlite_failed_count(struct x402_state state, uint64_t val
 enum x402_error x402_sqlite_earnings(
     struct x402_ledger *ledger, int64_t first_day, int64_t last_day,
     bool (*each)(const struct x402_earning *earning, void *data), void *data);
+
+/* ------------------------------------------------------------- sqlite_activity.c */
+
+/* Inside a transaction: adds to an hour's row, or to X402_ACTIVITY_EVER's. */
+X402_MUST_USE enum x402_error x402_sqlite_sale_add(struct x402_sqlite *sqlite,
+                                                   int64_t hour,
+                                                   const struct x402_sales *sales);
+/* Removes what is too old; once an hour, as it reads more than it removes. */
+X402_MUST_USE enum x402_error x402_sqlite_activity_forget(struct x402_sqlite *sqlite);
+
+enum x402_error x402_sqlite_note(struct x402_ledger *ledger,
+                                 const struct x402_activity *activity);
+enum x402_error x402_sqlite_sales(
+    struct x402_ledger *ledger, int64_t first_hour, int64_t last_hour,
+    bool (*each)(int64_t hour, const struct x402_sales *sales, void *data), void *data);
+enum x402_error x402_sqlite_activity(
+    struct x402_ledger *ledger, int64_t first_hour, int64_t last_hour,
+    uint64_t refusals[X402_ERROR_COUNT],
+    struct x402_histogram measures[X402_MEASURE_COUNT]);
+enum x402_error x402_sqlite_settler_note(struct x402_ledger *ledger,
+                                         const struct x402_settler_state *state);
+enum x402_error x402_sqlite_settlers(struct x402_ledger *ledger,
+                                     struct x402_settler_state *out, size_t max,
+                                     size_t *count);
 
 /* -------------------------------------------------------------- sqlite_migrate.c */
 

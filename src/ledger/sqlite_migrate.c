@@ -3,13 +3,46 @@
 #include "core/clock.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 extern const char x402_ledger_schema_sql[];
 extern const char x402_ledger_schema_2_sql[];
+extern const char x402_ledger_schema_3_sql[];
+
+#define TALLY_MAX 64 /* rows of sales added to at a time */
 
 /* What SQL cannot do well, after it. */
 typedef int fill(sqlite3 *db);
+
+/* A handle around a connection that is not one's own. */
+static int body_run(sqlite3 *db, x402_sqlite_body *body)
+{
+    struct x402_sqlite *sqlite = calloc(1, sizeof(*sqlite));
+    char name[] = "ledger";
+    enum x402_error error;
+    int code;
+
+    if (sqlite == NULL) {
+        return SQLITE_NOMEM;
+    }
+    sqlite->path = name;
+    sqlite->db = db;
+    sqlite->writing = true;
+    sqlite->now_seconds = x402_clock_seconds();
+    error = body(sqlite, NULL);
+    code = sqlite3_extended_errcode(db);
+    for (int i = 0; i < X402_SQL_COUNT; i++) {
+        (void)sqlite3_finalize(sqlite->statements[i]);
+    }
+    free(sqlite);
+    if (error == X402_OK) {
+        return SQLITE_OK;
+    }
+    return code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE
+               ? code
+               : SQLITE_ERROR;
+}
 
 /* ---------------------------------------------------------------------- version 2 */
 
@@ -96,11 +129,12 @@ static enum x402_error failure_note(struct x402_sqlite *sqlite, sqlite3_stmt *st
 }
 
 /* Only what is unsettled, settled or failed is in any sum. */
-static enum x402_error rows_add(struct x402_sqlite *sqlite)
+static enum x402_error rows_add(struct x402_sqlite *sqlite, void *data)
 {
     sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_MIGRATE_ROWS);
     enum x402_error error = X402_OK;
 
+    (void)data;
     while (error == X402_OK) {
         bool is_row;
         error = x402_sqlite_row(sqlite, statement, &is_row);
@@ -124,40 +158,103 @@ static enum x402_error rows_add(struct x402_sqlite *sqlite)
     return error == X402_OK ? x402_sqlite_earnings_write(sqlite) : error;
 }
 
-/* A handle around a connection that is not one's own. */
-static int sums_fill(sqlite3 *db)
-{
-    struct x402_sqlite *sqlite = calloc(1, sizeof(*sqlite));
-    char name[] = "ledger";
-    enum x402_error error;
-    int code;
-
-    if (sqlite == NULL) {
-        return SQLITE_NOMEM;
-    }
-    sqlite->path = name;
-    sqlite->db = db;
-    sqlite->writing = true;
-    sqlite->now_seconds = x402_clock_seconds();
-    error = rows_add(sqlite);
-    code = sqlite3_extended_errcode(db);
-    for (int i = 0; i < X402_SQL_COUNT; i++) {
-        (void)sqlite3_finalize(sqlite->statements[i]);
-    }
-    free(sqlite);
-    if (error == X402_OK) {
-        return SQLITE_OK;
-    }
-    return code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE
-               ? code
-               : SQLITE_ERROR;
-}
-
 static int version_2_fill(sqlite3 *db)
 {
     int code = receipt_key_make(db);
 
-    return code == SQLITE_OK ? sums_fill(db) : code;
+    return code == SQLITE_OK ? body_run(db, rows_add) : code;
+}
+
+/* ---------------------------------------------------------------------- version 3 */
+
+/* What was sold before anybody counted: rows are by the hour, nearly, so that few are
+ * added to at a time. */
+struct tally {
+    size_t count;
+    struct {
+        int64_t hour;
+        struct x402_sales sales;
+    } cells[TALLY_MAX];
+};
+
+static enum x402_error tally_write(struct x402_sqlite *sqlite, struct tally *tally)
+{
+    enum x402_error error = X402_OK;
+
+    for (size_t i = 0; error == X402_OK && i < tally->count; i++) {
+        error =
+            x402_sqlite_sale_add(sqlite, tally->cells[i].hour, &tally->cells[i].sales);
+    }
+    tally->count = 0;
+    return error;
+}
+
+static enum x402_error tally_add(struct x402_sqlite *sqlite, struct tally *tally,
+                                 int64_t hour, const struct x402_sales *sold)
+{
+    enum x402_error error = X402_OK;
+    size_t i = 0;
+
+    while (i < tally->count &&
+           !(tally->cells[i].hour == hour &&
+             tally->cells[i].sales.chain_id == sold->chain_id &&
+             memcmp(tally->cells[i].sales.asset20, sold->asset20, 20) == 0 &&
+             strcmp(tally->cells[i].sales.route, sold->route) == 0)) {
+        i++;
+    }
+    if (i == TALLY_MAX) {
+        error = tally_write(sqlite, tally);
+        i = 0;
+    }
+    if (i == tally->count) {
+        tally->cells[tally->count].hour = hour;
+        tally->cells[tally->count++].sales = *sold;
+    } else {
+        tally->cells[i].sales.delivered.count += sold->delivered.count;
+        tally->cells[i].sales.delivered.value += sold->delivered.value;
+    }
+    return error;
+}
+
+static enum x402_error sold_add(struct x402_sqlite *sqlite, struct tally *tally,
+                                sqlite3_stmt *statement)
+{
+    const int64_t hour = sqlite3_column_int64(statement, 0) / X402_HOUR_SECONDS;
+    const int64_t now_hour = sqlite->now_seconds / X402_HOUR_SECONDS;
+    struct x402_sales sold = {
+        .chain_id = (uint64_t)sqlite3_column_int64(statement, 1),
+        .delivered = {1, (uint64_t)sqlite3_column_int64(statement, 4)}};
+    enum x402_error error;
+
+    x402_sqlite_column_blob(statement, 2, sold.asset20, sizeof(sold.asset20));
+    x402_sqlite_column_text(statement, 3, sold.route, sizeof(sold.route));
+    error = tally_add(sqlite, tally, X402_ACTIVITY_EVER, &sold);
+    if (error == X402_OK && hour > now_hour - X402_ACTIVITY_DAYS * 24) {
+        error = tally_add(sqlite, tally, hour, &sold);
+    }
+    return error;
+}
+
+static enum x402_error sales_add(struct x402_sqlite *sqlite, void *data)
+{
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_MIGRATE_SALES);
+    struct tally tally = {.count = 0};
+    enum x402_error error;
+    bool is_row;
+
+    (void)data;
+    while ((error = x402_sqlite_row(sqlite, statement, &is_row)) == X402_OK && is_row) {
+        error = sold_add(sqlite, &tally, statement);
+        if (error != X402_OK) {
+            return error;
+        }
+    }
+    return error == X402_OK ? tally_write(sqlite, &tally) : error;
+}
+
+static int version_3_fill(sqlite3 *db)
+{
+    return body_run(db, sales_add);
 }
 
 /* -------------------------------------------------------------------------- steps */
@@ -170,6 +267,7 @@ static const struct {
 } steps[X402_SQLITE_VERSION] = {
     {x402_ledger_schema_sql, NULL},
     {x402_ledger_schema_2_sql, version_2_fill},
+    {x402_ledger_schema_3_sql, version_3_fill},
 };
 
 int x402_sqlite_migrate(sqlite3 *db, int version)

@@ -33,6 +33,13 @@
     " AND p.chain_id = ?1 AND p.valid_before " valid_before                            \
     " ?3 ORDER BY p.valid_before LIMIT ?2"
 
+#define X402_SALE_SUMS                                                                 \
+    "offered, refused, delivered_count, delivered_value, failed_count, failed_value, " \
+    "shadow_count, shadow_value"
+#define X402_SETTLER_COLUMNS                                                           \
+    "chain_id, signer, owner, remote, heard_at, gas_balance, base_fee, latest_block, " \
+    "safe_block, in_flight, trouble"
+
 /* Both as they are indexed: schema-2.sql. */
 #define X402_MAY_GO_AT "max(valid_before, updated_at + 86400)"
 #define X402_PRUNE_QUERY(index, which)                                                 \
@@ -196,6 +203,35 @@
       "ifnull(s.gas_used, 0), ifnull(s.fee, 0), iif(s.final, s.block_number, 0), "     \
       "p.updated_at FROM payment p LEFT JOIN settled s ON s.payment_id = p.id WHERE "  \
       "p.money <> 6 ORDER BY p.id")                                                    \
+    /* activity */                                                                     \
+    X(SALE_READ,                                                                       \
+      "SELECT " X402_SALE_SUMS                                                         \
+      " FROM sale WHERE hour = ?1 AND chain_id = ?2 AND asset = ?3 AND route = ?4")    \
+    X(SALE_WRITE,                                                                      \
+      "INSERT OR REPLACE INTO sale (hour, chain_id, asset, route, " X402_SALE_SUMS     \
+      ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")                  \
+    X(SALES,                                                                           \
+      "SELECT hour, chain_id, asset, route, " X402_SALE_SUMS                           \
+      " FROM sale WHERE hour BETWEEN ?1 AND ?2 ORDER BY hour, chain_id, asset, route") \
+    X(SALES_FORGET, "DELETE FROM sale WHERE hour BETWEEN 0 AND ?1")                    \
+    X(REFUSALS,                                                                        \
+      "SELECT count FROM refusal WHERE reason = ?1 AND hour BETWEEN ?2 AND ?3")        \
+    X(REFUSAL_WRITE,                                                                   \
+      "INSERT OR REPLACE INTO refusal (reason, hour, count) VALUES (?1, ?2, ?3)")      \
+    X(REFUSALS_FORGET, "DELETE FROM refusal WHERE hour BETWEEN 0 AND ?1")              \
+    X(MEASURES,                                                                        \
+      "SELECT histogram FROM measure WHERE name = ?1 AND hour BETWEEN ?2 AND ?3")      \
+    X(MEASURE_WRITE,                                                                   \
+      "INSERT OR REPLACE INTO measure (name, hour, histogram) VALUES (?1, ?2, ?3)")    \
+    X(MEASURES_FORGET, "DELETE FROM measure WHERE hour BETWEEN 0 AND ?1")              \
+    X(SETTLER_WRITE, "INSERT OR REPLACE INTO settler (" X402_SETTLER_COLUMNS           \
+                     ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")        \
+    X(SETTLERS, "SELECT " X402_SETTLER_COLUMNS                                         \
+                " FROM settler WHERE heard_at > ?1 ORDER BY chain_id, signer")         \
+    X(SETTLERS_FORGET, "DELETE FROM settler WHERE heard_at <= ?1")                     \
+    X(MIGRATE_SALES,                                                                   \
+      "SELECT p.created_at, p.chain_id, t.asset, p.route, p.value FROM payment p "     \
+      "JOIN token t ON t.id = p.token_id WHERE p.delivery = 1 ORDER BY p.id")          \
     /* reading */                                                                      \
     X(TOKENS, "SELECT id, chain_id, asset, payers FROM token ORDER BY id")             \
     X(FLOW_SUMS, "SELECT delivery, money, event, count, value_before, value_after "    \

@@ -144,5 +144,8 @@ enum x402_error x402_sqlite_tidy(struct x402_ledger *ledger)
     if (error == X402_OK) {
         error = prune_all(sqlite, X402_SQL_PRUNE_FAILED);
     }
+    if (error == X402_OK) {
+        error = x402_sqlite_activity_forget(sqlite);
+    }
     return error == X402_OK ? log_reset(sqlite) : error;
 }

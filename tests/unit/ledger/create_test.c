@@ -149,7 +149,7 @@ static void a_newer_versions_ledger_is_refused(void **state)
     assert_int_equal(create(fixture), X402_OK);
     tamper(fixture, "PRAGMA user_version = 99");
     assert_int_equal(create(fixture), X402_ERR_SCHEMA);
-    assert_said(fixture, "it is of version 99, and this program knows version 2");
+    assert_said(fixture, "it is of version 99, and this program knows version 3");
     assert_int_equal(open_for(fixture, X402_LEDGER_WRITE), X402_ERR_SCHEMA);
     assert_said(fixture, "it is of version 99");
 }

@@ -151,7 +151,7 @@ static void an_old_ledger_is_refused_until_it_is_migrated(void **state)
         x402_ledger_open(&ledger, fixture->path, X402_LEDGER_READ, fixture->message),
         X402_ERR_SCHEMA);
     assert_non_null(strstr(fixture->message, "it is of version 1, and this program "
-                                             "knows version 2"));
+                                             "knows version 3"));
 }
 
 static void a_migrated_ledgers_books_hold(void **state)

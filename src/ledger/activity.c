@@ -1,0 +1,16 @@
+#include "ledger/activity.h"
+
+#include <assert.h>
+
+static const char *const names[X402_MEASURE_COUNT] = {
+    [X402_MEASURE_CALL] = "call",           [X402_MEASURE_VERIFY] = "verify",
+    [X402_MEASURE_ADMIT] = "admit",         [X402_MEASURE_COMMIT] = "commit",
+    [X402_MEASURE_COMMITTED] = "committed", [X402_MEASURE_SETTLE] = "settle",
+    [X402_MEASURE_BATCH] = "batch",
+};
+
+const char *x402_measure_name(enum x402_measure measure)
+{
+    assert((unsigned)measure < X402_MEASURE_COUNT);
+    return names[measure];
+}
