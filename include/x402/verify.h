@@ -25,10 +25,12 @@ X402_MUST_USE enum x402_error x402_match(const struct x402_accept **out,
                                          uint64_t now_seconds);
 
 /*
- * Whether nothing is wrong with a payment but that its authorization has expired, less
- * than `since_max_seconds` ago, or has less validity left than the offer asks for. Such
- * a payment buys nothing new; it may be one that was settled and never served. *out as
- * above, when it is so.
+ * Whether nothing is wrong with a payment but that it comes late: its authorization has
+ * expired, less than `since_max_seconds` ago, or has less validity left than the offer
+ * asks for; or it is for more than the offer asks now. Such a payment buys nothing new;
+ * it may be one that was settled, at the price of then, and never served. One for less
+ * is never late: it would buy a dear call for what a cheap one costs. *out as above,
+ * when it is so.
  */
 X402_MUST_USE bool x402_match_late(const struct x402_accept **out,
                                    const struct x402_offer *offer,

@@ -117,7 +117,8 @@ struct x402_credit {
 struct x402_admit {
     struct x402_verified verified;
     struct x402_credit credit;
-    bool late; /* its authorization has expired: only what is owed may be served */
+    bool late; /* its authorization has expired, or it is for more than the price of
+                  now: only what is owed may be served */
     char route[X402_ROUTE_MAX]; /* what was bought, for people: the location's name */
     uint8_t attempt16[16];      /* random, the caller's; a new one each time */
     void *data;                 /* the caller's; untouched */

@@ -254,9 +254,10 @@ static ngx_int_t ngx_http_x402_ask(ngx_http_request_t *r, ngx_http_x402_sale_t *
 }
 
 /*
- * Also a payment whose authorization has expired may be presented: if it was settled
- * and never served, it is owed. The ledger serves it for no other reason, and *late_why
- * is what the caller is told when it does not.
+ * Also a payment whose authorization has expired may be presented, and one for more
+ * than the price of now: if it was settled and never served, it is owed. The ledger
+ * serves it for no other reason, and *late_why is what the caller is told when it does
+ * not.
  */
 static ngx_int_t ngx_http_x402_match(const struct x402_accept **accept,
                                      struct x402_problem *late_why,

@@ -20,6 +20,8 @@ import { checkBooks, payments } from './lib/x402.mjs';
 
 const REASON_EXPIRED = 'invalid_exact_evm_payload_authorization_valid_before';
 const EXPIRED = { reason: REASON_EXPIRED, reasonV1: REASON_EXPIRED };
+const REASON_VALUE = 'invalid_exact_evm_payload_authorization_value';
+const OTHER_VALUE = { reason: `${REASON_VALUE}_mismatch`, reasonV1: REASON_VALUE };
 const HASH = /^0x[0-9a-f]{64}$/;
 
 let calls = 0;
@@ -34,6 +36,8 @@ const newCall = (place = '/before/') => {
 const places = (url) => `
     location /before/ { x402_settle before; x402_price 0.001; proxy_pass ${url}; }
     location /after/ { x402_price 0.001; proxy_pass ${url}; }
+    location /dear/ { x402_price 0.0011; proxy_pass ${url}; }
+    location /cheap/ { x402_price 0.0009; proxy_pass ${url}; }
     location /lavish/ { x402_max_unsettled 5; x402_max_unsettled_new 1; x402_price 0.001; proxy_pass ${url}; }
     location /short/ { x402_settle before; x402_price 0.001; x402_window 60 min=10; proxy_pass ${url}; }
     location /brief/ { x402_window 60 min=10; x402_price 0.001; proxy_pass ${url}; }
@@ -472,6 +476,18 @@ describe('what is owed', () => {
     shop.gateway.setClock(301);
     isSettled(await ask(shop.gateway, elsewhere.target, { payment: paid }), paid);
     assert.equal(shop.upstream.count(elsewhere.id), 1);
+  });
+
+  shopTest('is_served_where_less_is_asked_by_now_and_not_where_more_is', async (shop) => {
+    runSettler(shop);
+    const { paid } = await owe(shop);
+    const [dear, cheap, other] = [newCall('/dear/'), newCall('/cheap/'), newCall('/cheap/')];
+    isOffer(await ask(shop.gateway, dear.target, { payment: paid }), OTHER_VALUE);
+    isSettled(await ask(shop.gateway, cheap.target, { payment: paid }), paid);
+    isOffer(await ask(shop.gateway, other.target, { payment: paid }), OTHER_VALUE);
+    isOffer(await ask(shop.gateway, other.target, { payment: await newPayment(shop) }), OTHER_VALUE);
+    await deliveryIs(shop, paid, 'delivered');
+    assert.deepEqual([dear, cheap, other].map(({ id }) => shop.upstream.count(id)), [0, 1, 0]);
   });
 
   shopTest('is_nothing_for_an_expired_payment_that_was_never_settled', async (shop) => {

@@ -271,6 +271,38 @@ static void payment_is_late_from_its_last_seconds_until_it_is_forgotten(void **s
     }
 }
 
+static void payment_for_more_than_is_asked_now_is_late_and_one_for_less_is_not(
+    void **state)
+{
+    (void)state;
+    struct x402_offer o = offer();
+
+    for (int d = 0; d < 3; d++) {
+        struct x402_payment payment = good_payment((enum x402_dialect)d);
+        assert_false(is_late(&o, &payment, NOW));
+        o.accepts[0].value--; /* the price has fallen */
+        assert_int_equal(is_late(&o, &payment, NOW), d != X402_DIALECT_FLAT);
+        assert_true(is_late(&o, &payment, VALID_BEFORE + 1));
+        o.accepts[0].value += 2; /* or risen */
+        assert_false(is_late(&o, &payment, NOW));
+        assert_false(is_late(&o, &payment, VALID_BEFORE + 1));
+        o.accepts[0].value--;
+    }
+}
+
+static void payment_that_is_valid_for_too_long_is_not_late(void **state)
+{
+    (void)state;
+    struct x402_offer o = offer();
+    struct x402_payment payment = good_payment(X402_DIALECT_V2);
+
+    o.accepts[0].value--;
+    payment.valid_before_seconds = NOW + o.window_max_seconds;
+    assert_true(is_late(&o, &payment, NOW));
+    payment.valid_before_seconds++;
+    assert_false(is_late(&o, &payment, NOW));
+}
+
 static void late_payment_with_anything_else_wrong_is_not_late(void **state)
 {
     (void)state;
@@ -290,7 +322,11 @@ static void late_payment_with_anything_else_wrong_is_not_late(void **state)
     payment.to20[0] ^= 1;
     assert_false(is_late(&o, &payment, now));
     payment = good_payment(X402_DIALECT_V2);
-    payment.value++;
+    payment.value--;
+    payment.accepted_value--;
+    assert_false(is_late(&o, &payment, now));
+    payment = good_payment(X402_DIALECT_V2);
+    payment.value++; /* and says that it accepted less */
     assert_false(is_late(&o, &payment, now));
     payment = good_payment(X402_DIALECT_V2);
     payment.valid_after_seconds = now;
@@ -317,6 +353,9 @@ int main(void)
         cmocka_unit_test(authorization_must_not_stay_valid_too_long),
         cmocka_unit_test(entry_that_agrees_is_found_among_several),
         cmocka_unit_test(payment_is_late_from_its_last_seconds_until_it_is_forgotten),
+        cmocka_unit_test(
+            payment_for_more_than_is_asked_now_is_late_and_one_for_less_is_not),
+        cmocka_unit_test(payment_that_is_valid_for_too_long_is_not_late),
         cmocka_unit_test(late_payment_with_anything_else_wrong_is_not_late),
         cmocka_unit_test(objection_is_that_of_the_entry_that_agrees_furthest),
     };
