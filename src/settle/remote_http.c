@@ -1,6 +1,7 @@
 #include "settle/remote_http.h"
 
-#include <curl/curl.h>
+#include "settle/transfer.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,13 +10,10 @@
 
 /* One of the requests under way. */
 struct slot {
-    CURL *easy;
+    struct x402_transfer transfer; /* first: a slot is found by it */
     bool busy;
     void *data;
     char *url;
-    char *answer;
-    size_t size, capacity;
-    bool too_large;
 };
 
 struct x402_remote_http {
@@ -56,8 +54,7 @@ static bool open_handles(struct x402_remote_http *http, const char *headers)
 {
     http->multi = curl_multi_init();
     for (size_t i = 0; i < X402_REMOTE_PARALLEL_MAX; i++) {
-        http->slots[i].easy = curl_easy_init();
-        if (http->slots[i].easy == NULL)
+        if (!x402_transfer_open(&http->slots[i].transfer))
             return false;
     }
     return http->multi != NULL && http->url != NULL && add_headers(http, headers);
@@ -83,11 +80,9 @@ static void release(struct x402_remote_http *http, struct slot *slot)
 {
     if (!slot->busy)
         return;
-    curl_multi_remove_handle(http->multi, slot->easy);
-    free(slot->answer);
+    x402_transfer_reset(&slot->transfer, http->multi);
     free(slot->url);
-    slot->answer = slot->url = NULL;
-    slot->size = slot->capacity = 0;
+    slot->url = NULL;
     slot->busy = false;
 }
 
@@ -97,7 +92,7 @@ void x402_remote_http_close(struct x402_remote_http *http)
         return;
     for (size_t i = 0; i < X402_REMOTE_PARALLEL_MAX; i++) {
         release(http, &http->slots[i]);
-        curl_easy_cleanup(http->slots[i].easy);
+        x402_transfer_close(&http->slots[i].transfer);
     }
     curl_multi_cleanup(http->multi);
     curl_slist_free_all(http->headers);
@@ -107,49 +102,6 @@ void x402_remote_http_close(struct x402_remote_http *http)
 }
 
 /* ---------------------------------------------------------------------- one request */
-
-static size_t take_answer(char *data, size_t one, size_t size, void *user)
-{
-    struct slot *slot = user;
-
-    size *= one;
-    if (size > X402_REMOTE_ANSWER_MAX - slot->size) {
-        slot->too_large = true;
-        return 0; /* ends the transfer */
-    }
-    if (slot->size + size > slot->capacity) {
-        size_t capacity = 2 * (slot->size + size);
-        char *larger = realloc(slot->answer, capacity);
-        if (larger == NULL)
-            return 0;
-        slot->answer = larger;
-        slot->capacity = capacity;
-    }
-    memcpy(slot->answer + slot->size, data, size);
-    slot->size += size;
-    return size;
-}
-
-/* No redirect, no other protocol, no answer that grows: see the header. */
-static void set_options(const struct x402_remote_http *http, struct slot *slot)
-{
-    CURL *easy = slot->easy;
-
-    curl_easy_reset(easy);
-    curl_easy_setopt(easy, CURLOPT_URL, slot->url);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MILLISECONDS);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)http->timeout_seconds);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "x402");
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http->headers);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot);
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, slot);
-}
 
 static struct slot *free_slot(struct x402_remote_http *http)
 {
@@ -167,15 +119,22 @@ bool x402_remote_http_start(struct x402_remote_http *http, const char *path,
 
     if (slot == NULL || asprintf(&slot->url, "%s%s", http->url, path) < 0)
         return false;
+    CURL *easy = slot->transfer.easy;
+    struct x402_transfer_options options = {
+        .url = slot->url,
+        .headers = http->headers,
+        .connect_milliseconds = CONNECT_MILLISECONDS,
+        .timeout_milliseconds = 1000L * http->timeout_seconds,
+        .answer_max = X402_REMOTE_ANSWER_MAX,
+    };
     slot->data = data;
-    slot->too_large = false;
-    set_options(http, slot);
+    x402_transfer_prepare(&slot->transfer, &options);
     if (body != NULL) {
-        curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE, (long)size);
-        curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, body);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)size);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
     }
     slot->busy = true;
-    if (curl_multi_add_handle(http->multi, slot->easy) == CURLM_OK)
+    if (curl_multi_add_handle(http->multi, easy) == CURLM_OK)
         return true;
     release(http, slot);
     return false;
@@ -183,34 +142,41 @@ bool x402_remote_http_start(struct x402_remote_http *http, const char *path,
 
 static const char *why_failed(const struct slot *slot, CURLcode code)
 {
-    if (slot->too_large)
+    if (slot->transfer.too_large)
         return "its answer is too large";
     if (code == CURLE_OPERATION_TIMEDOUT)
         return "it does not answer in time";
     return curl_easy_strerror(code);
 }
 
-static void finish(struct x402_remote_http *http, struct slot *slot, CURLcode code,
-                   void (*told)(void *context, const struct x402_remote_reply *reply),
-                   void *context)
+/* Who is told how requests end. */
+struct listener {
+    struct x402_remote_http *http;
+    void (*told)(void *context, const struct x402_remote_reply *reply);
+    void *context;
+};
+
+static void finish(void *data, struct x402_transfer *transfer, CURLcode code)
 {
+    struct listener *listener = data;
+    struct slot *slot = (struct slot *)(void *)transfer;
     struct x402_remote_reply reply = {.data = slot->data, .body = "", .left = true};
     long request_size = 0;
 
     /* Curl counts what it wrote to the connection, headers first. */
-    if (code != CURLE_OK &&
-        curl_easy_getinfo(slot->easy, CURLINFO_REQUEST_SIZE, &request_size) == CURLE_OK)
+    if (code != CURLE_OK && curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE,
+                                              &request_size) == CURLE_OK)
         reply.left = request_size > 0;
     if (code == CURLE_OK)
-        curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &reply.status);
+        curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &reply.status);
     else
         reply.why = why_failed(slot, code);
-    if (code == CURLE_OK && slot->size > 0) {
-        reply.body = slot->answer;
-        reply.size = slot->size;
+    if (code == CURLE_OK && transfer->size > 0) {
+        reply.body = transfer->answer;
+        reply.size = transfer->size;
     }
-    told(context, &reply);
-    release(http, slot);
+    listener->told(listener->context, &reply);
+    release(listener->http, slot);
 }
 
 /* ----------------------------------------------------------------------------- poll */
@@ -224,38 +190,21 @@ size_t x402_remote_http_busy(const struct x402_remote_http *http)
     return busy;
 }
 
-static void finish_done(struct x402_remote_http *http,
-                        void (*told)(void *context,
-                                     const struct x402_remote_reply *reply),
-                        void *context)
-{
-    CURLMsg *message;
-    int left;
-
-    while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
-        char *slot = NULL;
-        CURLcode code = message->data.result;
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &slot);
-        finish(http, (struct slot *)(void *)slot, code, told, context);
-    }
-}
-
 void x402_remote_http_poll(struct x402_remote_http *http, int milliseconds,
                            void (*told)(void *context,
                                         const struct x402_remote_reply *reply),
                            void *context)
 {
+    struct listener listener = {http, told, context};
     int running;
 
     if (x402_remote_http_busy(http) == 0)
         return;
     (void)curl_multi_perform(http->multi, &running);
-    finish_done(http, told, context);
+    x402_transfers_finish(http->multi, finish, &listener);
     if (x402_remote_http_busy(http) == 0)
         return;
     (void)curl_multi_poll(http->multi, NULL, 0, milliseconds, NULL);
     (void)curl_multi_perform(http->multi, &running);
-    finish_done(http, told, context);
+    x402_transfers_finish(http->multi, finish, &listener);
 }

@@ -1,8 +1,8 @@
 #include "settle/rpc.h"
 
 #include "settle/origin.h"
+#include "settle/transfer.h"
 
-#include <curl/curl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,13 +15,10 @@
 
 /* One of the requests under way. */
 struct slot {
-    CURL *easy;
-    struct x402_rpc_call *call; /* NULL: free */
+    struct x402_transfer transfer; /* first: a slot is found by it */
+    struct x402_rpc_call *call;    /* NULL: free */
     uint64_t id;
     char *request;
-    char *reply;
-    size_t reply_size, reply_capacity, reply_max;
-    bool reply_too_large;
 };
 
 struct x402_rpc {
@@ -63,8 +60,7 @@ static bool open_handles(struct x402_rpc *rpc)
     rpc->multi = curl_multi_init();
     rpc->headers = curl_slist_append(NULL, "Content-Type: application/json");
     for (size_t i = 0; i < X402_RPC_PARALLEL_MAX; i++) {
-        rpc->slots[i].easy = curl_easy_init();
-        if (rpc->slots[i].easy == NULL)
+        if (!x402_transfer_open(&rpc->slots[i].transfer))
             return false;
     }
     return rpc->multi != NULL && rpc->headers != NULL && rpc->url != NULL;
@@ -93,7 +89,7 @@ void x402_rpc_close(struct x402_rpc *rpc)
     if (rpc == NULL)
         return;
     for (size_t i = 0; i < X402_RPC_PARALLEL_MAX; i++)
-        curl_easy_cleanup(rpc->slots[i].easy);
+        x402_transfer_close(&rpc->slots[i].transfer);
     curl_multi_cleanup(rpc->multi);
     curl_slist_free_all(rpc->headers);
     free(rpc->url);
@@ -113,28 +109,6 @@ const char *x402_rpc_message(const struct x402_rpc *rpc)
 
 /* ------------------------------------------------------------------------- one call */
 
-static size_t take_reply(char *data, size_t one, size_t size, void *user)
-{
-    struct slot *slot = user;
-
-    size *= one;
-    if (size > slot->reply_max - slot->reply_size) {
-        slot->reply_too_large = true;
-        return 0; /* ends the transfer */
-    }
-    if (slot->reply_size + size > slot->reply_capacity) {
-        size_t capacity = 2 * (slot->reply_size + size);
-        char *larger = realloc(slot->reply, capacity);
-        if (larger == NULL)
-            return 0;
-        slot->reply = larger;
-        slot->reply_capacity = capacity;
-    }
-    memcpy(slot->reply + slot->reply_size, data, size);
-    slot->reply_size += size;
-    return size;
-}
-
 static char *encode_request(const struct x402_rpc_call *call, uint64_t id)
 {
     json_t *body =
@@ -146,45 +120,34 @@ static char *encode_request(const struct x402_rpc_call *call, uint64_t id)
     return text;
 }
 
-/* No redirect, no other protocol, no answer that grows: see the header. */
-static void set_options(struct x402_rpc *rpc, struct slot *slot)
+static void prepare(struct x402_rpc *rpc, struct slot *slot)
 {
-    CURL *easy = slot->easy;
-    long timeout = slot->call->timeout_milliseconds;
+    const struct x402_rpc_call *call = slot->call;
+    long timeout = call->timeout_milliseconds;
+    struct x402_transfer_options options = {
+        .url = rpc->url,
+        .headers = rpc->headers,
+        .connect_milliseconds = CONNECT_MILLISECONDS,
+        .timeout_milliseconds = timeout ? timeout : X402_RPC_TIMEOUT_MILLISECONDS,
+        .answer_max = call->reply_max ? call->reply_max : X402_RPC_REPLY_MAX,
+    };
 
-    curl_easy_reset(easy);
-    curl_easy_setopt(easy, CURLOPT_URL, rpc->url);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MILLISECONDS);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
-                     timeout ? timeout : (long)X402_RPC_TIMEOUT_MILLISECONDS);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "x402");
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, rpc->headers);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, slot->request);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_reply);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot);
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, slot);
+    x402_transfer_prepare(&slot->transfer, &options);
+    curl_easy_setopt(slot->transfer.easy, CURLOPT_POSTFIELDS, slot->request);
 }
 
 static bool start(struct x402_rpc *rpc, struct slot *slot, struct x402_rpc_call *call)
 {
     slot->call = call;
     slot->id = rpc->next_id++;
-    slot->reply_size = 0;
-    slot->reply_max = call->reply_max ? call->reply_max : X402_RPC_REPLY_MAX;
-    slot->reply_too_large = false;
     slot->request = call->params ? encode_request(call, slot->id) : NULL;
     if (slot->request == NULL) {
         say(rpc, "%s: no memory", call->method);
         slot->call = NULL;
         return false;
     }
-    set_options(rpc, slot);
-    if (curl_multi_add_handle(rpc->multi, slot->easy) == CURLM_OK)
+    prepare(rpc, slot);
+    if (curl_multi_add_handle(rpc->multi, slot->transfer.easy) == CURLM_OK)
         return true;
     say(rpc, "%s: cannot start the request", call->method);
     free(slot->request);
@@ -195,11 +158,9 @@ static bool start(struct x402_rpc *rpc, struct slot *slot, struct x402_rpc_call 
 
 static void release(struct x402_rpc *rpc, struct slot *slot)
 {
-    curl_multi_remove_handle(rpc->multi, slot->easy);
+    x402_transfer_reset(&slot->transfer, rpc->multi);
     free(slot->request);
-    free(slot->reply);
-    slot->request = slot->reply = NULL;
-    slot->reply_size = slot->reply_capacity = 0;
+    slot->request = NULL;
     slot->call = NULL;
 }
 
@@ -212,10 +173,10 @@ static bool may_hold_error(long status)
 static void take_answer(struct x402_rpc *rpc, struct slot *slot, long status)
 {
     struct x402_rpc_reply *reply = &slot->call->reply;
+    const char *body = slot->transfer.answer;
 
     if (status == 200 || may_hold_error(status))
-        x402_rpc_reply_decode(reply, slot->reply ? slot->reply : "", slot->reply_size,
-                              slot->id);
+        x402_rpc_reply_decode(reply, body ? body : "", slot->transfer.size, slot->id);
     if (status != 200 && reply->status != X402_RPC_ERROR) {
         x402_rpc_reply_release(reply);
         say(rpc, "%s: HTTP status %ld", slot->call->method, status);
@@ -225,15 +186,16 @@ static void take_answer(struct x402_rpc *rpc, struct slot *slot, long status)
     }
 }
 
-static void finish(struct x402_rpc *rpc, struct slot *slot, CURLcode code)
+static void finish(void *context, struct x402_transfer *transfer, CURLcode code)
 {
+    struct x402_rpc *rpc = context;
+    struct slot *slot = (struct slot *)(void *)transfer;
     struct x402_rpc_call *call = slot->call;
     long status = 0;
 
-    curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (slot->reply_too_large)
-        say(rpc, "%s: the reply is larger than %zu bytes", call->method,
-            slot->reply_max);
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (transfer->too_large)
+        say(rpc, "%s: the reply is larger than %zu bytes", call->method, transfer->max);
     else if (code != CURLE_OK)
         say(rpc, "%s: %s", call->method, curl_easy_strerror(code));
     else
@@ -251,21 +213,6 @@ static size_t start_next(struct x402_rpc *rpc, struct x402_rpc_call *calls,
             (void)start(rpc, &rpc->slots[i], &calls[next++]);
     }
     return next;
-}
-
-static void finish_done(struct x402_rpc *rpc)
-{
-    CURLMsg *message;
-    int left;
-
-    while ((message = curl_multi_info_read(rpc->multi, &left)) != NULL) {
-        char *slot = NULL;
-        CURLcode code = message->data.result;
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &slot);
-        finish(rpc, (struct slot *)(void *)slot, code);
-    }
 }
 
 static bool is_busy(const struct x402_rpc *rpc)
@@ -308,7 +255,7 @@ void x402_rpc_perform(struct x402_rpc *rpc, struct x402_rpc_call *calls, size_t 
         next = start_next(rpc, calls, count, next);
         if (curl_multi_perform(rpc->multi, &running) != CURLM_OK)
             break;
-        finish_done(rpc);
+        x402_transfers_finish(rpc->multi, finish, rpc);
         if (!is_busy(rpc))
             continue;
         if (must_stop(rpc, &stop_at))
