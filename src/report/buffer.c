@@ -81,6 +81,25 @@ void x402_buffer_put_scaled(struct x402_text_buffer *out, uint64_t number,
     x402_buffer_put_string(out, text);
 }
 
+/* ------------------------------------------------------------------------------ JSON
+ */
+
+void x402_buffer_comma(struct x402_text_buffer *out)
+{
+    char last = out->size > 0 ? out->data[out->size - 1] : '{';
+
+    if (last != '{' && last != '[' && last != ':')
+        x402_buffer_put(out, X402_SLICE(","));
+}
+
+void x402_buffer_member(struct x402_text_buffer *out, const char *name)
+{
+    x402_buffer_comma(out);
+    x402_buffer_put(out, X402_SLICE("\""));
+    x402_buffer_put_string(out, name);
+    x402_buffer_put(out, X402_SLICE("\":"));
+}
+
 void x402_buffer_put_json(struct x402_text_buffer *out, const char *text)
 {
     struct x402_slice slice = x402_slice_of(text);
@@ -108,4 +127,41 @@ void x402_buffer_put_json_hex(struct x402_text_buffer *out, const uint8_t *bytes
     x402_text_put_hex(&text, bytes, size);
     x402_text_put(&text, X402_SLICE("\""));
     keep(out, x402_text_size(&text));
+}
+
+/* ------------------------------------------------------------------------ Prometheus
+ */
+
+static void put_label_character(struct x402_text *text, struct x402_slice character)
+{
+    if (character.data[0] == '\n')
+        x402_text_put(text, X402_SLICE("\\n"));
+    else if (character.data[0] == '"' || character.data[0] == '\\') {
+        x402_text_put(text, X402_SLICE("\\"));
+        x402_text_put(text, character);
+    } else
+        x402_text_put(text, character);
+}
+
+void x402_buffer_put_label(struct x402_text_buffer *out, const char *text)
+{
+    struct x402_slice slice = x402_slice_of(text);
+    size_t size_max = slice.size * 3 + 2; /* U+FFFD has three bytes */
+    char *start = room(out, size_max);
+
+    if (start == NULL)
+        return;
+    struct x402_text inside = x402_text_init(start, size_max);
+    x402_text_put(&inside, X402_SLICE("\""));
+    for (size_t at = 0; at < slice.size;) {
+        size_t step =
+            x402_utf8_sequence_size((const uint8_t *)slice.data + at, slice.size - at);
+        if (step == 0)
+            x402_text_put(&inside, X402_SLICE("\xef\xbf\xbd"));
+        else
+            put_label_character(&inside, (struct x402_slice){slice.data + at, step});
+        at += step == 0 ? 1 : step;
+    }
+    x402_text_put(&inside, X402_SLICE("\""));
+    keep(out, x402_text_size(&inside));
 }

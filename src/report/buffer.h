@@ -17,11 +17,27 @@ void x402_buffer_put_signed(struct x402_text_buffer *out, int64_t number);
 void x402_buffer_put_scaled(struct x402_text_buffer *out, uint64_t number,
                             unsigned decimals);
 
+/* ------------------------------------------------------------------------------ JSON
+ */
+
+/* A comma, unless something was just opened: a '{', '[' or a member's ':'. */
+void x402_buffer_comma(struct x402_text_buffer *out);
+
+/* A comma where one belongs, and "name":. The name needs no escaping. */
+void x402_buffer_member(struct x402_text_buffer *out, const char *name);
+
 /* A JSON string with its quotes; what is not UTF-8 becomes U+FFFD. */
 void x402_buffer_put_json(struct x402_text_buffer *out, const char *text);
 
 /* A JSON string "0x…" of bytes. */
 void x402_buffer_put_json_hex(struct x402_text_buffer *out, const uint8_t *bytes,
                               size_t size);
+
+/* ------------------------------------------------------------------------ Prometheus
+ */
+
+/* A label's value with its quotes (text format 0.0.4); what is not UTF-8 becomes
+ * U+FFFD. */
+void x402_buffer_put_label(struct x402_text_buffer *out, const char *text);
 
 #endif
