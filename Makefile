@@ -14,7 +14,7 @@ NGINX_OBJS := build/nginx
 
 PACKAGES := nginx nginx-dev libsecp256k1-dev libsqlite3-dev libjansson-dev \
 	libcurl4-openssl-dev libssl-dev libmicrohttpd-dev libxml2-dev libpango1.0-dev \
-	libcairo2-dev fonts-inter fonts-noto-core fonts-droid-fallback libcmocka-dev pkg-config \
+	libcairo2-dev fonts-inter fonts-noto-core fonts-wqy-microhei libcmocka-dev pkg-config \
 	gcc make clang libclang-rt-14-dev nodejs npm ca-certificates chromium
 
 WARNINGS := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes \
