@@ -226,9 +226,9 @@ deps:
 run:
 	@sh packaging/run.sh
 
-$(B)/bench/%: bench/%.c $(B)/libx402.a
+$(B)/bench/%: bench/%.c $(B)/libledger.a $(B)/libx402.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_CORE)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_LEDGER) $(LIBS_CORE)
 
 # The tests sell by them, too.
 .PHONY: bench-programs
