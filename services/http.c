@@ -64,6 +64,15 @@ void service_answer_json(struct service_answer *answer, unsigned status, json_t 
     answer->size = text != NULL ? strlen(text) : 0;
 }
 
+void service_answer_bytes(struct service_answer *answer, const char *type, char *bytes,
+                          size_t size)
+{
+    answer->status = MHD_HTTP_OK;
+    answer->type = type;
+    answer->body = bytes;
+    answer->size = size;
+}
+
 void service_answer_problem(struct service_answer *answer, unsigned status,
                             const char *detail)
 {

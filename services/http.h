@@ -28,7 +28,7 @@ struct service_request;
 bool service_argument(struct x402_slice *out, const struct service_request *request,
                       const char *name);
 
-/* What is answered; filled by one of the two functions below. */
+/* What is answered; filled by one of the three functions below. */
 struct service_answer {
     unsigned status;
     const char *type; /* static */
@@ -39,6 +39,10 @@ struct service_answer {
 
 /* Answers with a JSON value, which it takes over. */
 void service_answer_json(struct service_answer *answer, unsigned status, json_t *value);
+
+/* Answers 200 with bytes that were malloc'ed, which it takes over; `type` is static. */
+void service_answer_bytes(struct service_answer *answer, const char *type, char *bytes,
+                          size_t size);
 
 /* Answers with a problem document (RFC 9457); `detail` is a sentence. */
 void service_answer_problem(struct service_answer *answer, unsigned status,

@@ -10,7 +10,7 @@
 #include <pango/pangocairo.h>
 #include <stdbool.h>
 
-#define TYPESET_SIZE 4096 /* bytes of a clean text, with the zero */
+#define TYPESET_SIZE 1200 /* bytes of a clean text, with the zero */
 
 /*
  * Writes what can be drawn of a text: white space and controls become one space between
