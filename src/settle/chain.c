@@ -485,6 +485,8 @@ void x402_chain_end(struct x402_chain *chain)
 void x402_chain_begin(struct x402_chain *chain)
 {
     chain->troubled = chain->failed = chain->urgent = false;
+    chain->answered = chain->puzzled = false;
+    chain->puzzle[0] = '\0';
     chain->moved = chain->under_way = chain->due_left = chain->due_held = 0;
     chain->look_ups = 0;
 }

@@ -18,6 +18,7 @@
  *   payers.c    what the payers have
  *   stray.c     what others submitted who are gone
  *   held.c      refused payments that wait for their next try
+ *   puzzle.c    and those about which a node says nothing that makes sense
  *   verdict.c   what is told to the ledger
  *   note.c      what is told to people
  */
@@ -103,6 +104,7 @@ struct x402_held {
     int64_t try_at_milliseconds;
     int64_t until_seconds; /* its validBefore */
     unsigned tries;
+    unsigned puzzles; /* in a row: answers that were neither a result nor a revert */
     enum x402_revert why;
     bool cost_gas;
     bool over;         /* it was refused after its end: the chain has to say so yet */
@@ -259,6 +261,10 @@ struct x402_chain {
     bool troubled;             /* in this pass */
     unsigned failures;         /* passes in a row that failed */
     int64_t pass_milliseconds; /* when the next one is due */
+
+    bool answered; /* in this pass: for some payment, what was asked to send it */
+    bool puzzled;  /* in this pass: for one it was not, for which it was before */
+    char puzzle[X402_RPC_ERROR_MESSAGE_MAX]; /* what was said in place of it */
 
     /* Of the last pass, for those who wait for the end. */
     bool failed;      /* the node or the ledger did */
@@ -568,6 +574,21 @@ void x402_held_drop(struct x402_chain *chain, int64_t payment_id);
 void x402_held_refuse(struct x402_chain *chain, const struct x402_settlement *payment,
                       enum x402_revert why, const char *reason, bool cost_gas);
 void x402_held_prune(struct x402_chain *chain);
+/* Until its end, by the chain's time, which is what the authorization ends by. */
+int64_t x402_held_left_milliseconds(const struct x402_chain *chain,
+                                    const struct x402_held *held);
+
+/* -------------------------------------------------------------------------- puzzle.c
+ */
+
+/* A node said something about a payment that is neither a result nor a revert: it waits
+ * alone, is asked about by itself first, and nobody is blamed. */
+void x402_puzzle_take(struct x402_chain *chain, const struct x402_settlement *payment,
+                      const char *what);
+void x402_puzzle_forget(struct x402_chain *chain,
+                        const struct x402_settlement *payment);
+/* After all questions: the pass has failed when none was answered, and that is new. */
+void x402_puzzles_judge(struct x402_chain *chain);
 
 /* ----------------------------------------------------------------- verdict.c, note.c
  */

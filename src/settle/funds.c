@@ -121,11 +121,15 @@ void x402_funds_refuse(struct x402_finding *finding,
 }
 
 /* What nobody knows a balance for is not sent, and not refused either. */
-static void leave(struct group *group)
+static void leave(struct x402_chain *chain, struct group *group, bool odd)
 {
     for (size_t i = 0; i < group->count; i++) {
-        if (group->claims[i].finding != NULL)
-            memset(group->claims[i].finding, 0, sizeof *group->claims[i].finding);
+        struct claim *claim = &group->claims[i];
+        if (claim->finding == NULL)
+            continue;
+        memset(claim->finding, 0, sizeof *claim->finding);
+        if (odd)
+            x402_puzzle_take(chain, claim->payment, "no balance of its payer");
     }
 }
 
@@ -160,7 +164,7 @@ static bool judge_all(struct x402_chain *chain, struct group *groups, size_t cou
         if (balances[i].known)
             judge(&groups[i], balances[i].units);
         else
-            leave(&groups[i]);
+            leave(chain, &groups[i], balances[i].odd);
     }
     free(balances);
     return true;

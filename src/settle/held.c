@@ -79,9 +79,8 @@ void x402_held_drop(struct x402_chain *chain, int64_t payment_id)
         remove_at(chain, (size_t)(found - chain->held));
 }
 
-/* By the chain's time, which is what the authorization ends by. */
-static int64_t left_milliseconds(const struct x402_chain *chain,
-                                 const struct x402_held *held)
+int64_t x402_held_left_milliseconds(const struct x402_chain *chain,
+                                    const struct x402_held *held)
 {
     uint64_t now = chain->view.latest.time_seconds;
     uint64_t until = (uint64_t)held->until_seconds;
@@ -97,7 +96,7 @@ static int64_t wait_of(const struct x402_chain *chain, const struct x402_held *h
         .why = held->why,
         .tries = held->tries,
         .cost_gas = held->cost_gas,
-        .left_milliseconds = left_milliseconds(chain, held),
+        .left_milliseconds = x402_held_left_milliseconds(chain, held),
     };
 
     return x402_plan_retry_milliseconds(&refused);
@@ -106,7 +105,7 @@ static int64_t wait_of(const struct x402_chain *chain, const struct x402_held *h
 bool x402_held_waits(const struct x402_chain *chain, const struct x402_held *held)
 {
     return held->try_at_milliseconds > x402_chain_milliseconds() &&
-           (held->over || left_milliseconds(chain, held) > 0);
+           (held->over || x402_held_left_milliseconds(chain, held) > 0);
 }
 
 void x402_held_refuse(struct x402_chain *chain, const struct x402_settlement *payment,
@@ -117,7 +116,7 @@ void x402_held_refuse(struct x402_chain *chain, const struct x402_settlement *pa
 
     if (held == NULL)
         return;
-    bool over = left_milliseconds(chain, held) == 0;
+    bool over = x402_held_left_milliseconds(chain, held) == 0;
     bool ends = over && !held->over;
     bool news = held->tries == 0 || ends || (!over && held->why != why);
     held->tries = ends ? 1 : held->tries + 1;

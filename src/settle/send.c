@@ -206,7 +206,8 @@ static bool goes_alone(const struct x402_settlement *payment,
 
 enum lot {
     LOT_NOT_NOW,
-    LOT_PROBE, /* refused before: by itself first, so that it spoils no batch */
+    LOT_PROBE, /* refused, or a puzzle, before: by itself first, so that it spoils no
+                  batch */
     LOT_ALONE, /* in a transaction of its own */
     LOT_ANY,
 };
@@ -225,7 +226,7 @@ static enum lot lot_of(struct x402_chain *chain, const struct x402_settlement *p
         chain->due_left++;
         return LOT_NOT_NOW;
     }
-    if (held != NULL && held->tries > 0)
+    if (held != NULL && (held->tries > 0 || held->puzzles > 0))
         return LOT_PROBE;
     return goes_alone(payment, held) ? LOT_ALONE : LOT_ANY;
 }
@@ -407,10 +408,13 @@ static size_t take_passing(struct x402_chain *chain, struct sending *sending,
         size_t index = batch->indexes[i];
         const struct x402_settlement *payment = &dues->payments[index];
         const struct x402_finding *finding = &dues->findings[index];
-        if (x402_plan(payment->state, finding->sight, finding->why) == X402_ACTION_SEND)
-            payments[count++] = payment;
-        else
+        if (x402_plan(payment->state, finding->sight, finding->why) !=
+            X402_ACTION_SEND) {
             act(chain, sending, index);
+            continue;
+        }
+        x402_puzzle_forget(chain, payment);
+        payments[count++] = payment;
     }
     return count;
 }
@@ -475,6 +479,7 @@ void x402_due_send(struct x402_chain *chain)
     if (sending->dues.count > 0) {
         x402_contract_look(chain);
         send_dues(chain, sending);
+        x402_puzzles_judge(chain);
         x402_refused_tell(chain);
     }
     sending_close(sending);

@@ -458,6 +458,8 @@ static const char *why_left(struct x402_chain *chain,
         return "not tried";
     if (held->over || held->why == X402_REVERT_USED)
         return "it has ended or is used up, which no safe block says yet";
+    if (held->why == X402_REVERT_NONE && held->puzzles > 0)
+        return "the node does not say whether it can be paid";
     return x402_revert_code(held->why);
 }
 

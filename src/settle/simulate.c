@@ -127,12 +127,19 @@ static void forget(struct x402_dues *dues, const size_t *indexes, size_t count)
         memset(&dues->findings[indexes[i]], 0, sizeof *dues->findings);
 }
 
-static void take_single(struct x402_chain *chain, struct x402_finding *finding,
+static void take_single(struct x402_chain *chain, struct x402_dues *dues, size_t index,
                         const struct x402_rpc_call *call)
 {
+    struct x402_finding *finding = &dues->findings[index];
+
     x402_finding_of_call(finding, call);
-    if (finding->sight == X402_SIGHT_UNKNOWN && call->reply.status != X402_RPC_FAILED)
-        x402_chain_nonsense(chain, call);
+    if (finding->sight != X402_SIGHT_UNKNOWN)
+        chain->answered = true;
+    else if (call->reply.status != X402_RPC_FAILED)
+        x402_puzzle_take(chain, &dues->payments[index],
+                         call->reply.status == X402_RPC_ERROR
+                             ? call->reply.message
+                             : "the reply makes no sense");
 }
 
 /*
@@ -162,6 +169,7 @@ static enum answer take_batch(struct x402_chain *chain, struct x402_dues *dues,
         dues->findings[indexes[i]].sight = x402_facilitator_item_failed(failed32, i)
                                                ? X402_SIGHT_REFUSED
                                                : X402_SIGHT_PASSES;
+    chain->answered = true;
     return ANSWER_GIVEN;
 }
 
@@ -179,7 +187,7 @@ void x402_simulate_singly(struct x402_chain *chain, struct x402_dues *dues,
         calls[i] = ask_single(chain, dues, indexes[i]);
     ask(chain, calls, count);
     for (size_t i = 0; i < count; i++)
-        take_single(chain, &dues->findings[indexes[i]], &calls[i]);
+        take_single(chain, dues, indexes[i], &calls[i]);
     x402_rpc_calls_release(calls, count);
     free(calls);
 }
@@ -344,7 +352,7 @@ static void take(struct x402_chain *chain, struct x402_dues *dues,
                  size_t *trials)
 {
     if (batch->count == 1)
-        take_single(chain, &dues->findings[batch->indexes[0]], call);
+        take_single(chain, dues, batch->indexes[0], call);
     else if (take_batch(chain, dues, batch->indexes, batch->count, call) ==
              ANSWER_REFUSED)
         isolate(chain, dues, batch->indexes, batch->count, trials);

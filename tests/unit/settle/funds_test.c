@@ -143,7 +143,9 @@ static void without_a_balance_nothing_is_sent_and_nothing_refused(void **state)
     (void)state;
     for (size_t i = 0; i < 3; i++) {
         findings[0].sight = findings[1].sight = X402_SIGHT_PASSES;
+        chain.held_count = 0;
         check(answers[i]);
+        assert_int_equal(chain.held_count, answers[i] == hangs_up ? 0 : 2);
         assert_int_equal(findings[0].sight, X402_SIGHT_UNKNOWN);
         assert_int_equal(findings[1].sight, X402_SIGHT_UNKNOWN);
     }
