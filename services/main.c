@@ -12,6 +12,8 @@
 
 static const struct service services[] = {
     {"/api/ask", service_ask},
+    {"/api/og", service_og},
+    {"/api/fetch-summarize", service_fetch_summarize},
     {"/api/embed", service_embed},
     {NULL, NULL},
 };
