@@ -1,6 +1,7 @@
 #include "core/histogram.h"
 
 #include <assert.h>
+#include <string.h>
 
 #define STEP_BITS 2 /* 2^STEP_BITS buckets to each power of two */
 #define STEPS (1U << STEP_BITS)
@@ -157,28 +158,35 @@ size_t x402_histogram_encode(uint8_t out[X402_HISTOGRAM_ENCODED_MAX],
     return (size_t)(at - out);
 }
 
-bool x402_histogram_decode(struct x402_histogram *out, const uint8_t *data, size_t size)
+/* Into what is all zero; NULL for anything that encoding did not write. */
+static const uint8_t *buckets_take(struct x402_histogram *out, const uint8_t *at,
+                                   const uint8_t *end)
 {
-    const uint8_t *const end = data + size;
-    struct x402_histogram histogram = {.sum = 0};
-    const uint8_t *at;
     size_t bucket = 0;
 
-    *out = (struct x402_histogram){.sum = 0};
-    at = size > 0 ? varint_take(&histogram.sum, data, end) : NULL;
     while (at != NULL && at < end) {
         uint64_t skipped = 0, count = 0;
         at = varint_take(&skipped, at, end);
         if (at == NULL || skipped >= X402_HISTOGRAM_BUCKETS - bucket)
-            return false;
+            return NULL;
         at = varint_take(&count, at, end);
         if (count == 0)
-            return false;
+            return NULL;
         bucket += skipped;
-        histogram.counts[bucket++] = count;
+        out->counts[bucket++] = count;
     }
-    if (at == NULL)
-        return false;
-    *out = histogram;
-    return true;
+    return at;
+}
+
+bool x402_histogram_decode(struct x402_histogram *out, const uint8_t *data, size_t size)
+{
+    const uint8_t *const end = data + size;
+    const uint8_t *at;
+
+    memset(out, 0, sizeof(*out));
+    at = size > 0 ? varint_take(&out->sum, data, end) : NULL;
+    if (buckets_take(out, at, end) != NULL)
+        return true;
+    memset(out, 0, sizeof(*out));
+    return false;
 }
