@@ -16,23 +16,32 @@ const three = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
 const four = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 });
 const POINT = plain.formatToParts(1.1).find(({ type }) => type === 'decimal').value;
 
-export const formatCount = (count) => plain.format(count);
+export const formatCount = (number) => plain.format(number);
 
-/** Token units as an amount: "1,234.50"; at least two decimals, at most `digits`. */
-export function formatAmount(units, decimals, digits = decimals) {
+/** Token units as an amount: "1,234.50"; `least` to `digits` decimals. */
+export function formatAmount(units, decimals, digits = decimals, least = 2) {
   const one = 10n ** BigInt(decimals);
   const value = BigInt(units);
   const fraction = (value % one).toString().padStart(decimals, '0').slice(0, digits);
-  const shown = decimals === 0 ? '' : fraction.replace(/0+$/, '').padEnd(Math.min(2, decimals), '0');
+  const shown = decimals === 0 ? '' : fraction.replace(/0+$/, '').padEnd(Math.min(least, decimals), '0');
   return plain.format(value / one) + (shown && POINT + shown);
 }
 
-/** For a headline: cents are enough from a hundred on, and no digit is made up. */
+/** For a headline: cents are enough from one on. Digits are cut off, never rounded up. */
 export function formatHeadline(units, decimals) {
-  return formatAmount(units, decimals, BigInt(units) >= 100n * 10n ** BigInt(decimals) ? 2 : decimals);
+  const value = BigInt(units);
+  const one = 10n ** BigInt(decimals);
+  const digits = [[2, one], [4, one / 1000n]].find(([, least]) => value >= least)?.[0] ?? decimals;
+  return formatAmount(value, decimals, Math.min(digits, decimals));
 }
 
-const money = (units, token) => `${formatAmount(units, token.decimals)}${NBSP}${token.symbol}`;
+/** How many decimals a column of amounts needs: all its points stand in one line. */
+export function decimalsOf(column, decimals) {
+  const needed = (units) => (BigInt(units) % 10n ** BigInt(decimals)).toString().padStart(decimals, '0').replace(/0+$/, '').length;
+  return Math.max(2, ...column.map(needed));
+}
+
+const money = (units, token, least = 2) => `${formatAmount(units, token.decimals, token.decimals, least)}${NBSP}${token.symbol}`;
 
 /** [number, unit] of a duration in microseconds. */
 export function durationParts(microseconds) {
@@ -60,7 +69,17 @@ export function formatAge(seconds) {
 const NATIVE = { 137: 'POL', 80002: 'POL', 43114: 'AVAX', 43113: 'AVAX', 143: 'MON' };
 const native = (network) => NATIVE[network.split(':')[1]] ?? 'ETH';
 
+/** Wei as whole coins, to four digits. */
 export const formatWei = (wei, network) => `${four.format(Number(BigInt(wei)) / 1e18)}${NBSP}${native(network)}`;
+
+/** A column of wei: three digits of the least of them, as many decimals for all. */
+export function formatWeis(column, network) {
+  const coins = column.map((wei) => (wei === null ? null : Number(BigInt(wei)) / 1e18));
+  const least = Math.min(...coins.filter((coin) => coin > 0), 1);
+  const digits = Math.min(18, Math.max(2, 2 - Math.floor(Math.log10(least))));
+  const format = new Intl.NumberFormat(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return coins.map((coin) => (coin === null ? '–' : coin === 0 ? '0' : `${format.format(coin)}${NBSP}${native(network)}`));
+}
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const moment = new Intl.DateTimeFormat(undefined,
@@ -72,7 +91,9 @@ const utcDay = new Intl.DateTimeFormat(undefined,
   { weekday: 'short', day: 'numeric', month: 'short', timeZone: 'UTC' });
 const at = (seconds) => new Date(seconds * 1000);
 
-/** An amount as a line of its own token, with what must be said of it. */
+const count = (number, one, many = `${one}s`) => `${formatCount(number)} ${number === 1 ? one : many}`;
+
+/** Calls were served without payment: there is something to predict. */
 const isPredicted = (token) => token.shadow.count > 0;
 
 /** Real money first, then what earned most. */
@@ -171,7 +192,7 @@ const DELIVERY = {
 export const hasSold = (report) => report.tokens.some(({ calls, shadow, totals }) =>
   calls > 0 || shadow.count > 0 || (totals?.admitted?.count ?? 0) > 0);
 
-/** A figure for each status of the connection: [word, what it means]. */
+/** What the connection is called. */
 const STATES = {
   connecting: 'Connecting', live: 'Live', polling: 'Every 5 seconds',
   reconnecting: 'Reconnecting', unreadable: 'Cannot be read',
@@ -285,7 +306,7 @@ function viewFigures(report) {
   return h('dl', {},
     predicted.length > 0 && h('div', { class: 'predicted' },
       h('dt', {}, 'Predicted revenue'), moneyFigure(report, true),
-      note(`${formatCount(shadowCalls)} free ${shadowCalls === 1 ? 'call' : 'calls'}, last 7 days: not earned`)),
+      note(`last 7 days, of ${count(shadowCalls, 'free call')}: not earned`)),
     h('div', {}, h('dt', {}, 'Paid calls'), value(formatCount(calls)), note('last 7 days')),
     h('div', {}, h('dt', {}, 'Latency, p50'), value(number, unit), note('last 7 days, verification included')),
     h('div', {}, h('dt', {}, 'Revenue'), moneyFigure(report, false), note('last 7 days')),
@@ -308,19 +329,20 @@ function viewNotices(report) {
 // --------------------------------------------------------------------------- the parts
 
 function viewTokens(report) {
-  const columns = [['Money'], ['Calls', 'num'], ['Revenue', 'num'], ['Predicted', 'num'],
+  const shadow = report.tokens.some(isPredicted);
+  const columns = [['Token'], ['Calls', 'num'], ['Revenue', 'num'], ...(shadow ? [['Predicted', 'num']] : []),
     ['Not charged', 'num'], ['Callers', 'num']];
-  return [title('tokens', 'By money'), table('Calls and revenue of the last 7 days by token', columns,
+  return [title('tokens', 'By token', h('p', { class: 'aside' }, 'last 7 days')), table('Calls and revenue of the last 7 days by token', columns,
     sortTokens(report.tokens).map((token) => [
       h('span', { class: 'name' }, `${token.symbol} on ${token.name} `, testTag(token)),
-      formatCount(token.calls), money(token.revenue, token), money(token.shadow.value, token),
+      formatCount(token.calls), money(token.revenue, token), ...(shadow ? [money(token.shadow.value, token)] : []),
       formatCount(token.failed.count), formatCount(token.callers),
     ]))];
 }
 
 function viewRoutes(report) {
   const shadow = report.routes.some((route) => route.shadow.count > 0);
-  const columns = [['Route'], ...(several(report) ? [['Money']] : []), ['Calls', 'num'], ['', 'share'],
+  const columns = [['Route'], ['Calls', 'num'], ['', 'share'],
     ['Revenue', 'num'], ...(shadow ? [['Predicted', 'num']] : []), ['Asked', 'num'], ['Refused', 'num'],
     ['Not charged', 'num']];
   const sold = (route) => route.calls + route.shadow.count;
@@ -328,7 +350,7 @@ function viewRoutes(report) {
   const rows = report.routes.map((route) => {
     const token = tokenOf(report, route);
     return [
-      code(route.route), ...(several(report) ? [h('span', {}, `${token.symbol} on ${token.name} `, testTag(token))] : []),
+      [code(route.route), several(report) && h('small', {}, `${token.symbol} on ${token.name}${token.test ? ', test money' : ''}`)],
       formatCount(sold(route)), bar(sold(route) / most), money(route.revenue, token),
       ...(shadow ? [money(route.shadow.value, token)] : []),
       formatCount(route.offered), formatCount(route.refused), formatCount(route.failed),
@@ -340,12 +362,12 @@ function viewRoutes(report) {
 }
 
 function viewRefusals(report) {
-  const most = Math.max(1, ...report.refusals.map(({ count }) => count));
+  const most = Math.max(1, ...report.refusals.map((refusal) => refusal.count));
   return [title('refusals', 'Refused, by reason', h('p', { class: 'aside' }, 'last 7 days')),
     report.refusals.length === 0 ? h('p', { class: 'none' }, 'Nothing was refused.')
-      : h('ul', { class: 'bars' }, report.refusals.map(({ code: reason, title: words, count }) => h('li', {},
+      : h('ul', { class: 'bars' }, report.refusals.map(({ code: reason, title: words, count: times }) => h('li', {},
         h('span', { class: 'what' }, words || reason, h('small', {}, code(reason))),
-        h('span', { class: 'count' }, formatCount(count)), bar(count / most, 'refused'))))];
+        h('span', { class: 'count' }, formatCount(times)), bar(times / most, 'refused'))))];
 }
 
 const MEASURES = [
@@ -410,10 +432,10 @@ function viewSettlers(report) {
   };
   const one = (settler) => {
     const facts = [`heard from ${formatAge(settler.heardSeconds)} ago`,
-      `${formatCount(settler.inFlight)} ${settler.remote ? 'requests' : 'transactions'} under way`,
+      `${count(settler.inFlight, settler.remote ? 'request' : 'transaction')} under way`,
       ...(settler.latestBlock ? [`block ${formatCount(settler.latestBlock)}`] : []),
       ...(settler.latestBlock && settler.safeBlock
-        ? [`safe ${formatCount(settler.latestBlock - settler.safeBlock)} blocks behind`] : []),
+        ? [`the safe block ${formatCount(settler.latestBlock - settler.safeBlock)} behind`] : []),
       ...(settler.gasWei !== undefined ? [`${formatWei(settler.gasWei, settler.network)} for gas`] : [])];
     return h('li', {},
       h('p', { class: 'what' }, settler.name, settler.remote ? ' through a facilitator ' : ' ', state(settler)),
@@ -430,20 +452,25 @@ function viewGas(report) {
   const columns = [['Day'], ['Settled', 'num'], ['Revenue settled', 'num'], ['', 'share'], ['Failed', 'num'],
     ['Gas', 'num'], ['Gas a payment', 'num']];
   const one = (token) => {
-    const most = token.days.reduce((top, { settled }) => (BigInt(settled.value) > top ? BigInt(settled.value) : top), 1n);
-    const each = ({ settled, feeWei }) => (settled.count > 0
-      ? formatWei(BigInt(feeWei) / BigInt(settled.count), token.network) : '–');
+    const { days, network } = token;
+    const worth = days.map(({ settled }) => settled.value);
+    const most = worth.reduce((top, value) => (BigInt(value) > top ? BigInt(value) : top), 1n);
+    const digits = decimalsOf(worth, token.decimals);
+    const gas = formatWeis(days.map(({ feeWei }) => feeWei), network);
+    const each = formatWeis(days.map(({ settled, feeWei }) =>
+      (settled.count > 0 ? BigInt(feeWei) / BigInt(settled.count) : null)), network);
     return [
       several(report) && h('h3', {}, `${token.symbol} on ${token.name} `, testTag(token)),
-      table(`Gas spent and revenue settled by day, ${token.symbol} on ${token.name}`, columns, token.days.map((day) => [
-        utcDay.format(at(day.day * DAY_SECONDS)), formatCount(day.settled.count), money(day.settled.value, token),
-        bar(Number(BigInt(day.settled.value)) / Number(most), 'earned'), formatCount(day.failed.count),
-        formatWei(day.feeWei, token.network), each(day),
+      table(`Gas spent and revenue settled by day, ${token.symbol} on ${token.name}`, columns, days.map((day, i) => [
+        utcDay.format(at(day.day * DAY_SECONDS)), formatCount(day.settled.count), money(worth[i], token, digits),
+        bar(Number(BigInt(worth[i])) / Number(most), 'earned'), formatCount(day.failed.count), gas[i], each[i],
       ])),
     ];
   };
+  const settling = sortTokens(report.tokens).filter(({ days }) =>
+    days.some(({ settled, failed, feeWei }) => settled.count > 0 || failed.count > 0 || BigInt(feeWei) > 0n));
   return [title('gas', 'Gas against revenue', h('p', { class: 'aside' }, 'by day, UTC')),
-    sortTokens(report.tokens).map(one)];
+    settling.length ? settling.map(one) : h('p', { class: 'none' }, 'Nothing has settled in 7 days.')];
 }
 
 function viewPayments(report) {
@@ -495,7 +522,7 @@ function viewSale(sale) {
 }
 
 function viewSold(report) {
-  return [title('sold', 'What is sold here', h('p', { class: 'aside' }, report.sold.length === 1 ? '1 route' : `${report.sold.length} routes`)),
+  return [title('sold', 'What is sold here', h('p', { class: 'aside' }, count(report.sold.length, 'route'))),
     report.sold.length ? h('ul', { class: 'sales' }, report.sold.map(viewSale))
       : h('p', { class: 'none' }, 'Nothing is for sale on this server. Give a location a price: ', code('x402_price 0.001;'))];
 }
@@ -505,7 +532,7 @@ function viewWelcome(report) {
   const sale = report.sold.find(({ buyable }) => buyable);
   const test = sale?.networks.some((name) => /sepolia|amoy|fuji/.test(name));
   return [
-    title('welcome', asked > 0 ? `Asked for money ${formatCount(asked)} times, not paid yet` : 'Nothing sold yet'),
+    title('welcome', asked > 0 ? `Asked for money ${count(asked, 'time')}, not paid yet` : 'Nothing sold yet'),
     h('p', {}, 'The first paid call shows here as soon as it is answered. Buy one yourself:'),
     h('ol', { class: 'steps' },
       h('li', {}, h('p', {}, 'Make a wallet.'), command('x402 wallet new wallet.key', 'command that makes a wallet')),
@@ -520,7 +547,6 @@ function viewWelcome(report) {
 // --------------------------------------------------------------------------- the chart
 
 const PANEL = { top: 24, height: 112, gap: 40, bottom: 28, left: 56, right: 4 };
-const PLOT_HEIGHT = PANEL.top + 2 * PANEL.height + PANEL.gap + PANEL.bottom;
 const NARROW_PIXELS = 640; // below, four hours a bar
 
 /** Two charts over the same hours, and the hour that is read out. */
@@ -543,53 +569,66 @@ class Chart {
 
   show(token) {
     this.token = token;
-    this.predicted = isPredicted(token) && BigInt(token.revenue) === 0n;
     this.draw();
+  }
+
+  /** What is drawn: calls, when any were paid, and what they and the free ones are worth. */
+  panels() {
+    const { symbol, test, decimals, calls } = this.token;
+    const predicted = isPredicted(this.token);
+    const what = [calls > 0 || !predicted ? 'Revenue' : null, predicted ? 'predicted, not earned' : null].filter(Boolean).join(' and, above it, ');
+    const worth = {
+      name: `${what[0].toUpperCase()}${what.slice(1)}, ${symbol}${test ? ' (test money)' : ''}`,
+      series: [['revenue', ({ revenue }) => Number(revenue)], ['shadow', ({ shadow }) => Number(shadow)]],
+      format: (units) => formatAmount(BigInt(Math.round(units)), decimals),
+    };
+    const paid = { name: 'Paid calls', series: [['calls', (bucket) => bucket.calls]], format: formatCount };
+    return calls > 0 || !predicted ? [paid, worth] : [worth];
   }
 
   draw() {
     const width = this.root.clientWidth;
     if (!this.token || width === 0) return;
+    const panels = this.panels();
     this.buckets = bucketsOf(this.token.hours, width < NARROW_PIXELS ? 4 : 1);
     this.width = width - PANEL.left - PANEL.right;
     this.step = this.width / this.buckets.length;
-    const revenue = (bucket) => Number(this.worth(bucket));
-    this.plot.setAttribute('viewBox', `0 0 ${width} ${PLOT_HEIGHT}`);
-    become(this.plot, s('svg', {},
-      s('g', { class: 'days' }, this.days(width)),
-      this.panel(0, 'calls', ({ calls }) => calls, this.predicted ? 'Paid calls' : 'Calls', formatCount),
-      this.panel(1, this.predicted ? 'predicted' : 'revenue', revenue,
-        `${this.predicted ? 'Predicted, not earned' : 'Revenue'}, ${this.token.symbol}${this.token.test ? ' (test money)' : ''}`,
-        (units) => formatAmount(BigInt(Math.round(units)), this.token.decimals)),
-      s('rect', { class: 'cursor', y: PANEL.top - 8, height: 2 * PANEL.height + PANEL.gap + 8, rx: 3, visibility: 'hidden' })));
+    this.bottom = PANEL.top + panels.length * (PANEL.height + PANEL.gap) - PANEL.gap;
+    this.plot.setAttribute('height', this.bottom + PANEL.bottom);
+    become(this.plot, s('svg', {}, s('g', {}, this.days(width)),
+      panels.map((panel, i) => this.panel(panel, PANEL.top + i * (PANEL.height + PANEL.gap))),
+      s('rect', { class: 'cursor', y: PANEL.top - 8, height: this.bottom - PANEL.top + 8, rx: 3, visibility: 'hidden' })));
     this.root.setAttribute('aria-valuemax', this.buckets.length - 1);
     this.read(this.cursor);
   }
 
-  worth({ revenue, shadow }) {
-    return this.predicted ? shadow : revenue;
-  }
-
-  /** One chart: its name, three lines with their numbers, and the bars. */
-  panel(index, kind, valueOf, name, format) {
-    const top = PANEL.top + index * (PANEL.height + PANEL.gap);
-    const most = niceMaximum(Math.max(0, ...this.buckets.map(valueOf)));
+  /** One chart: its name, three lines with their numbers, and bars, one kind on the other. */
+  panel({ name, series, format }, top) {
+    const sum = (bucket) => series.reduce((all, [, valueOf]) => all + valueOf(bucket), 0);
+    const most = niceMaximum(Math.max(0, ...this.buckets.map(sum)));
     const y = (number) => top + PANEL.height * (1 - number / most);
     const lines = [0, most / 2, most].map((tick) => [
       s('line', { class: 'grid', x1: PANEL.left, x2: PANEL.left + this.width, y1: y(tick), y2: y(tick) }),
       s('text', { class: 'tick', x: PANEL.left - 8, y: y(tick) + 4, 'text-anchor': 'end' }, format(tick)),
     ]);
+    return s('g', {}, s('text', { class: 'name', x: 0, y: top - 12 }, name), lines,
+      this.buckets.map((bucket, i) => this.bars(bucket, i, series, y)));
+  }
+
+  bars(bucket, index, series, y) {
     const gap = this.step > 4 ? 1.5 : 0.5;
-    const bars = this.buckets.map((bucket, i) => {
+    let below = 0;
+    return series.map(([kind, valueOf]) => {
       const number = valueOf(bucket);
       if (number === 0) return null;
-      const tall = Math.max(1.5, (PANEL.height * number) / most);
+      const tall = Math.max(1.5, y(below) - y(below + number)); // one call is seen, too
+      const from = y(below) - tall;
+      below += number;
       return s('rect', {
-        x: (PANEL.left + i * this.step + gap / 2).toFixed(2), y: (top + PANEL.height - tall).toFixed(2),
+        class: kind, x: (PANEL.left + index * this.step + gap / 2).toFixed(2), y: from.toFixed(2),
         width: (this.step - gap).toFixed(2), height: tall.toFixed(2), rx: Math.min(2, this.step / 4).toFixed(2),
       });
     });
-    return s('g', { class: kind }, s('text', { class: 'name', x: 0, y: top - 12 }, name), lines, bars);
   }
 
   /** A line and a name at each midnight of the reader. */
@@ -602,16 +641,15 @@ class Chart {
     day.setHours(24, 0, 0, 0);
     for (; day / 1000 < last; day.setDate(day.getDate() + 1)) {
       const x = PANEL.left + (this.width * (day / 1000 - first)) / (last - first);
-      marks.push(s('line', { class: 'day', x1: x, x2: x, y1: PANEL.top, y2: PLOT_HEIGHT - PANEL.bottom }));
-      if (x < width - 40) marks.push(s('text', { class: 'tick', x: x + 4, y: PLOT_HEIGHT - 8 }, names.format(day)));
+      marks.push(s('line', { class: 'day', x1: x, x2: x, y1: PANEL.top, y2: this.bottom }));
+      if (x < width - 40) marks.push(s('text', { class: 'tick', x: x + 4, y: this.bottom + 20 }, names.format(day)));
     }
     return marks;
   }
 
-  words(bucket) {
-    const calls = `${formatCount(bucket.calls)} ${bucket.calls === 1 ? 'call' : 'calls'}`;
-    return [`${moment.format(at(bucket.from))} to ${minute.format(at(bucket.to))}`, calls,
-      money(this.worth(bucket), this.token) + (this.predicted ? ' predicted' : '')];
+  words({ from, to, calls, revenue, shadow }) {
+    return [`${moment.format(at(from))} to ${minute.format(at(to))}`, count(calls, 'paid call'), money(revenue, this.token),
+      ...(isPredicted(this.token) ? [`${money(shadow, this.token)} predicted`] : [])];
   }
 
   /** Reads a bar out; null: none. */
@@ -650,19 +688,22 @@ class Chart {
 }
 
 function viewHours(token) {
-  const rows = bucketsOf(token.hours).filter(({ calls, revenue, shadow }) => calls > 0 || revenue > 0n || shadow > 0n)
-    .reverse().map((bucket) => [`${moment.format(at(bucket.from))} to ${minute.format(at(bucket.to))}`,
-      formatCount(bucket.calls), money(bucket.revenue, token), money(bucket.shadow, token)]);
-  const columns = [['Hour'], ['Calls', 'num'], ['Revenue', 'num'], ['Predicted', 'num']];
+  const predicted = isPredicted(token);
+  const buckets = bucketsOf(token.hours).filter(({ calls, revenue, shadow }) => calls > 0 || revenue > 0n || shadow > 0n);
+  const rows = buckets.reverse().map(({ from, to, calls, revenue, shadow }) => [
+    `${moment.format(at(from))} to ${minute.format(at(to))}`, formatCount(calls), money(revenue, token),
+    ...(predicted ? [money(shadow, token)] : []),
+  ]);
+  const columns = [['Hour'], ['Paid calls', 'num'], ['Revenue', 'num'], ...(predicted ? [['Predicted', 'num']] : [])];
   return rows.length ? table(`Calls and revenue by the hour, ${token.symbol} on ${token.name}; hours without either are left out`, columns, rows)
     : h('p', { class: 'none' }, 'Nothing in 7 days.');
 }
 
 function summaryOf(token) {
   const busiest = bucketsOf(token.hours).reduce((most, bucket) => (bucket.calls > most.calls ? bucket : most));
-  const parts = [`${formatCount(token.calls)} paid ${token.calls === 1 ? 'call' : 'calls'}, ${money(token.revenue, token)}${token.test ? ' of test money' : ''} on ${token.name} in 7 days.`];
+  const parts = [`${count(token.calls, 'paid call')}, ${money(token.revenue, token)}${token.test ? ' of test money' : ''} on ${token.name} in 7 days.`];
   if (busiest.calls > 0) parts.push(`The busiest hour: ${moment.format(at(busiest.from))}, ${formatCount(busiest.calls)}.`);
-  if (isPredicted(token)) parts.push(`Predicted, not earned: ${money(token.shadow.value, token)} of ${formatCount(token.shadow.count)} free calls.`);
+  if (isPredicted(token)) parts.push(`Predicted, not earned: ${money(token.shadow.value, token)} of ${count(token.shadow.count, 'free call')}.`);
   return parts.join(' ');
 }
 
