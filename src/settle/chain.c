@@ -486,6 +486,7 @@ void x402_chain_begin(struct x402_chain *chain)
 {
     chain->troubled = chain->failed = chain->urgent = false;
     chain->answered = chain->puzzled = false;
+    chain->began_milliseconds = x402_chain_milliseconds();
     chain->puzzle[0] = '\0';
     chain->moved = chain->under_way = chain->due_left = chain->due_held = 0;
     chain->look_ups = 0;

@@ -257,10 +257,11 @@ struct x402_chain {
     bool pending_refused; /* the node simulates on no "pending" block */
     char refusal[X402_RPC_ERROR_MESSAGE_MAX]; /* of the transaction refused last */
 
-    enum x402_trouble trouble; /* noted last */
-    bool troubled;             /* in this pass */
-    unsigned failures;         /* passes in a row that failed */
-    int64_t pass_milliseconds; /* when the next one is due */
+    enum x402_trouble trouble;  /* noted last */
+    bool troubled;              /* in this pass */
+    unsigned failures;          /* passes in a row that failed */
+    int64_t began_milliseconds; /* when the pass did */
+    int64_t pass_milliseconds;  /* when the next one is due */
 
     bool answered; /* in this pass: for some payment, what was asked to send it */
     bool puzzled;  /* in this pass: for one it was not, for which it was before */

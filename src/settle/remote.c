@@ -507,7 +507,7 @@ static enum x402_error serve(struct x402_remote *remote, struct x402_remote_line
         ask_open(remote, line);
         ask_due(remote, line);
     }
-    if (line->has_node && !rests)
+    if (line->has_node && !rests && !chain->failed)
         error = x402_chain_watch(chain);
     remote->moved += chain->moved;
     if (!rests)

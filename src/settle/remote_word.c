@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LOOKS_MILLISECONDS 5000 /* of a pass, in which looks at the chain begin */
+
 /* ---------------------------------------------------------------------------- ledger
  */
 
@@ -188,11 +190,22 @@ static void act(struct x402_remote *remote, struct x402_remote_item *item,
 /* ------------------------------------------------------------------------ the chain
  */
 
+/* A node that failed is left in peace, and one that is slow holds up nobody for long:
+ * other items wait, and the facilitator's answers. */
+static bool may_look(const struct x402_chain *chain)
+{
+    int64_t now = x402_chain_milliseconds();
+
+    return !chain->failed && !x402_chain_stopping(chain) &&
+           now >= chain->pass_milliseconds &&
+           now - chain->began_milliseconds < LOOKS_MILLISECONDS;
+}
+
 static enum x402_sight look(struct x402_remote_item *item, struct x402_evidence *out)
 {
     struct x402_chain *chain = item->line->chain;
 
-    if (!x402_chain_look(chain))
+    if (!may_look(chain) || !x402_chain_look(chain))
         return X402_SIGHT_UNKNOWN;
     return x402_trace(chain, out, &item->payment);
 }

@@ -108,12 +108,12 @@ static int node_stop(void)
 
 /* -------------------------------------------------------------------------- answers */
 
-static json_t *node_result(json_t *value)
+__attribute__((unused)) static json_t *node_result(json_t *value)
 {
     return json_pack("{s:o}", "result", value);
 }
 
-static json_t *node_error(int code, const char *message)
+__attribute__((unused)) static json_t *node_error(int code, const char *message)
 {
     return json_pack("{s:{s:i, s:s}}", "error", "code", code, "message", message);
 }
