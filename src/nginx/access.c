@@ -30,8 +30,8 @@ ngx_http_x402_ctx_t *ngx_http_x402_get_ctx(ngx_http_request_t *r)
     return NULL;
 }
 
-static ngx_http_x402_ctx_t *ngx_http_x402_create_ctx(ngx_http_request_t *r,
-                                                     ngx_http_x402_sale_t *sale)
+ngx_http_x402_ctx_t *ngx_http_x402_create_ctx(ngx_http_request_t *r,
+                                              ngx_http_x402_sale_t *sale)
 {
     ngx_pool_cleanup_t *cln;
     ngx_http_x402_ctx_t *ctx;
@@ -48,24 +48,21 @@ static ngx_http_x402_ctx_t *ngx_http_x402_create_ctx(ngx_http_request_t *r,
     ctx->stage = NGX_HTTP_X402_REFUSED;
     ngx_queue_init(&ctx->queue);
 
-    if (RAND_bytes(ctx->attempt16, sizeof(ctx->attempt16)) != 1) {
-        return NULL;
-    }
-
     cln->handler = ngx_http_x402_cleanup;
     ngx_http_set_ctx(r, ctx, ngx_http_x402_module);
 
     return ctx;
 }
 
-void ngx_http_x402_note_reason(ngx_http_request_t *r, const char *reason)
+/* Of a request that is turned away, perhaps before any context was; for logs alone. */
+static ngx_http_x402_ctx_t *ngx_http_x402_refused_ctx(ngx_http_request_t *r)
 {
     ngx_http_x402_ctx_t *ctx = ngx_http_get_module_ctx(r, ngx_http_x402_module);
 
     if (ctx == NULL) {
         ctx = ngx_pcalloc(r->pool, sizeof(*ctx));
         if (ctx == NULL) {
-            return; /* a log field less */
+            return NULL; /* a log field less */
         }
         ctx->request = r;
         ctx->stage = NGX_HTTP_X402_REFUSED;
@@ -73,19 +70,43 @@ void ngx_http_x402_note_reason(ngx_http_request_t *r, const char *reason)
         ngx_http_set_ctx(r, ctx, ngx_http_x402_module);
     }
 
-    ctx->reason = reason;
+    return ctx;
+}
+
+void ngx_http_x402_note_reason(ngx_http_request_t *r, const char *reason)
+{
+    ngx_http_x402_ctx_t *ctx = ngx_http_x402_refused_ctx(r);
+
+    if (ctx != NULL) {
+        ctx->reason = reason;
+    }
+}
+
+/* A payment was presented, and its call will not be served. */
+static void ngx_http_x402_count_refusal(ngx_http_request_t *r,
+                                        const ngx_http_x402_sale_t *sale,
+                                        const struct x402_accept *accept,
+                                        enum x402_error why)
+{
+    ngx_http_x402_ctx_t *ctx = ngx_http_x402_refused_ctx(r);
+
+    if (ctx != NULL) {
+        ctx->why = why;
+    }
+
+    ngx_http_x402_count_refused(sale, accept);
+    ngx_http_x402_count_reason(why);
 }
 
 /* ------------------------------------------------------------------- what is asked */
 
-/* Sets the price that a variable gives now. NGX_DECLINED: free. */
-static ngx_int_t ngx_http_x402_price(ngx_http_request_t *r, ngx_http_x402_sale_t *sale)
+/* The price that a variable gives now. NGX_DECLINED: free. */
+static ngx_int_t ngx_http_x402_evaluate(ngx_http_request_t *r,
+                                        const ngx_http_x402_sale_t *sale,
+                                        uint64_t *micro_usd)
 {
     ngx_str_t text;
-    size_t i;
-    uint64_t micro_usd;
     const char *why = "";
-    struct x402_accept *accept;
     struct x402_slice slice;
 
     if (ngx_http_complex_value(r, sale->dynamic_price, &text) != NGX_OK) {
@@ -96,18 +117,33 @@ static ngx_int_t ngx_http_x402_price(ngx_http_request_t *r, ngx_http_x402_sale_t
     }
 
     slice = (struct x402_slice){(const char *)text.data, text.len};
-    if (x402_usd_decode(&micro_usd, &why, slice) != X402_OK) {
+    if (x402_usd_decode(micro_usd, &why, slice) != X402_OK) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "x402: the price \"%V\" is not one: %s", &text, why);
         return NGX_ERROR;
     }
 
+    return NGX_OK;
+}
+
+/* Sets that price. NGX_DECLINED: free. */
+static ngx_int_t ngx_http_x402_price(ngx_http_request_t *r, ngx_http_x402_sale_t *sale)
+{
+    size_t i;
+    struct x402_accept *accept;
+    ngx_int_t rc = ngx_http_x402_evaluate(r, sale, &sale->micro_usd);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
     for (i = 0; i < sale->offer.accepts_count; i++) {
         accept = &sale->offer.accepts[i];
-        if (x402_usd_to_atomic(&accept->value, micro_usd, accept->network.decimals) !=
-            X402_OK) {
+        if (x402_usd_to_atomic(&accept->value, sale->micro_usd,
+                               accept->network.decimals) != X402_OK) {
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                          "x402: the price \"%V\" cannot be paid on %s", &text,
+                          "x402: the price of $%uL.%06uL cannot be paid on %s",
+                          sale->micro_usd / 1000000, sale->micro_usd % 1000000,
                           accept->network.name);
             return NGX_ERROR;
         }
@@ -116,7 +152,30 @@ static ngx_int_t ngx_http_x402_price(ngx_http_request_t *r, ngx_http_x402_sale_t
     return NGX_OK;
 }
 
-/* The sale of this request: the location's, or a copy of it with the price of now. */
+ngx_int_t ngx_http_x402_price_now(ngx_http_request_t *r, uint64_t *micro_usd)
+{
+    ngx_http_x402_loc_conf_t *lcf;
+    const ngx_http_x402_ctx_t *ctx = ngx_http_x402_get_ctx(r);
+    const ngx_http_x402_sale_t *sale = ctx == NULL ? NULL : ctx->sale;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_x402_module);
+    if (sale == NULL) {
+        sale = lcf->sale;
+    }
+    if (sale == NULL) {
+        return NGX_DECLINED;
+    }
+    if (sale == lcf->sale && sale->dynamic_price != NULL) {
+        return ngx_http_x402_evaluate(r, sale, micro_usd);
+    }
+
+    *micro_usd = sale->micro_usd;
+
+    return NGX_OK;
+}
+
+/* The sale of this request, in a location that has one: the location's, or a copy of it
+ * with the price of now. */
 static ngx_int_t ngx_http_x402_sale(ngx_http_request_t *r, ngx_http_x402_sale_t **out)
 {
     ngx_int_t rc;
@@ -125,9 +184,6 @@ static ngx_int_t ngx_http_x402_sale(ngx_http_request_t *r, ngx_http_x402_sale_t 
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_x402_module);
 
-    if (lcf->sale == NULL) {
-        return NGX_DECLINED;
-    }
     if (lcf->sale->dynamic_price == NULL) {
         *out = lcf->sale;
         return NGX_OK;
@@ -193,19 +249,6 @@ static ngx_uint_t ngx_http_x402_limited(ngx_http_request_t *r,
     return !ngx_http_x402_limit_peek(&key, &lcf->rate, wait);
 }
 
-/* Counts a failure that cost us a recovery against the client's address. */
-static void ngx_http_x402_count_refusal(ngx_http_request_t *r)
-{
-    uint64_t wait;
-    ngx_http_x402_limit_key_t key;
-    ngx_http_x402_loc_conf_t *lcf;
-
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_x402_module);
-
-    ngx_http_x402_limit_client(&key, r->connection);
-    (void)ngx_http_x402_limit_take(&key, &lcf->refusal_rate, &wait);
-}
-
 /* Waits for the ledger as limit_req waits for its time: watching for the client. */
 static ngx_int_t ngx_http_x402_wait(ngx_http_request_t *r)
 {
@@ -222,31 +265,33 @@ static ngx_int_t ngx_http_x402_wait(ngx_http_request_t *r)
     return NGX_AGAIN;
 }
 
-/* `late_why` says what is wrong with a payment that is late; it is not X402_OK then. */
+/* The ledger decides about a verified payment. */
 static ngx_int_t ngx_http_x402_ask(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
-                                   const struct x402_accept *accept,
-                                   const struct x402_verified *verified,
-                                   const struct x402_problem *late_why)
+                                   const ngx_http_x402_exam_t *exam)
 {
     ngx_http_x402_ctx_t *ctx;
+    const struct x402_verified *verified = &exam->verified;
     struct x402_problem busy = {X402_ERR_LEDGER, NULL, NULL};
 
     ctx = ngx_http_x402_create_ctx(r, sale);
-    if (ctx == NULL) {
+    if (ctx == NULL || RAND_bytes(ctx->attempt16, sizeof(ctx->attempt16)) != 1) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ctx->accept = accept;
+    ctx->accept = exam->accept;
     ctx->dialect = verified->dialect;
     ctx->value = verified->value;
     ctx->valid_before_seconds = verified->valid_before_seconds;
     ngx_memcpy(ctx->payer20, verified->from20, 20);
     ngx_memcpy(ctx->nonce32, verified->nonce32, 32);
-    ctx->late = late_why->error != X402_OK;
-    ctx->late_why = *late_why;
+    ctx->late = exam->late_why.error != X402_OK;
+    ctx->late_why = exam->late_why;
+    ctx->started_us = exam->started_us;
+    ctx->verify_us = exam->verify_us;
 
     if (ngx_http_x402_admit(ctx, verified) != NGX_AGAIN) {
         ctx->admission = X402_ADMISSION_UNAVAILABLE;
+        ngx_http_x402_count_refusal(r, sale, ctx->accept, X402_ERR_LEDGER);
         return ngx_http_x402_problem(r, &busy, 1000);
     }
 
@@ -276,83 +321,131 @@ static ngx_int_t ngx_http_x402_match(const struct x402_accept **accept,
                : NGX_ERROR;
 }
 
+void ngx_http_x402_examine(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
+                           const ngx_http_x402_presented_t *presented,
+                           ngx_http_x402_exam_t *exam)
+{
+    uint64_t began_us = ngx_http_x402_now_us();
+    struct x402_payment payment;
+
+    if (ngx_http_x402_decode(&payment, &exam->why, presented) != NGX_OK) {
+        return;
+    }
+
+    if (ngx_http_x402_match(&exam->accept, &exam->late_why, sale, &payment) != NGX_OK) {
+        exam->why = exam->late_why;
+        return;
+    }
+
+    if (sale->enforced &&
+        ngx_http_x402_limited(r, &payment, &exam->retry_milliseconds)) {
+        exam->why = (struct x402_problem){X402_ERR_RATE, NULL, NULL};
+        return;
+    }
+
+    exam->recovered = 1;
+    if (x402_verify(&exam->verified, &exam->why, exam->accept, &payment) == X402_OK) {
+        exam->why.error = X402_OK;
+    }
+
+    exam->verify_us = ngx_http_x402_now_us() - began_us;
+    ngx_http_x402_measure(X402_MEASURE_VERIFY, exam->verify_us);
+}
+
 static ngx_int_t ngx_http_x402_present(ngx_http_request_t *r,
                                        ngx_http_x402_sale_t *sale,
-                                       const ngx_http_x402_presented_t *presented)
+                                       const ngx_http_x402_presented_t *presented,
+                                       uint64_t started_us)
 {
-    uint64_t wait = 0;
-    struct x402_payment payment;
-    struct x402_problem why = {X402_OK, NULL, NULL};
-    struct x402_problem late_why;
-    struct x402_verified verified;
-    const struct x402_accept *accept;
+    ngx_http_x402_exam_t exam;
 
-    if (ngx_http_x402_decode(&payment, &why, presented) != NGX_OK) {
-        return x402_error_status(why.error) == 402 ? ngx_http_x402_offer(r, sale, &why)
-                                                   : ngx_http_x402_problem(r, &why, 0);
+    ngx_memzero(&exam, sizeof(exam));
+    exam.started_us = started_us;
+    ngx_http_x402_examine(r, sale, presented, &exam);
+
+    if (exam.why.error == X402_OK) {
+        return ngx_http_x402_ask(r, sale, &exam);
     }
 
-    if (ngx_http_x402_match(&accept, &late_why, sale, &payment) != NGX_OK) {
-        return ngx_http_x402_offer(r, sale, &late_why);
+    if (exam.recovered) {
+        ngx_http_x402_limit_refusal(r);
     }
+    ngx_http_x402_count_refusal(r, sale, exam.accept, exam.why.error);
 
-    if (ngx_http_x402_limited(r, &payment, &wait)) {
-        why = (struct x402_problem){X402_ERR_RATE, NULL, NULL};
-        return ngx_http_x402_problem(r, &why, wait);
-    }
-
-    if (x402_verify(&verified, &why, accept, &payment) != X402_OK) {
-        ngx_http_x402_count_refusal(r);
-        return ngx_http_x402_offer(r, sale, &why);
-    }
-
-    return ngx_http_x402_ask(r, sale, accept, &verified, &late_why);
+    return x402_error_status(exam.why.error) == 402
+               ? ngx_http_x402_offer(r, sale, &exam.why)
+               : ngx_http_x402_problem(r, &exam.why, exam.retry_milliseconds);
 }
 
 /* ------------------------------------------------------------------ what is decided */
 
-/* Simulating and sending what fails costs more than a signature. */
-static ngx_int_t ngx_http_x402_refuse_unsettled(ngx_http_x402_ctx_t *ctx)
+/* What a caller is told of an admission that serves nothing. */
+static struct x402_problem ngx_http_x402_why(const ngx_http_x402_ctx_t *ctx)
 {
-    if (ctx->refusal != X402_ERR_SETTLEMENT_PENDING) {
-        ngx_http_x402_count_refusal(ctx->request);
-    }
-
-    return ngx_http_x402_unsettled(ctx);
-}
-
-static ngx_int_t ngx_http_x402_refuse(ngx_http_x402_ctx_t *ctx)
-{
-    ngx_http_request_t *r = ctx->request;
     struct x402_problem why = {X402_ERR_LEDGER, NULL, NULL};
 
     switch (ctx->admission) {
     case X402_ADMISSION_REPEATED:
         why.error = X402_ERR_NONCE_USED;
-        ngx_http_x402_count_refusal(r);
-        return ngx_http_x402_problem(r, &why, 0);
+        break;
     case X402_ADMISSION_IN_PROGRESS:
         why.error = X402_ERR_IN_PROGRESS;
-        ngx_http_x402_count_refusal(r);
-        return ngx_http_x402_problem(r, &why, 1000);
+        break;
     case X402_ADMISSION_ABANDONED:
         why.error = X402_ERR_PAYMENT_ABANDONED;
-        ngx_http_x402_count_refusal(r);
-        return ngx_http_x402_offer(r, ctx->sale, &why);
+        break;
     case X402_ADMISSION_LIMITED:
         why.error = X402_ERR_RATE;
-        return ngx_http_x402_problem(r, &why, ctx->retry_after_milliseconds);
+        break;
     case X402_ADMISSION_SETTLING:
-        return ngx_http_x402_refuse_unsettled(ctx);
+        why.error = ctx->refusal;
+        break;
     case X402_ADMISSION_NOT_OWED:
-        ngx_http_x402_count_refusal(r);
-        return ngx_http_x402_offer(r, ctx->sale, &ctx->late_why);
+        why = ctx->late_why;
+        break;
     case X402_ADMISSION_NEW:
     case X402_ADMISSION_UNAVAILABLE:
         break;
     }
 
-    return ngx_http_x402_problem(r, &why, 1000);
+    return why;
+}
+
+/*
+ * Whether it is counted against the client's address: what cost us a recovery for
+ * nothing, or more. Simulating and sending what fails costs more than a signature.
+ */
+static ngx_uint_t ngx_http_x402_is_its_fault(enum x402_error why)
+{
+    return why != X402_ERR_RATE && why != X402_ERR_LEDGER &&
+           why != X402_ERR_SETTLEMENT_PENDING;
+}
+
+static uint64_t ngx_http_x402_retry_after(const ngx_http_x402_ctx_t *ctx)
+{
+    return ctx->admission == X402_ADMISSION_LIMITED    ? ctx->retry_after_milliseconds
+           : ctx->admission == X402_ADMISSION_REPEATED ? 0
+                                                       : 1000;
+}
+
+static ngx_int_t ngx_http_x402_refuse(ngx_http_x402_ctx_t *ctx)
+{
+    ngx_http_request_t *r = ctx->request;
+    struct x402_problem why = ngx_http_x402_why(ctx);
+
+    ngx_http_x402_count_refusal(r, ctx->sale, ctx->accept, why.error);
+    if (ngx_http_x402_is_its_fault(why.error)) {
+        ngx_http_x402_limit_refusal(r);
+    }
+
+    if (ctx->admission == X402_ADMISSION_SETTLING) {
+        return ngx_http_x402_unsettled(ctx);
+    }
+    if (x402_error_status(why.error) == 402) {
+        return ngx_http_x402_offer(r, ctx->sale, &why);
+    }
+
+    return ngx_http_x402_problem(r, &why, ngx_http_x402_retry_after(ctx));
 }
 
 static ngx_int_t ngx_http_x402_decided(ngx_http_x402_ctx_t *ctx)
@@ -400,6 +493,15 @@ static ngx_uint_t ngx_http_x402_sells_here(ngx_http_request_t *r)
     return lcf->sale != NULL;
 }
 
+static ngx_uint_t ngx_http_x402_enforces_here(ngx_http_request_t *r)
+{
+    ngx_http_x402_loc_conf_t *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_x402_module);
+
+    return lcf->sale != NULL && lcf->sale->enforced;
+}
+
 static ngx_uint_t ngx_http_x402_is_preflight(ngx_http_request_t *r)
 {
     return r->method == NGX_HTTP_OPTIONS &&
@@ -413,37 +515,75 @@ static ngx_uint_t ngx_http_x402_is_error_page(ngx_http_request_t *r)
     return r->error_page && r->err_status >= NGX_HTTP_BAD_REQUEST;
 }
 
-ngx_int_t ngx_http_x402_access_handler(ngx_http_request_t *r)
+static ngx_int_t ngx_http_x402_paid(ngx_http_x402_ctx_t *ctx)
 {
-    ngx_int_t rc;
-    ngx_http_x402_ctx_t *ctx;
-    ngx_http_x402_sale_t *sale;
+    ngx_int_t rc = ngx_http_x402_decided(ctx);
+
+    return rc == NGX_OK && !ngx_http_x402_sells_here(ctx->request) ? NGX_DECLINED : rc;
+}
+
+/* A price that cannot be told: no reason to refuse what is not to be paid yet. */
+static ngx_int_t ngx_http_x402_priceless(ngx_http_request_t *r)
+{
+    if (ngx_http_x402_enforces_here(r)) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_x402_remove_payment(r) == NGX_OK ? NGX_DECLINED
+                                                     : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+/* `ctx` is of the shadow that the request comes from; NULL: it comes from outside. */
+static ngx_int_t ngx_http_x402_charge(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
+                                      ngx_http_x402_ctx_t *ctx, uint64_t started_us)
+{
     ngx_http_x402_presented_t presented;
     struct x402_problem required = {X402_ERR_PAYMENT_REQUIRED, NULL, NULL};
-
-    ctx = ngx_http_x402_get_ctx(r);
-    if (ctx != NULL) { /* one request pays once */
-        rc = ngx_http_x402_decided(ctx);
-        return rc == NGX_OK && !ngx_http_x402_sells_here(r) ? NGX_DECLINED : rc;
-    }
-
-    if (ngx_http_x402_is_error_page(r)) {
-        return NGX_DECLINED;
-    }
-
-    rc = ngx_http_x402_sale(r, &sale);
-    if (rc != NGX_OK) {
-        return rc == NGX_DECLINED ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
 
     if (ngx_http_x402_is_preflight(r)) {
         return ngx_http_x402_preflight(r);
     }
 
-    ngx_http_x402_presented(r, &presented);
+    if (ctx == NULL) {
+        ngx_http_x402_presented(r, &presented);
+    } else {
+        ngx_http_x402_leave_shadow(ctx, &presented);
+    }
+
     if (presented.count == 0) {
+        ngx_http_x402_count_offered(sale);
         return ngx_http_x402_offer(r, sale, &required);
     }
 
-    return ngx_http_x402_present(r, sale, &presented);
+    return ngx_http_x402_present(r, sale, &presented, started_us);
+}
+
+ngx_int_t ngx_http_x402_access_handler(ngx_http_request_t *r)
+{
+    ngx_int_t rc;
+    uint64_t started_us;
+    ngx_http_x402_ctx_t *ctx;
+    ngx_http_x402_sale_t *sale;
+
+    ctx = ngx_http_x402_get_ctx(r);
+    if (ctx != NULL && !(ctx->shadow && ngx_http_x402_enforces_here(r))) {
+        return ngx_http_x402_paid(ctx); /* one request pays once */
+    }
+
+    if (ngx_http_x402_is_error_page(r) || !ngx_http_x402_sells_here(r)) {
+        return NGX_DECLINED;
+    }
+
+    started_us = ngx_http_x402_now_us();
+    rc = ngx_http_x402_sale(r, &sale);
+    if (rc != NGX_OK) {
+        return rc == NGX_DECLINED ? NGX_DECLINED : ngx_http_x402_priceless(r);
+    }
+
+    if (sale->enforced) {
+        return ngx_http_x402_charge(r, sale, ctx, started_us);
+    }
+
+    return ngx_http_x402_is_preflight(r) ? NGX_DECLINED
+                                         : ngx_http_x402_shadow(r, sale, started_us);
 }

@@ -71,6 +71,16 @@ static void ngx_http_x402_keep_outcomes(ngx_http_x402_worker_t *w)
     }
 }
 
+/* Of one that waits and is presented again, the first answer counts. */
+static void ngx_http_x402_time_admission(ngx_http_x402_ctx_t *ctx,
+                                         enum x402_admission admission)
+{
+    if (ctx->admit_us == 0 && admission != X402_ADMISSION_UNAVAILABLE) {
+        ctx->admit_us = ngx_http_x402_now_us() - ctx->asked_us;
+        ngx_http_x402_measure(X402_MEASURE_ADMIT, ctx->admit_us);
+    }
+}
+
 /* The request learns of its admission; it goes on, or waits for its settlement. */
 static void ngx_http_x402_admitted(ngx_http_x402_ctx_t *ctx,
                                    const struct x402_admit *admit,
@@ -80,6 +90,7 @@ static void ngx_http_x402_admitted(ngx_http_x402_ctx_t *ctx,
         ctx->stage = NGX_HTTP_X402_REFUSED;
     }
     ctx->admit = NULL;
+    ngx_http_x402_time_admission(ctx, admit->admission);
     ctx->admission = admit->admission;
     ctx->retry_after_milliseconds = admit->retry_after_milliseconds;
     ctx->proof = entry->proof;
@@ -119,6 +130,9 @@ static void ngx_http_x402_complete_one(ngx_http_x402_worker_t *w, size_t i)
     } else if (admit->admission == X402_ADMISSION_NEW ||
                (admit->admission == X402_ADMISSION_UNAVAILABLE && admit->payment_id)) {
         ngx_http_x402_push(w, admit->payment_id, admit->attempt16, X402_EVENT_VOID);
+        if (admit->admission == X402_ADMISSION_NEW) {
+            ngx_http_x402_count_gone(entry->counter, admit->verified.value);
+        }
 
     } else {
         w->unresolved--;
@@ -151,6 +165,9 @@ static void ngx_http_x402_note_result(ngx_http_x402_worker_t *w)
 {
     ngx_log_t *log = ngx_cycle->log;
 
+    if (!w->committing) {
+        return;
+    }
     w->committed = 1;
     w->committed_at = ngx_current_msec;
 
@@ -174,6 +191,21 @@ static void ngx_http_x402_note_result(ngx_http_x402_worker_t *w)
     }
     w->failing = 1;
     w->failed = ngx_current_msec;
+}
+
+static void ngx_http_x402_complete_note(ngx_http_x402_worker_t *w)
+{
+    if (w->committing && w->result == X402_OK) {
+        ngx_http_x402_measure(X402_MEASURE_COMMIT, w->commit_us);
+        if (w->flying->admits_count) {
+            ngx_http_x402_measure(X402_MEASURE_COMMITTED, w->flying->admits_count);
+        }
+    }
+
+    if (w->note != NULL) {
+        w->note = NULL;
+        ngx_http_x402_tally_noted(w->noted, w->message);
+    }
 }
 
 static void ngx_http_x402_complete_outcomes(ngx_http_x402_worker_t *w)
@@ -214,6 +246,7 @@ static void ngx_http_x402_complete(ngx_event_t *ev)
     ngx_http_x402_worker_t *w = ev->data;
 
     ngx_http_x402_note_result(w);
+    ngx_http_x402_complete_note(w);
     ngx_http_x402_complete_outcomes(w);
 
     for (i = 0; i < w->flying->admits_count; i++) {
@@ -227,7 +260,7 @@ static void ngx_http_x402_complete(ngx_event_t *ev)
     w->flying->outcomes_count = 0;
     w->flying_now = 0;
 
-    if (w->filling->admits_count) {
+    if (w->filling->admits_count || ngx_http_x402_tally_is_due()) {
         ngx_http_x402_flush(w);
     }
     ngx_http_x402_settle_timer(w);
@@ -241,9 +274,12 @@ static void ngx_http_x402_swap(ngx_http_x402_worker_t *w)
     w->flying = batch;
     w->flying_now = 1;
     w->result = X402_ERR_LEDGER;
-    w->renew =
-        w->renewed == 0 || ngx_current_msec - w->renewed >=
-                               NGX_HTTP_X402_RENEW_MSEC - NGX_HTTP_X402_RENEW_SLACK;
+    w->renew = w->unresolved && (w->renewed == 0 || ngx_current_msec - w->renewed >=
+                                                        NGX_HTTP_X402_RENEW_MSEC -
+                                                            NGX_HTTP_X402_RENEW_SLACK);
+    w->committing = batch->admits_count || batch->outcomes_count || w->renew;
+    w->note = ngx_http_x402_tally_take(batch->admits_count != 0);
+    w->noted = X402_ERR_LEDGER;
 }
 
 /* Sends what is there to the ledger, if nothing is with it. */
@@ -271,6 +307,16 @@ static void ngx_http_x402_timer(ngx_event_t *ev)
         ngx_http_x402_flush(w);
     }
     ngx_http_x402_settle_timer(w);
+}
+
+void ngx_http_x402_note_now(void)
+{
+    ngx_http_x402_worker_t *w = ngx_http_x402_worker;
+
+    if (!w->flying_now && ngx_http_x402_tally_is_due()) {
+        ngx_http_x402_flush(w);
+        ngx_http_x402_settle_timer(w);
+    }
 }
 
 /* While the ledger fails, one try each half second; who comes between is told at once.
@@ -309,7 +355,7 @@ static void ngx_http_x402_fill(ngx_http_x402_worker_t *w, ngx_http_x402_ctx_t *c
     entry->ctx = ctx;
     entry->rate = ctx->sale->rate;
     entry->counted = 0;
-    entry->named = ctx->sale->receipts.len != 0;
+    entry->counter = ctx->sale->counters[ctx->accept - ctx->sale->offer.accepts];
     ngx_memzero(&entry->proof, sizeof(entry->proof));
     ngx_http_x402_limit_payer(&entry->payer, verified->from20, &entry->rate);
 
@@ -328,6 +374,7 @@ ngx_int_t ngx_http_x402_admit(ngx_http_x402_ctx_t *ctx,
 
     ngx_http_x402_fill(w, ctx, verified);
     ctx->stage = NGX_HTTP_X402_ADMITTING;
+    ctx->asked_us = ngx_http_x402_now_us();
     w->unresolved++;
 
     ngx_http_x402_flush(w);
@@ -446,6 +493,7 @@ static void ngx_http_x402_void_serving(ngx_http_x402_worker_t *w)
         ngx_queue_remove(q);
         ngx_queue_init(q);
         ctx->stage = NGX_HTTP_X402_VOIDED;
+        ngx_http_x402_count_outcome(ctx, X402_EVENT_VOID);
         ngx_http_x402_push(w, ctx->payment_id, ctx->attempt16, X402_EVENT_VOID);
     }
 }
@@ -476,6 +524,27 @@ static void ngx_http_x402_land(ngx_http_x402_worker_t *w)
     }
 }
 
+/* What nobody told the ledger yet; a status page without it is no reason to wait. */
+static void ngx_http_x402_note_last(ngx_http_x402_worker_t *w)
+{
+    const struct x402_activity *last;
+
+    if (w->note != NULL) {
+        ngx_http_x402_tally_noted(w->noted, w->message);
+    }
+
+    last = ngx_http_x402_tally_last();
+    if (last == NULL || (w->ledger == NULL &&
+                         x402_ledger_open(&w->ledger, (const char *)w->path.data,
+                                          X402_LEDGER_WRITE, w->message) != X402_OK)) {
+        return;
+    }
+
+    if (x402_ledger_note(w->ledger, last) != X402_OK) {
+        ngx_http_x402_tally_noted(X402_ERR_LEDGER, x402_ledger_message(w->ledger));
+    }
+}
+
 void ngx_http_x402_admission_exit(ngx_cycle_t *cycle)
 {
     ngx_http_x402_worker_t *w = ngx_http_x402_worker;
@@ -502,6 +571,7 @@ void ngx_http_x402_admission_exit(ngx_cycle_t *cycle)
                       w->filling->outcomes_count, x402_ledger_message(w->ledger));
     }
 
+    ngx_http_x402_note_last(w);
     x402_ledger_close(w->ledger);
     x402_bytes_wipe(w->receipt_key32, sizeof(w->receipt_key32));
     ngx_http_x402_worker = NULL;

@@ -64,10 +64,8 @@ static void ngx_http_x402_prove(ngx_http_x402_worker_t *w, ngx_http_x402_batch_t
             admit->admission != X402_ADMISSION_SETTLING) {
             continue;
         }
-        if (entry->named) {
-            entry->proof.has_receipt = x402_receipt_id_encode(
-                (char *)entry->proof.receipt, w->receipt_key32, admit->payment_id);
-        }
+        entry->proof.has_receipt = x402_receipt_id_encode(
+            (char *)entry->proof.receipt, w->receipt_key32, admit->payment_id);
         if (admit->admission == X402_ADMISSION_SETTLING) {
             urgent |= admit->urgent;
         } else if (admit->settled) {
@@ -102,22 +100,36 @@ static enum x402_error ngx_http_x402_prepare(ngx_http_x402_worker_t *w)
 static enum x402_error ngx_http_x402_commit(ngx_http_x402_worker_t *w)
 {
     enum x402_error rc;
+    uint64_t began_us;
     ngx_http_x402_batch_t *batch = w->flying;
 
     rc = ngx_http_x402_prepare(w);
-
-    if (rc == X402_OK) {
-        X402_FAILPOINT(worker_before_commit);
-        rc = x402_ledger_commit(w->ledger, w->owner, batch->outcomes,
-                                batch->outcomes_count, batch->admits,
-                                batch->admits_count, ngx_http_x402_gate, batch);
+    if (rc != X402_OK || !w->committing) {
+        return rc;
     }
+
+    began_us = ngx_http_x402_now_us();
+    X402_FAILPOINT(worker_before_commit);
+    rc = x402_ledger_commit(w->ledger, w->owner, batch->outcomes, batch->outcomes_count,
+                            batch->admits, batch->admits_count, ngx_http_x402_gate,
+                            batch);
+    w->commit_us = ngx_http_x402_now_us() - began_us;
+
     if (rc == X402_OK) {
         X402_FAILPOINT(worker_committed);
         ngx_http_x402_prove(w, batch);
     }
 
     return rc;
+}
+
+static void ngx_http_x402_say_why(ngx_http_x402_worker_t *w)
+{
+    if (w->ledger != NULL) {
+        (void)ngx_cpystrn((u_char *)w->message,
+                          (u_char *)(uintptr_t)x402_ledger_message(w->ledger),
+                          sizeof(w->message));
+    }
 }
 
 void ngx_http_x402_task(void *data, ngx_log_t *log)
@@ -131,10 +143,12 @@ void ngx_http_x402_task(void *data, ngx_log_t *log)
 
     if (w->result != X402_OK) {
         w->has_receipt_key = 0; /* another ledger may be in its place when it is back */
-    }
-    if (w->result != X402_OK && w->ledger != NULL) {
-        (void)ngx_cpystrn((u_char *)w->message,
-                          (u_char *)(uintptr_t)x402_ledger_message(w->ledger),
-                          sizeof(w->message));
+        ngx_http_x402_say_why(w);
+
+    } else if (w->note != NULL) {
+        w->noted = x402_ledger_note(w->ledger, w->note);
+        if (w->noted != X402_OK) {
+            ngx_http_x402_say_why(w);
+        }
     }
 }

@@ -17,7 +17,7 @@ typedef struct {
     ngx_http_x402_limit_key_t payer;
     struct x402_rate rate;
     ngx_uint_t counted; /* the gate has taken a token */
-    ngx_uint_t named;   /* it has a receipt that can be fetched */
+    ngx_uint_t counter; /* of the tally */
     ngx_http_x402_proof_t proof;
 } ngx_http_x402_entry_t;
 
@@ -51,11 +51,15 @@ typedef struct {
     ngx_uint_t failing;     /* the last batch failed */
     ngx_uint_t complained;  /* the log says so, and not yet that it is over */
     ngx_uint_t renew;       /* the task shall renew the lease */
-    enum x402_error result; /* of the task */
-    char message[X402_LEDGER_MESSAGE_MAX];
+    ngx_uint_t committing;  /* it has something to commit, or to renew */
+    uint64_t commit_us;     /* out: how long the commit took */
+    enum x402_error result; /* out, of the commit */
+    const struct x402_activity *note;      /* what else it shall note; NULL: nothing */
+    enum x402_error noted;                 /* out, of that */
+    char message[X402_LEDGER_MESSAGE_MAX]; /* out: of what failed */
 } ngx_http_x402_worker_t;
 
-/* Runs in the ledger's thread; data is the worker. Writes w->result and w->message. */
+/* Runs in the ledger's thread; data is the worker. Writes what is said to be out. */
 void ngx_http_x402_task(void *data, ngx_log_t *log);
 
 #endif

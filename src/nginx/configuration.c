@@ -94,20 +94,21 @@ static ngx_int_t ngx_http_x402_set_accepts(ngx_conf_t *cf,
 }
 
 static ngx_int_t ngx_http_x402_fixed_price(ngx_conf_t *cf, const ngx_str_t *price,
-                                           struct x402_offer *offer)
+                                           ngx_http_x402_sale_t *sale)
 {
     size_t i;
-    uint64_t micro_usd;
     const char *why = "";
+    struct x402_offer *offer = &sale->offer;
 
-    if (x402_usd_decode(&micro_usd, &why, ngx_http_x402_slice(price)) != X402_OK) {
+    if (x402_usd_decode(&sale->micro_usd, &why, ngx_http_x402_slice(price)) !=
+        X402_OK) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"x402_price\" is not a price: \"%V\": %s", price, why);
         return NGX_ERROR;
     }
 
     for (i = 0; i < offer->accepts_count; i++) {
-        if (x402_usd_to_atomic(&offer->accepts[i].value, micro_usd,
+        if (x402_usd_to_atomic(&offer->accepts[i].value, sale->micro_usd,
                                offer->accepts[i].network.decimals) != X402_OK) {
             ngx_conf_log_error(
                 NGX_LOG_EMERG, cf, 0,
@@ -177,14 +178,15 @@ static ngx_int_t ngx_http_x402_set_offer(ngx_conf_t *cf, ngx_http_x402_loc_conf_
     if (ngx_http_script_variables_count(&lcf->price)) {
         return ngx_http_x402_dynamic_price(cf, &lcf->price, sale);
     }
-    if (ngx_http_x402_fixed_price(cf, &lcf->price, offer) != NGX_OK) {
+    if (ngx_http_x402_fixed_price(cf, &lcf->price, sale) != NGX_OK) {
         return NGX_ERROR;
     }
 
     return ngx_http_x402_encode_offer(cf, sale);
 }
 
-static ngx_int_t ngx_http_x402_mark_selling(ngx_conf_t *cf)
+static ngx_int_t ngx_http_x402_mark_selling(ngx_conf_t *cf,
+                                            const ngx_http_x402_loc_conf_t *lcf)
 {
     ngx_http_x402_main_conf_t *mcf;
     ngx_http_x402_srv_conf_t *scf;
@@ -201,6 +203,7 @@ static ngx_int_t ngx_http_x402_mark_selling(ngx_conf_t *cf)
 
     mcf->sells = 1;
     scf->sells = 1;
+    scf->enforces |= lcf->enforce;
 
     return NGX_OK;
 }
@@ -226,11 +229,15 @@ static ngx_int_t ngx_http_x402_create_sale(ngx_conf_t *cf,
     sale->public_url = lcf->public_url;
     sale->rate = lcf->rate;
     sale->settle_timeout = lcf->settle_timeout;
+    sale->enforced = lcf->enforce;
 
     cf->conf_file = &lcf->price_at; /* errors name the line of the price */
-    rc = ngx_http_x402_mark_selling(cf);
+    rc = ngx_http_x402_mark_selling(cf, lcf);
     if (rc == NGX_OK) {
         rc = ngx_http_x402_set_offer(cf, lcf, sale);
+    }
+    if (rc == NGX_OK) {
+        rc = ngx_http_x402_register_sale(cf, sale);
     }
     cf->conf_file = merging;
 
@@ -426,7 +433,8 @@ static ngx_int_t ngx_http_x402_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    if (ngx_http_x402_settling_init(cycle, &mcf->ledger) != NGX_OK) {
+    if (ngx_http_x402_tally_init(cycle, mcf) != NGX_OK ||
+        ngx_http_x402_settling_init(cycle, &mcf->ledger) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -102,6 +102,18 @@ void ngx_http_x402_limit_client(ngx_http_x402_limit_key_t *key, ngx_connection_t
     }
 }
 
+void ngx_http_x402_limit_refusal(ngx_http_request_t *r)
+{
+    uint64_t wait;
+    ngx_http_x402_limit_key_t key;
+    ngx_http_x402_loc_conf_t *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_x402_module);
+
+    ngx_http_x402_limit_client(&key, r->connection);
+    (void)ngx_http_x402_limit_take(&key, &lcf->refusal_rate, &wait);
+}
+
 static ngx_uint_t ngx_http_x402_limit_set(const ngx_http_x402_limits_t *limits,
                                           const ngx_http_x402_limit_key_t *key)
 {

@@ -5,6 +5,7 @@
  *   directives.c     what may be written in nginx.conf
  *   credit.c         what may be served before it is settled
  *   configuration.c  merging, the offer of a location, start of module and workers
+ *   sale.c           what is sold, as pages show it and the tally counts it
  *   access.c         the access phase: read, match, verify, ask for admission
  *   admission.c      batches of outcomes and admissions to the ledger's thread
  *   batch.c          what that does with them
@@ -15,7 +16,7 @@
  *   request.c        what a request says: path, URL, payment headers
  *   limit.c          token buckets in shared memory
  *   shadow.c         x402_enforce off: what would have been
- *   tally.c          counts what happened, for the ledger's people
+ *   tally.c          counting what happens, for those who look on
  *   variables.c      $x402_…
  *   receipt.c        the settlement response
  *   receipts.c       x402_receipts
@@ -148,8 +149,21 @@ ngx_uint_t ngx_http_x402_outlives(const struct x402_credit *credit,
                                   const struct x402_offer *offer,
                                   uint64_t valid_before_seconds);
 
+/* ----------------------------------------------------------------------------- sale.c
+ */
+
+/* Gives a location's sale its counters and a place in the list of what is sold. */
+ngx_int_t ngx_http_x402_register_sale(ngx_conf_t *cf, ngx_http_x402_sale_t *sale);
+
 /* ------------------------------------------------------------------ one paid request
  */
+
+/* What a request carries that looks like a payment. */
+typedef struct {
+    ngx_table_elt_t *header; /* NULL: none */
+    enum x402_header kind;
+    ngx_uint_t count;
+} ngx_http_x402_presented_t;
 
 typedef enum {
     NGX_HTTP_X402_ADMITTING, /* the ledger is asked */
@@ -190,13 +204,19 @@ typedef struct ngx_http_x402_ctx_s {
     ngx_msec_t settle_by;                /* until when it waits, once it waited */
     enum x402_error refusal;             /* REFUSED after it waited: why */
     struct x402_problem late_why;        /* late: what an offer would say */
-    const char *reason; /* REFUSED before the ledger was asked: the code */
+    const char *reason;  /* REFUSED before the ledger was asked: the code */
+    enum x402_error why; /* refused (shadow: it would have been), for this; or OK */
+    ngx_http_x402_presented_t presented; /* shadow: what the caller sent */
+    uint64_t started_us; /* by the monotonic clock: when the access phase saw it */
+    uint64_t asked_us;   /* likewise: when the ledger was asked */
+    uint64_t verify_us, admit_us, call_us; /* how long it took; 0: it did not happen */
     const ngx_http_upstream_t *upstream_known; /* likewise; compared, never followed */
     ngx_uint_t states_known;  /* upstream_states there were when last looked */
     ngx_msec_t blocked_since; /* the client takes nothing since; 0: it does */
     off_t sent_before;        /* bytes the connection had sent before our header */
     ngx_event_t deadline;     /* SETTLING: the end of waiting; SERVING: capture or end
                                  before the authorization expires */
+    unsigned shadow : 1;      /* x402_enforce off: nothing of it is in the ledger */
     unsigned late : 1;        /* its authorization has expired, or is about to */
     unsigned waited : 1;
     unsigned settled : 1; /* its money was here before it was served */
@@ -213,6 +233,33 @@ typedef struct ngx_http_x402_ctx_s {
  */
 
 ngx_int_t ngx_http_x402_access_handler(ngx_http_request_t *r);
+
+/* What this call costs. NGX_DECLINED: nothing is sold here, or it is free. */
+ngx_int_t ngx_http_x402_price_now(ngx_http_request_t *r, uint64_t *micro_usd);
+
+/* What came out of looking at a payment. */
+typedef struct {
+    struct x402_problem why;          /* X402_OK: it is as good as verified */
+    const struct x402_accept *accept; /* NULL: it matches none */
+    struct x402_problem late_why;     /* not X402_OK: it is late, and this is what a
+                                         caller is told when nothing is owed */
+    struct x402_verified verified;
+    ngx_uint_t recovered;        /* its signature was looked at */
+    uint64_t retry_milliseconds; /* X402_ERR_RATE */
+    uint64_t started_us, verify_us;
+} ngx_http_x402_exam_t;
+
+/*
+ * Decodes, matches, verifies. Changes nothing; only where the sale is enforced are the
+ * rates asked.
+ */
+void ngx_http_x402_examine(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
+                           const ngx_http_x402_presented_t *presented,
+                           ngx_http_x402_exam_t *exam);
+
+/* A context that lives as long as the request, internal redirects included. */
+ngx_http_x402_ctx_t *ngx_http_x402_create_ctx(ngx_http_request_t *r,
+                                              ngx_http_x402_sale_t *sale);
 
 /* Finds the context, also after an internal redirect wiped it. NULL when unpaid. */
 ngx_http_x402_ctx_t *ngx_http_x402_get_ctx(ngx_http_request_t *r);
@@ -248,6 +295,9 @@ void ngx_http_x402_note_transaction(ngx_http_x402_proof_t *proof,
  */
 ngx_int_t ngx_http_x402_recording(ngx_msec_t *ago);
 
+/* Has the ledger's thread note what was counted, if it is time and it is idle. */
+void ngx_http_x402_note_now(void);
+
 /* The request of an admission is gone; should it come back NEW, it is voided. */
 void ngx_http_x402_admit_forget(ngx_http_x402_ctx_t *ctx);
 
@@ -278,6 +328,45 @@ void ngx_http_x402_cleanup(void *data); /* of the request's pool; data is the ct
 
 /* What would be told if the request ended now. */
 enum x402_event ngx_http_x402_outcome(const ngx_http_x402_ctx_t *ctx);
+
+/* --------------------------------------------------------------------------- shadow.c
+ */
+
+/* Forwards a request unpaid, and notes what would have been: NGX_DECLINED. */
+ngx_int_t ngx_http_x402_shadow(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
+                               uint64_t started_us);
+
+/* From what is not enforced to what is: the request starts anew, with its payment. */
+void ngx_http_x402_leave_shadow(ngx_http_x402_ctx_t *ctx,
+                                ngx_http_x402_presented_t *presented);
+
+/* ---------------------------------------------------------------------------- tally.c
+ *
+ * Each is a few additions. The counters are the worker's; what they count is in
+ * ledger/activity.h.
+ */
+
+ngx_int_t ngx_http_x402_tally_init(ngx_cycle_t *cycle,
+                                   const ngx_http_x402_main_conf_t *mcf);
+
+uint64_t ngx_http_x402_now_us(void); /* monotonic */
+
+void ngx_http_x402_count_offered(const ngx_http_x402_sale_t *sale);
+void ngx_http_x402_count_refused(const ngx_http_x402_sale_t *sale,
+                                 const struct x402_accept *accept); /* NULL: unknown */
+void ngx_http_x402_count_reason(enum x402_error why);
+void ngx_http_x402_count_outcome(const ngx_http_x402_ctx_t *ctx, enum x402_event event);
+void ngx_http_x402_count_gone(ngx_uint_t counter, uint64_t value);
+void ngx_http_x402_count_shadow(const ngx_http_x402_ctx_t *ctx);
+void ngx_http_x402_measure(enum x402_measure measure, uint64_t value);
+
+/* For the ledger's thread: what to note now; NULL: nothing, or not yet. */
+const struct x402_activity *ngx_http_x402_tally_take(ngx_uint_t somebody_waits);
+ngx_uint_t ngx_http_x402_tally_is_due(void);
+const struct x402_activity *ngx_http_x402_tally_last(void); /* at exit: all there is */
+
+/* What became of it. */
+void ngx_http_x402_tally_noted(enum x402_error result, const char *message);
 
 /* ---------------------------------------------------------------------------- offer.c
  */
@@ -318,13 +407,6 @@ ngx_int_t ngx_http_x402_paywall(ngx_http_request_t *r, const struct x402_offer *
 /* -------------------------------------------------------------------------- request.c
  */
 
-/* What a request carries that looks like a payment. */
-typedef struct {
-    ngx_table_elt_t *header; /* NULL: none */
-    enum x402_header kind;
-    ngx_uint_t count;
-} ngx_http_x402_presented_t;
-
 void ngx_http_x402_presented(ngx_http_request_t *r, ngx_http_x402_presented_t *out);
 
 /* Removes the payment headers, so that nothing forwards them. */
@@ -332,6 +414,9 @@ ngx_int_t ngx_http_x402_remove_payment(ngx_http_request_t *r);
 
 /* Adds X-402-Payer for the upstream. */
 ngx_int_t ngx_http_x402_add_payer(ngx_http_request_t *r, const uint8_t payer20[20]);
+
+/* Whether an upstream may read the path as another one than nginx does. */
+ngx_uint_t ngx_http_x402_path_is_ambiguous(const ngx_str_t *raw);
 
 /* Post-read phase: refuses ambiguous paths, removes a forged X-402-Payer. */
 ngx_int_t ngx_http_x402_post_read_handler(ngx_http_request_t *r);
@@ -363,6 +448,9 @@ typedef struct {
 void ngx_http_x402_limit_payer(ngx_http_x402_limit_key_t *key,
                                const uint8_t payer20[20], const struct x402_rate *rate);
 void ngx_http_x402_limit_client(ngx_http_x402_limit_key_t *key, ngx_connection_t *c);
+
+/* Counts a failure that costs us something against the client's address. */
+void ngx_http_x402_limit_refusal(ngx_http_request_t *r);
 
 /* Any thread of any worker. `wait` in milliseconds, written when the answer is false.
  */

@@ -60,11 +60,16 @@ ngx_int_t ngx_http_x402_serve(ngx_http_x402_ctx_t *ctx)
             ctx->error_served = 1;
         }
         ngx_http_x402_look(ctx);
-        return NGX_OK;
+        return ctx->shadow ? NGX_DECLINED : NGX_OK;
     }
     ctx->served = 1;
 
     ngx_http_x402_look(ctx);
+    if (ctx->shadow) {
+        return ngx_http_x402_remove_payment(r) == NGX_OK
+                   ? NGX_DECLINED
+                   : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
     if (!ctx->settled) {
         ngx_http_x402_arm_deadline(ctx);
     }
@@ -144,6 +149,21 @@ enum x402_event ngx_http_x402_outcome(const ngx_http_x402_ctx_t *ctx)
                : X402_EVENT_VOID;
 }
 
+static void ngx_http_x402_count_told(ngx_http_x402_ctx_t *ctx, enum x402_event event)
+{
+    ctx->call_us = ngx_http_x402_now_us() - ctx->started_us;
+
+    if (!ctx->shadow) {
+        ngx_http_x402_count_outcome(ctx, event);
+        if (event == X402_EVENT_DELIVERED) {
+            ngx_http_x402_measure(X402_MEASURE_CALL, ctx->call_us);
+        }
+
+    } else if (event == X402_EVENT_DELIVERED && ctx->why == X402_OK) {
+        ngx_http_x402_count_shadow(ctx);
+    }
+}
+
 static void ngx_http_x402_tell(ngx_http_x402_ctx_t *ctx, enum x402_event event)
 {
     ctx->stage =
@@ -151,6 +171,11 @@ static void ngx_http_x402_tell(ngx_http_x402_ctx_t *ctx, enum x402_event event)
 
     if (ctx->deadline.timer_set) {
         ngx_del_timer(&ctx->deadline);
+    }
+
+    ngx_http_x402_count_told(ctx, event);
+    if (ctx->shadow) {
+        return;
     }
 
     X402_FAILPOINT(worker_outcome);
@@ -436,6 +461,9 @@ static ngx_int_t ngx_http_x402_prepare_header(ngx_http_x402_ctx_t *ctx)
 {
     ngx_http_x402_seen_t seen;
 
+    if (ctx->shadow) {
+        return NGX_OK;
+    }
     if (ngx_http_x402_clean(ctx, &seen) != NGX_OK) {
         return NGX_ERROR;
     }

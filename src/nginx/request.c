@@ -275,7 +275,7 @@ static ngx_uint_t ngx_http_x402_segment_is_ambiguous(const u_char *p, const u_ch
  * nginx matches the decoded, normalized path; the upstream reads the raw one. Where the
  * two can differ, a caller could name one location and be served another.
  */
-static ngx_uint_t ngx_http_x402_path_is_ambiguous(const ngx_str_t *raw)
+ngx_uint_t ngx_http_x402_path_is_ambiguous(const ngx_str_t *raw)
 {
     const u_char *p = raw->data;
     const u_char *end = raw->data + raw->len;
@@ -322,7 +322,10 @@ ngx_int_t ngx_http_x402_post_read_handler(ngx_http_request_t *r)
     }
 
     if (ngx_http_x402_path_is_ambiguous(&r->unparsed_uri)) {
-        return ngx_http_x402_problem(r, &why, 0);
+        ngx_http_x402_count_reason(X402_ERR_PATH);
+        if (scf->enforces) {
+            return ngx_http_x402_problem(r, &why, 0);
+        }
     }
 
     if (ngx_http_x402_remove_headers(r, ngx_http_x402_is_payer) != NGX_OK) {
