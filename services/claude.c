@@ -92,8 +92,10 @@ enum claude_result claude_ask(struct claude_answer *answer,
     result = ask(&reply, api, body);
     json_decref(body);
     answer->retry_after_seconds = reply.retry_after_seconds;
-    if (result == API_OK && !read_answer(answer, reply.json, api))
+    if (result == API_OK && !read_answer(answer, reply.json, api)) {
+        fprintf(stderr, "x402-services: %s: the answer has no text\n", api->url);
         result = API_FAILED;
+    }
     json_decref(reply.json);
     switch (result) {
     case API_OK:

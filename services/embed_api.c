@@ -57,8 +57,10 @@ enum api_result embed_api(struct embed_reply *reply, const struct services_api *
     result = ask(&answer, api, body);
     json_decref(body);
     reply->retry_after_seconds = answer.retry_after_seconds;
-    if (result == API_OK && !read_reply(reply, answer.json, api))
+    if (result == API_OK && !read_reply(reply, answer.json, api)) {
+        fprintf(stderr, "x402-services: %s: the answer has no vector\n", api->url);
         result = API_FAILED;
+    }
     json_decref(answer.json);
     return result;
 }
