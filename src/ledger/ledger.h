@@ -325,9 +325,9 @@ X402_MUST_USE enum x402_error x402_ledger_outbox_payments(struct x402_ledger *le
 
 /*
  * Up to `max` payments of a chain that are submitted by signers other than this one
- * that nobody holds now: perhaps their keys are lost. By validBefore, then payment:
- * those that follow `after` in this order (NULL: from the first). Cheap in a large
- * ledger.
+ * that nobody holds now: perhaps their keys are lost. With signer20 NULL, by whomever,
+ * held or not. By validBefore, then payment: those that follow `after` in this order
+ * (NULL: from the first). Cheap in a large ledger.
  */
 X402_MUST_USE enum x402_error x402_ledger_strays(struct x402_ledger *ledger,
                                                  uint64_t chain_id,

@@ -150,9 +150,9 @@
       "SELECT " X402_SETTLEMENT_COLUMNS " FROM token t CROSS JOIN payment p INDEXED "  \
       "BY payment_open ON p.token_id = t.id CROSS JOIN outbox o ON o.id = "            \
       "p.transaction_id WHERE t.chain_id = ?1 AND p.money IN (1, 2) AND p.money = 2 "  \
-      "AND o.signer <> ?2 AND (p.valid_before, p.id) > (?3, ?4) AND NOT EXISTS ("      \
-      "SELECT 1 FROM signer g WHERE g.chain_id = ?1 AND g.signer = o.signer AND "      \
-      "g.expires_at > ?5) ORDER BY p.valid_before, p.id LIMIT ?6")                     \
+      "AND (p.valid_before, p.id) > (?3, ?4) AND (?2 IS NULL OR o.signer <> ?2 AND "   \
+      "NOT EXISTS (SELECT 1 FROM signer g WHERE g.chain_id = ?1 AND g.signer = "       \
+      "o.signer AND g.expires_at > ?5)) ORDER BY p.valid_before, p.id LIMIT ?6")       \
     X(OUTBOX_BLOCK, "UPDATE outbox SET block_number = ?2 WHERE id = ?1")               \
     X(OUTBOX_CLOSE_PAYMENT,                                                            \
       "UPDATE outbox SET open_count = open_count - 1 WHERE id IN (SELECT "             \
@@ -234,8 +234,8 @@
       "JOIN token t ON t.id = p.token_id WHERE p.delivery = 1 ORDER BY p.id")          \
     /* reading */                                                                      \
     X(TOKENS, "SELECT id, chain_id, asset, payers FROM token ORDER BY id")             \
-    X(FLOW_SUMS, "SELECT delivery, money, event, count, value_before, value_after "    \
-                 "FROM flows WHERE token_id = ?1")                                     \
+    X(FLOW_SUMS, "SELECT token_id, delivery, money, event, count, value_before, "      \
+                 "value_after FROM flows")                                             \
     X(DUE_SINCE, "SELECT min(updated_at) FROM payment INDEXED BY payment_open WHERE "  \
                  "money IN (1, 2) AND money = 1 AND token_id = ?1")                    \
     X(ROW, X402_ROW_SELECT "WHERE p.id = ?1")                                          \

@@ -109,26 +109,6 @@ void x402_remote_items_drop(struct x402_remote *remote,
 /* --------------------------------------------------------------------------- loading
  */
 
-/* A page of the payments that are submitted, by whomever. */
-struct page {
-    uint64_t chain_id;
-    struct x402_settlement payments[PAGE_MAX];
-    size_t count;
-    int64_t last_id;
-    size_t read;
-};
-
-static bool take_row(const struct x402_payment_row *row, void *data)
-{
-    struct page *page = data;
-
-    page->read++;
-    page->last_id = row->settlement.payment_id;
-    if (row->settlement.chain_id == page->chain_id)
-        page->payments[page->count++] = row->settlement;
-    return page->read < PAGE_MAX;
-}
-
 static bool copy_body(struct x402_remote_item *item, const char *body, size_t size)
 {
     char *copy = malloc(size + 1);
@@ -178,30 +158,38 @@ static void tell_strays(struct x402_remote *remote, struct x402_remote_line *lin
     line->told_strays = line->strays > 0;
 }
 
+/* The payments that are submitted, by whomever, page by page. */
+static bool load(struct x402_remote *remote, struct x402_remote_line *line,
+                 struct x402_settlement page[PAGE_MAX])
+{
+    struct x402_settlement last;
+    const struct x402_settlement *after = NULL;
+    size_t count;
+
+    do {
+        count = 0;
+        if (x402_ledger_strays(remote->ledger, line->kind.network.chain_id, NULL, after,
+                               page, PAGE_MAX, &count)) {
+            x402_remote_ledger_failed(remote);
+            return false;
+        }
+        for (size_t i = 0; i < count; i++) {
+            if (!take_payment(remote, line, &page[i]))
+                return false;
+        }
+        last = page[count > 0 ? count - 1 : 0];
+        after = &last;
+    } while (count == PAGE_MAX);
+    return true;
+}
+
 bool x402_remote_items_load(struct x402_remote *remote, struct x402_remote_line *line)
 {
-    struct x402_payment_filter filter = {.by_money = true,
-                                         .money = X402_MONEY_SUBMITTED,
-                                         .follow = true,
-                                         .limit = PAGE_MAX};
-    struct page *page = calloc(1, sizeof *page);
-    bool fine = page != NULL;
+    struct x402_settlement *page = calloc(PAGE_MAX, sizeof *page);
 
     x402_remote_items_drop(remote, line);
     line->strays = 0;
-    do {
-        if (!fine)
-            break;
-        page->chain_id = line->kind.network.chain_id;
-        page->count = page->read = 0;
-        if (x402_ledger_payments(remote->ledger, &filter, take_row, page)) {
-            x402_remote_ledger_failed(remote);
-            fine = false;
-        }
-        for (size_t i = 0; fine && i < page->count; i++)
-            fine = take_payment(remote, line, &page->payments[i]);
-        filter.after_id = page->last_id;
-    } while (fine && page->read == PAGE_MAX);
+    bool fine = page != NULL && load(remote, line, page);
     free(page);
     tell_strays(remote, line);
     return fine;

@@ -80,6 +80,27 @@ static void what_a_signer_submitted_that_somebody_holds_is_none_of_it(void **sta
     assert_int_equal(strays(fixture->ledger, NULL, &found, 1), 1);
 }
 
+static void without_a_signer_all_that_is_submitted_comes_held_or_not(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_ledger *ledger = fixture->ledger;
+    struct x402_settlement found[10];
+    size_t count = 0;
+    int64_t ours, held;
+
+    ours = submit(ledger, 1, CHAIN, 5000000001, OURS);
+    held = submit(ledger, 2, CHAIN, 5000000000, LOST);
+    (void)submit(ledger, 3, CHAIN + 1, 5000000000, LOST);
+    (void)sell(ledger, 4);
+    assert_int_equal(
+        x402_ledger_signer_acquire(ledger, CHAIN, signer_of(LOST), "another"), X402_OK);
+    assert_int_equal(x402_ledger_strays(ledger, CHAIN, NULL, NULL, found, 10, &count),
+                     X402_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(found[0].payment_id, held);
+    assert_int_equal(found[1].payment_id, ours);
+}
+
 static void pages_of_strays_follow_one_another(void **state)
 {
     struct fixture *fixture = *state;
@@ -104,6 +125,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_signers_submitted_that_nobody_holds_comes_as_it_ends),
         TEST(what_a_signer_submitted_that_somebody_holds_is_none_of_it),
+        TEST(without_a_signer_all_that_is_submitted_comes_held_or_not),
         TEST(pages_of_strays_follow_one_another),
     };
 
