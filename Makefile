@@ -165,7 +165,7 @@ $(B)/tests/%: tests/unit/%.c $(B)/libcli.a $(B)/libsettle.a $(B)/libreport.a $(B
 
 $(B)/tests/services/%: tests/unit/services/%.c $(B)/libservices.a $(B)/libx402.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(SERVICES_CPPFLAGS) -I. -Itests $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< \
+	$(CC) $(CPPFLAGS) $(SERVICES_CPPFLAGS) -I. -Itests $(CFLAGS) -MMD -MP -DX402_VECTORS='"$(CURDIR)/tests/vectors"' $(LDFLAGS) -o $@ $< \
 	  $(filter %.a,$^) $(LIBS_SERVICES) $(LIBS_CORE) -lcmocka -lpthread
 
 $(B)/model/%: tests/model/%.c $(B)/libsettle.a $(B)/libledger.a $(B)/libx402.a
