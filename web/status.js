@@ -412,7 +412,7 @@ function viewQueue(report) {
         h('dd', { class: 'note' }, money(token.queue.value, token))),
       h('div', {}, h('dt', {}, 'Oldest due'),
         h('dd', {}, token.queue.oldestSeconds > 0 || token.queue.count > 0 ? formatAge(token.queue.oldestSeconds) : '–'),
-        h('dd', { class: 'note' }, 'has waited so long')),
+        h('dd', { class: 'note' }, 'waiting')),
       h('div', {}, h('dt', {}, 'Not yet settled'), h('dd', {}, formatCount(token.unsettled.count)),
         h('dd', { class: 'note' }, money(token.unsettled.value, token)))),
   ];
@@ -642,7 +642,7 @@ class Chart {
     for (; day / 1000 < last; day.setDate(day.getDate() + 1)) {
       const x = PANEL.left + (this.width * (day / 1000 - first)) / (last - first);
       marks.push(s('line', { class: 'day', x1: x, x2: x, y1: PANEL.top, y2: this.bottom }));
-      if (x < width - 40) marks.push(s('text', { class: 'tick', x: x + 4, y: this.bottom + 20 }, names.format(day)));
+      if (x < width - 24) marks.push(s('text', { class: 'tick', x: x + 4, y: this.bottom + 20 }, names.format(day)));
     }
     return marks;
   }
