@@ -60,6 +60,14 @@ bool x402_gap_is_to_be_used(const struct x402_chain *chain)
 
 /* -------------------------------------------------------------------------- filling */
 
+/*
+ * The one transaction that is not stored before it is sent. The outbox has room for one
+ * chain of rows a nonce, and shows those with payments that are open: a row without any
+ * would keep the nonce from the payments that could take it after a restart, and itself
+ * be found by nobody. It needs no row: it moves nothing, so it may be lost, and signed
+ * again when the nonce is still missing; and what it keeps from being included is seen
+ * by the nonce that is spent.
+ */
 static void send_empty(struct x402_chain *chain, uint64_t nonce, struct x402_fee fee)
 {
     struct x402_row row = {.nonce = nonce,
