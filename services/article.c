@@ -8,7 +8,7 @@
 
 #define DEPTH_MAX 512       /* of elements; libxml2 ends at 256 */
 #define PARAGRAPH_MIN 25    /* bytes; what is shorter is a label and gives no points */
-#define ARTICLE_MIN 200     /* bytes; with less, it was left out by mistake */
+#define ARTICLE_MIN 100     /* bytes; with less, it was left out by mistake */
 #define LINKS_MAX 0.5       /* part of a paragraph's text that may be links */
 #define PARENT_SHARE 0.5    /* of a paragraph's points */
 #define ANCESTOR_SHARE 0.33 /* for the next one up */
@@ -44,6 +44,7 @@ enum trait {
     WHOLE = 32,     /* holds the article, whatever its class sounds like */
     LINK = 64,
     BREAK = 128,
+    CODE = 256, /* or art: text, but no prose */
 };
 
 struct element {
@@ -94,7 +95,7 @@ static const struct element elements[] = {
     {"ol", BLOCK},
     {"option", OPAQUE},
     {"p", BLOCK | LEAF},
-    {"pre", BLOCK | LEAF},
+    {"pre", BLOCK | LEAF | CODE},
     {"section", BLOCK},
     {"select", OPAQUE},
     {"summary", BLOCK | LEAF},
@@ -290,7 +291,7 @@ static void walk_node(struct walk *walk, xmlNode *node, bool in_link, unsigned d
 
 static bool is_prose(const struct run *run)
 {
-    return (traits_of(run->block) & HEADING) == 0 &&
+    return (traits_of(run->block) & (HEADING | CODE)) == 0 &&
            (double)run->links_size < LINKS_MAX * (double)run->size;
 }
 
@@ -369,14 +370,21 @@ static bool is_within(const xmlNode *node, const xmlNode *ancestor)
     return node != NULL;
 }
 
-/* Without a best one, whatever there is. */
+/* Without a best one, whatever there is; code, too, when there is nothing else. */
+static bool is_of_article(const struct run *run, const xmlNode *best)
+{
+    if (best != NULL)
+        return is_prose(run) && run->size >= PARAGRAPH_MIN &&
+               is_within(run->block, best);
+    return is_prose(run) || (traits_of(run->block) & CODE) != 0;
+}
+
 static void write_article(struct buffer *out, const struct walk *walk,
                           const xmlNode *best)
 {
     for (size_t i = 0; i < walk->count; i++) {
         const struct run *run = &walk->runs[i];
-        if (!is_prose(run) || (best != NULL && (run->size < PARAGRAPH_MIN ||
-                                                !is_within(run->block, best))))
+        if (!is_of_article(run, best))
             continue;
         buffer_add(out, walk->text.data + run->start, run->size);
         buffer_add(out, "\n", 1);

@@ -8,7 +8,7 @@
 
 #define WORDS_MAX 256 /* of a sentence that are looked at */
 #define WORDS_MIN 5   /* of a sentence that is worth showing */
-#define BYTES_MAX 600 /* of one, too */
+#define BYTES_MAX 400 /* of one, too */
 #define DAMPING 0.85  /* Brin and Page's */
 #define ROUNDS_MAX 100
 #define CHANGE_MIN 1e-6 /* of a rank, below which a round changes nothing */
