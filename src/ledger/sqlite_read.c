@@ -62,26 +62,38 @@ static void flow_add(struct x402_totals *totals, const struct x402_sqlite_flow *
               flow->value_after - flow->value_before);
 }
 
-static enum x402_error flows_add(struct x402_sqlite *sqlite, int64_t token_id,
-                                 struct x402_totals *out)
+static struct x402_totals *totals_of(struct totals *totals, int64_t token_id)
+{
+    for (size_t i = 0; i < totals->count; i++) {
+        if (totals->token_ids[i] == token_id) {
+            return &totals->out[i];
+        }
+    }
+    return NULL; /* beyond what was asked for */
+}
+
+static enum x402_error flows_add(struct x402_sqlite *sqlite, struct totals *totals)
 {
     sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_FLOW_SUMS);
 
-    x402_sqlite_bind(statement, 1, token_id);
     for (;;) {
         struct x402_sqlite_flow flow = {0};
+        struct x402_totals *out;
         bool is_row;
         enum x402_error error = x402_sqlite_row(sqlite, statement, &is_row);
         if (error != X402_OK || !is_row) {
             return error;
         }
-        flow.delivery = sqlite3_column_int(statement, 0);
-        flow.money = sqlite3_column_int(statement, 1);
-        flow.event = sqlite3_column_int(statement, 2);
-        flow.count = (uint64_t)sqlite3_column_int64(statement, 3);
-        flow.value_before = (uint64_t)sqlite3_column_int64(statement, 4);
-        flow.value_after = (uint64_t)sqlite3_column_int64(statement, 5);
-        flow_add(out, &flow);
+        flow.delivery = sqlite3_column_int(statement, 1);
+        flow.money = sqlite3_column_int(statement, 2);
+        flow.event = sqlite3_column_int(statement, 3);
+        flow.count = (uint64_t)sqlite3_column_int64(statement, 4);
+        flow.value_before = (uint64_t)sqlite3_column_int64(statement, 5);
+        flow.value_after = (uint64_t)sqlite3_column_int64(statement, 6);
+        out = totals_of(totals, sqlite3_column_int64(statement, 0));
+        if (out != NULL) {
+            flow_add(out, &flow);
+        }
     }
 }
 
@@ -127,11 +139,11 @@ static enum x402_error totals_body(struct x402_sqlite *sqlite, void *data)
     struct totals *totals = data;
     enum x402_error error = tokens_read(sqlite, totals);
 
+    if (error == X402_OK) {
+        error = flows_add(sqlite, totals);
+    }
     for (size_t i = 0; error == X402_OK && i < totals->count; i++) {
-        error = flows_add(sqlite, totals->token_ids[i], &totals->out[i]);
-        if (error == X402_OK) {
-            error = due_since(sqlite, totals->token_ids[i], &totals->out[i]);
-        }
+        error = due_since(sqlite, totals->token_ids[i], &totals->out[i]);
     }
     return error;
 }

@@ -110,8 +110,13 @@ void x402_sqlite_column_text(sqlite3_stmt *statement, int column, char *out,
                              size_t out_size)
 {
     const unsigned char *text = sqlite3_column_text(statement, column);
+    size_t size = (size_t)sqlite3_column_bytes(statement, column);
 
-    snprintf(out, out_size, "%s", text != NULL ? (const char *)text : "");
+    size = size < out_size ? size : out_size - 1;
+    if (text != NULL) {
+        memcpy(out, text, size);
+    }
+    out[text != NULL ? size : 0] = '\0';
 }
 
 void x402_sqlite_column_subject(sqlite3_stmt *statement,
