@@ -211,7 +211,7 @@ static bool begin(struct drawing *drawing, const struct card *card)
         return false;
     drawing->is_rtl = typeset_is_rtl(drawing->title);
     palette_make(&drawing->palette, card->theme, palette_seed(look));
-    drawing->seed = palette_seed(card->title) ^ palette_seed(look);
+    drawing->seed = palette_seed(card->title) + 3 * palette_seed(look);
     return true;
 }
 
