@@ -446,6 +446,7 @@ static void ngx_http_x402_exit_process(ngx_cycle_t *cycle)
     ngx_http_x402_admission_exit(cycle);
     ngx_http_x402_settling_exit();
     ngx_http_x402_receipts_exit();
+    ngx_http_x402_pages_exit();
 }
 
 static ngx_http_module_t ngx_http_x402_module_ctx = {

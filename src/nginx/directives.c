@@ -535,20 +535,6 @@ static ngx_conf_post_t ngx_http_x402_public_url_post = {ngx_http_x402_check_publ
 static ngx_conf_post_t ngx_http_x402_facilitator_post = {
     ngx_http_x402_check_facilitator};
 
-/* Until the pages are there. */
-#define NGX_HTTP_X402_PAGE(name)                                                       \
-    __attribute__((weak)) char *name(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)   \
-    {                                                                                  \
-        (void)cf;                                                                      \
-        (void)cmd;                                                                     \
-        (void)conf;                                                                    \
-        return "is not there yet";                                                     \
-    }
-NGX_HTTP_X402_PAGE(ngx_http_x402_status)
-NGX_HTTP_X402_PAGE(ngx_http_x402_metrics)
-NGX_HTTP_X402_PAGE(ngx_http_x402_health)
-NGX_HTTP_X402_PAGE(ngx_http_x402_ready)
-
 #define NGX_HTTP_X402_ANY (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF)
 #define NGX_HTTP_X402_LOC(member) offsetof(ngx_http_x402_loc_conf_t, member)
 

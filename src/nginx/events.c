@@ -39,8 +39,7 @@ static struct {
     ngx_event_t timer;
 } ngx_http_x402_events_worker;
 
-/* ------------------------------------------------------------------------- one stream
- */
+/* ----------------------------------------------------------------------- one stream */
 
 static ngx_uint_t ngx_http_x402_stream_is_busy(const ngx_http_x402_stream_t *stream)
 {
@@ -139,8 +138,7 @@ static void ngx_http_x402_stream_end(ngx_http_x402_stream_t *stream, ngx_int_t r
                                               : rc);
 }
 
-/* ------------------------------------------------------------------------- all of them
- */
+/* ---------------------------------------------------------------------- all of them */
 
 static ngx_uint_t ngx_http_x402_stream_is_stuck(ngx_http_x402_stream_t *stream)
 {
@@ -243,8 +241,7 @@ void ngx_http_x402_events_tell(ngx_http_x402_page_t *page)
     }
 }
 
-/* ----------------------------------------------------------------- coming and leaving
- */
+/* --------------------------------------------------------------- coming and leaving */
 
 static void ngx_http_x402_stream_leave(void *data)
 {

@@ -8,8 +8,7 @@
 #define NGX_HTTP_X402_DUE_SECONDS 300
 #define NGX_HTTP_X402_BOUND_MAX 31536000
 
-/* ------------------------------------------------------------------------- x402_health
- */
+/* ---------------------------------------------------------------------- x402_health */
 
 static ngx_int_t ngx_http_x402_health_handler(ngx_http_request_t *r)
 {
@@ -42,8 +41,7 @@ char *ngx_http_x402_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                : error;
 }
 
-/* -------------------------------------------------------------------------- x402_ready
- */
+/* ----------------------------------------------------------------------- x402_ready */
 
 static void ngx_http_x402_ready_answer(ngx_http_request_t *r,
                                        ngx_http_x402_page_t *page)

@@ -20,7 +20,7 @@
  *   variables.c      $x402_…
  *   receipt.c        the settlement response
  *   receipts.c       x402_receipts
- *   stats.c          x402_stats
+ *   pages.h          x402_status, x402_stats, x402_metrics, x402_health, x402_ready
  *
  * Everything here runs in a worker's event loop but for the functions that say so: the
  * tasks of the ledger's thread and of the pages' threads. Memory is nginx's pools, but
@@ -485,5 +485,6 @@ char *ngx_http_x402_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_x402_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_x402_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_x402_ready(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+void ngx_http_x402_pages_exit(void);
 
 #endif

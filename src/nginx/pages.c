@@ -4,8 +4,7 @@
  */
 #include "nginx/pages.h"
 
-/* ---------------------------------------------------------------------- configuration
- */
+/* -------------------------------------------------------------------- configuration */
 
 /* A page is found by its path. */
 static ngx_uint_t ngx_http_x402_names_path(const ngx_http_core_loc_conf_t *clcf)
@@ -81,8 +80,7 @@ char *ngx_http_x402_page_guard(ngx_conf_t *cf, ngx_http_x402_page_t *page)
     return ngx_http_x402_token_load(cf, &args[2], page->token32);
 }
 
-/* ------------------------------------------------------------------------------ asking
- */
+/* --------------------------------------------------------------------------- asking */
 
 /* What a browser asks its user by. */
 static ngx_int_t ngx_http_x402_challenge(ngx_http_request_t *r)
@@ -175,8 +173,7 @@ ngx_int_t ngx_http_x402_page_enter(ngx_http_request_t *r, ngx_http_x402_page_t *
     return ngx_http_x402_find_receipts(r, lcf->page);
 }
 
-/* ----------------------------------------------------------------------------- answers
- */
+/* -------------------------------------------------------------------------- answers */
 
 static ngx_int_t ngx_http_x402_add_text_header(ngx_http_request_t *r, const char *name,
                                                const char *text)

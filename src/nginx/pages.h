@@ -25,9 +25,7 @@
 #define NGX_HTTP_X402_TOKEN_HASH 32         /* bytes: SHA-256 */
 #define NGX_HTTP_X402_PAGE_TEXT_MAX 8388608 /* bytes: more is an error, not a page */
 
-/* --------------------------------------------------------------------------------
- * pages
- */
+/* ---------------------------------------------------------------------------- pages */
 
 /* A text that several answers share: it goes with the last of them. */
 typedef struct {
@@ -79,9 +77,7 @@ char *ngx_http_x402_page_guard(ngx_conf_t *cf, ngx_http_x402_page_t *page);
  */
 ngx_int_t ngx_http_x402_page_enter(ngx_http_request_t *r, ngx_http_x402_page_t **page);
 
-/* -----------------------------------------------------------------------------
- * reader.c
- */
+/* ------------------------------------------------------------------------- reader.c */
 
 /* Answers a request whose page has been read: see page->status. Finalizes it. */
 typedef void (*ngx_http_x402_answer_pt)(ngx_http_request_t *r,
@@ -97,12 +93,7 @@ ngx_int_t ngx_http_x402_page_want(ngx_http_x402_page_t *page, ngx_msec_t age_max
 ngx_http_x402_text_t *ngx_http_x402_text_keep(ngx_http_x402_text_t *text);
 void ngx_http_x402_text_drop(ngx_http_x402_text_t *text);
 
-/* A worker's end. */
-void ngx_http_x402_reader_exit(void);
-
-/* ------------------------------------------------------------------------------
- * answers
- */
+/* -------------------------------------------------------------------------- answers */
 
 typedef struct {
     const char *type;
@@ -128,9 +119,7 @@ void ngx_http_x402_page_problem(ngx_http_request_t *r, enum x402_error error,
 ngx_int_t ngx_http_x402_page_add_headers(ngx_http_request_t *r,
                                          const ngx_http_x402_page_head_t *head);
 
-/* ------------------------------------------------------------------------------
- * token.c
- */
+/* -------------------------------------------------------------------------- token.c */
 
 /* Reads the first line of a file that only its owner may read. */
 char *ngx_http_x402_token_load(ngx_conf_t *cf, const ngx_str_t *file,
@@ -142,16 +131,12 @@ ngx_int_t ngx_http_x402_token_check(ngx_http_request_t *r,
                                     const u_char hash32[NGX_HTTP_X402_TOKEN_HASH],
                                     uint64_t *wait);
 
-/* ------------------------------------------------------------------------------
- * stats.c
- */
+/* -------------------------------------------------------------------------- stats.c */
 
 /* A content handler's end: the figures. */
 ngx_int_t ngx_http_x402_stats_show(ngx_http_request_t *r, ngx_http_x402_page_t *page);
 
-/* -----------------------------------------------------------------------------
- * events.c
- */
+/* ------------------------------------------------------------------------- events.c */
 
 /* The content handler's end: a stream until the client leaves or the worker ends. */
 ngx_int_t ngx_http_x402_events(ngx_http_request_t *r, ngx_http_x402_page_t *page);

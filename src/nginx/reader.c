@@ -76,8 +76,7 @@ static ngx_http_x402_text_t *ngx_http_x402_text_take(struct x402_text_buffer *bu
     return text;
 }
 
-/* ------------------------------------------------------------------------ the thread
- */
+/* ----------------------------------------------------------------------- the thread */
 
 static enum x402_error ngx_http_x402_read_stats(ngx_http_x402_page_reader_t *reader)
 {
@@ -227,8 +226,7 @@ static void ngx_http_x402_read(void *data, ngx_log_t *log)
     }
 }
 
-/* -------------------------------------------------------------------- the event loop
- */
+/* ------------------------------------------------------------------- the event loop */
 
 static void ngx_http_x402_reader_start(ngx_http_x402_page_reader_t *reader);
 
@@ -388,7 +386,7 @@ static ngx_http_x402_page_reader_t *ngx_http_x402_reader_create(void)
 }
 
 /* The thread pools are joined by now. */
-void ngx_http_x402_reader_exit(void)
+void ngx_http_x402_pages_exit(void)
 {
     ngx_http_x402_page_reader_t *reader = ngx_http_x402_page_reader;
 

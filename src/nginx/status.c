@@ -23,8 +23,7 @@ static const char ngx_http_x402_status_policy[] =
 
 static const char ngx_http_x402_base_mark[] = "{{base}}";
 
-/* -------------------------------------------------------------------------- the texts
- */
+/* ------------------------------------------------------------------------ the texts */
 
 /* Which a client that has the same need not be sent again. */
 static ngx_int_t ngx_http_x402_etag(ngx_http_request_t *r, const ngx_str_t *text,
@@ -71,8 +70,7 @@ static ngx_int_t ngx_http_x402_status_asset(ngx_http_request_t *r, const char *t
     return ngx_http_x402_status_send(r, type, NULL, &body);
 }
 
-/* ------------------------------------------------------------------------- the handler
- */
+/* ---------------------------------------------------------------------- the handler */
 
 static ngx_uint_t ngx_http_x402_is(const ngx_str_t *rest, const char *name)
 {
@@ -116,8 +114,7 @@ static ngx_int_t ngx_http_x402_status_handler(ngx_http_request_t *r)
     return NGX_HTTP_NOT_FOUND;
 }
 
-/* ---------------------------------------------------------------------- configuration
- */
+/* -------------------------------------------------------------------- configuration */
 
 /* The base as it may stand in an attribute: as in a URL, then as in HTML. */
 static ngx_int_t ngx_http_x402_status_link(ngx_conf_t *cf, const ngx_str_t *base,

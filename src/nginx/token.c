@@ -14,9 +14,7 @@
 #define NGX_HTTP_X402_TOKEN_MAX 256
 #define NGX_HTTP_X402_TOKEN_FILE_MAX 4096 /* bytes; the first line counts */
 
-/* ----------------------------------------------------------------------------- the
- * file
- */
+/* ------------------------------------------------------------------------- the file */
 
 /* NGX_ERROR for what is no token. */
 static ngx_int_t ngx_http_x402_token_of(const char *text, ngx_str_t *token)
@@ -70,8 +68,7 @@ char *ngx_http_x402_token_load(ngx_conf_t *cf, const ngx_str_t *file,
     return rc == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
-/* --------------------------------------------------------------------------- a request
- */
+/* ------------------------------------------------------------------------ a request */
 
 /* What follows the name of an authorization scheme; NGX_DECLINED for another one. */
 static ngx_int_t ngx_http_x402_credentials(const ngx_str_t *header, const char *scheme,

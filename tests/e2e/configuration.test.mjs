@@ -49,7 +49,9 @@ test('takes_every_directive_at_every_level_it_is_documented_for', () => {
     ...standard, payTo: null, accept: null, rate: null, refusalRate: null, maxUnsettled: null,
     http: selling, server: selling,
     locations: `location /sold/ { ${selling} } location /stats { x402_price off; x402_stats; }
-      location /r/ { x402_price off; x402_receipts; }`,
+      location /r/ { x402_price off; x402_receipts; } location /status { x402_price off; x402_status; }
+      location /metrics { x402_price off; x402_metrics; } location = /health { x402_price off; x402_health; }
+      location = /ready { x402_price off; x402_ready settler=10 due=20; }`,
   });
   assert.equal(ok, true, output);
   draft.configure({ rate: 'off', refusalRate: 'off', maxUnsettled: 'off' });

@@ -6,7 +6,6 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { answer, ask, isOffer, isPaid, isProblem, isRepeated, isUsed, oneConnection } from './lib/ask.mjs';
-import { USDC } from './lib/chain.mjs';
 import { startGateway } from './lib/gateway.mjs';
 import { freePort, sleep, waitFor } from './lib/process.mjs';
 import { RawConnection, openHttp2, requestHttp2 } from './lib/raw.mjs';
@@ -81,8 +80,7 @@ before(async () => {
             x402_price 0.001; satisfy any;
             auth_basic members; auth_basic_user_file ${folder}/passwords;
             proxy_pass ${upstream.url};
-        }
-        location = /stats { x402_stats; }`,
+        }`,
   });
   // nginx reads these when it is asked.
   fs.writeFileSync(path.join(gateway.folder, 'passwords'), 'ann:{PLAIN}secret\n');
@@ -771,23 +769,5 @@ describe('a connection', () => {
     kept.forEach((got, i) => {
       if (i % 2 === 0) isPaid(answer(got.status, got.headers, got.body), paid[i]);
     });
-  });
-});
-
-describe('x402_stats', () => {
-  test('shows_totals_and_no_payers', async () => {
-    const paid = await payment(newAccount());
-    await buy(newCall(), paid);
-    const got = await ask(gateway, '/stats');
-    assert.equal(got.status, 200);
-    assert.equal(got.headers['content-type'], 'application/json');
-    const total = got.json.totals.find(({ network, asset }) => network === 'eip155:84532' && asset === USDC);
-    assert.ok(total.admitted.count > 0);
-    assert.ok(!got.body.toLowerCase().includes(paid.message.from.toLowerCase()));
-  });
-
-  test('is_read_and_not_written', async () => {
-    assert.equal((await ask(gateway, '/stats', { method: 'HEAD' })).status, 200);
-    assert.equal((await ask(gateway, '/stats', { method: 'POST', body: 'x' })).status, 405);
   });
 });

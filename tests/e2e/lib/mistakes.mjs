@@ -12,6 +12,20 @@ const wrong = (directive, says, values, where = 'location') =>
 
 const twice = (line, where = 'location') => [{ where, text: `${line}\n${line}`, says: /duplicate/ }];
 
+/** What is wrong with any page: where it stands. */
+const pageMistakes = (directive) => [
+  ...wrong(directive, /not allowed here/, [''], 'server'),
+  ...wrong(directive, /invalid number of arguments/, ['a b c']),
+  ...twice(`${directive};`),
+  {
+    where: 'server', text: `location ~ ^/pattern/ {\n ${directive};\n}`, says: /needs a location that names a path/,
+  },
+  {
+    where: 'location', text: directive === 'x402_health' ? 'x402_ready;\nx402_health;' : `x402_health;\n${directive};`,
+    says: /a location that shows another page/,
+  },
+];
+
 export const MISTAKES = {
   x402_ledger: [
     ...wrong('x402_ledger', /invalid number of arguments/, ['', '/a /b'], 'http'),
@@ -172,9 +186,28 @@ export const MISTAKES = {
       says: /needs a location that names a prefix|a name too long/,
     })),
   ],
+  x402_status: [
+    ...pageMistakes('x402_status'),
+    ...wrong('x402_status', /is public, or private FILE/, ['off', 'private', 'public /token', 'on /token']),
+    { where: 'server', text: 'location = /exact {\n x402_status;\n}', says: /needs a location that names a prefix/ },
+  ],
   x402_stats: [
-    ...wrong('x402_stats', /invalid number of arguments/, ['on']),
-    ...wrong('x402_stats', /not allowed here/, [''], 'server'),
+    ...pageMistakes('x402_stats'),
+    ...wrong('x402_stats', /is public, or private FILE/, ['on', 'private', 'public /token']),
+  ],
+  x402_metrics: [
+    ...pageMistakes('x402_metrics'),
+    ...wrong('x402_metrics', /is public, or private FILE/, ['on', 'private', 'public /token']),
+  ],
+  x402_health: [
+    ...pageMistakes('x402_health'),
+    ...wrong('x402_health', /invalid number of arguments/, ['on']),
+  ],
+  x402_ready: [
+    ...pageMistakes('x402_ready'),
+    ...wrong('x402_ready', /takes settler= and due=/, [
+      'on', '60', 'settler=', 'settler=0', 'due=-1', 'due=x', 'due=31536001', 'settler=1 settler=2', 'due=5s',
+    ]),
   ],
 };
 
