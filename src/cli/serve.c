@@ -54,7 +54,8 @@ static const char help[] =
     "                        and never above its balance; default 1; off for no bound\n"
     "  --max-unsettled-new USD    the same for one whose balance is not known yet;\n"
     "                        default 0.01\n"
-    "  --max-unsettled-total USD  the same for all payers together; default 10\n"
+    "  --max-unsettled-total USD  the same for all payers together; default 10. Those\n"
+    "                        whose balance is not known have half of it at most\n"
     "                        Beyond a bound a call is settled before it is served.\n"
     "\n"
     "Running\n"
@@ -62,6 +63,12 @@ static const char help[] =
     "  --data DIR            the ledger's directory; default /var/lib/x402 for root,\n"
     "                        ~/.local/share/x402 for others\n"
     "  --workers N           nginx workers; default one a processor\n"
+    "  --shadow              charge nothing: every call is forwarded unpaid, and what\n"
+    "                        a price would have asked, refused and earned is counted\n"
+    "  --status public|private    who sees the figures of /x402/status: everybody, as\n"
+    "                        sums (the default), or who has a token, with payers;\n"
+    "                        the token is made in the data directory\n"
+    "  --access-log FILE     a line of JSON for every call\n"
     "  --print-config        print the nginx configuration instead of running it\n"
     "\n"
     "Examples\n"
@@ -71,6 +78,8 @@ static const char help[] =
     "  Settle what is sold, too:\n"
     "    x402 wallet new settler.key          # then send it some ETH for gas\n"
     "    x402 serve … --rpc https://sepolia.base.org --settler-key settler.key\n"
+    "  See what a price would earn, before anybody pays it:\n"
+    "    x402 serve … --shadow\n"
     "  Outgrow the flags:\n"
     "    x402 serve … --print-config > gateway.conf && nginx -c $PWD/gateway.conf\n"
     "\n"
@@ -169,6 +178,32 @@ static void print_credit(const struct x402_serve *serve)
            payer, new_payer, total);
 }
 
+/* Said before the prices: they are what would be asked. */
+static void print_shadow(const struct x402_serve *serve)
+{
+    if (!serve->shadow)
+        return;
+    print_label("shadow");
+    printf("%snothing is charged%s: every call is forwarded unpaid; what it would have "
+           "cost\n            is counted and shown\n",
+           x402_cli_style(stdout, X402_STYLE_WARN),
+           x402_cli_style(stdout, X402_STYLE_PLAIN));
+}
+
+static void print_pages(const struct x402_serve_place *place, const char *listen)
+{
+    print_label("status");
+    printf("http://%s/x402/status\n", listen);
+    if (place->token[0] != '\0') {
+        print_label("token");
+        printf("in %s: any user name, and this as the password\n", place->token);
+    }
+    if (place->access_log[0] != '\0') {
+        print_label("log");
+        printf("%s\n", place->access_log);
+    }
+}
+
 static void announce(const struct x402_serve *serve,
                      const struct x402_serve_place *place)
 {
@@ -178,9 +213,11 @@ static void announce(const struct x402_serve *serve,
     x402_endpoint_encode(upstream, &serve->upstream, true);
     x402_address_encode(payee, serve->pay_to20);
     x402_caip2_encode(caip2, serve->network.chain_id);
-    printf("%sx402 sells http%s://%s on http://%s%s\n\n",
-           x402_cli_style(stdout, X402_STYLE_BOLD), serve->upstream.tls ? "s" : "",
+    printf("%sx402 %s http%s://%s on http://%s%s\n\n",
+           x402_cli_style(stdout, X402_STYLE_BOLD),
+           serve->shadow ? "would sell" : "sells", serve->upstream.tls ? "s" : "",
            upstream, listen, x402_cli_style(stdout, X402_STYLE_PLAIN));
+    print_shadow(serve);
     print_prices(serve);
     print_label("paid to");
     printf("%s\n", payee);
@@ -188,12 +225,14 @@ static void announce(const struct x402_serve *serve,
     printf("%s on %s%s%s%s\n", serve->network.asset_name, serve->network.name,
            serve->network.name[0] ? ", " : "", caip2,
            serve->network.testnet ? " (play money)" : "");
-    print_settling(serve);
-    print_credit(serve);
+    if (!serve->shadow) {
+        print_settling(serve);
+        print_credit(serve);
+    }
     print_label("ledger");
     printf("%s\n", place->ledger);
-    print_label("stats");
-    printf("http://%s/x402/stats\n\nCtrl-C stops it.\n", listen);
+    print_pages(place, listen);
+    puts("\nCtrl-C stops it.");
 }
 
 /* ------------------------------------------------------------------------ checks */
@@ -290,7 +329,7 @@ static int serve_now(const struct x402_serve *serve,
     char nginx[X402_PATH_MAX];
     if (!x402_serve_nginx_find(nginx) || !can_settle(serve) ||
         !can_listen(&serve->listen) || !x402_serve_place_make(place) ||
-        !make_ledger(place))
+        !x402_serve_token_make(place) || !make_ledger(place))
         return X402_EXIT_FAILED;
     return x402_serve_run(serve, place, nginx, announce);
 }
@@ -299,7 +338,7 @@ static int serve_now(const struct x402_serve *serve,
 static int print_config(const struct x402_serve *serve,
                         const struct x402_serve_place *place)
 {
-    if (!x402_serve_place_make(place))
+    if (!x402_serve_place_make(place) || !x402_serve_token_make(place))
         return X402_EXIT_FAILED;
     x402_serve_config_write(stdout, serve, place);
     return X402_EXIT_DONE;
@@ -333,6 +372,9 @@ int x402_cli_serve(int argc, char **argv)
         {"facilitator-header-file", 0, X402_OPTION_TEXT,
          &flags.facilitator.header_file},
         {"facilitator-timeout", 0, X402_OPTION_TEXT, &flags.facilitator.timeout},
+        {"shadow", 0, X402_OPTION_FLAG, &flags.shadow},
+        {"status", 0, X402_OPTION_TEXT, &flags.status},
+        {"access-log", 0, X402_OPTION_TEXT, &flags.access_log},
         {"print-config", 0, X402_OPTION_FLAG, &flags.print_config},
         {NULL, 0, X402_OPTION_FLAG, NULL},
     };

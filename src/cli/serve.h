@@ -19,8 +19,9 @@ struct x402_serve_flags {
     struct x402_cli_facilitator_flags facilitator;
     const char *batch_age;
     const char *max_unsettled, *max_unsettled_new, *max_unsettled_total;
+    const char *access_log, *status;
     struct x402_option_list routes, frees;
-    bool print_config;
+    bool shadow, print_config;
 };
 
 #define X402_HOST_MAX 256 /* bytes, with the zero */
@@ -62,7 +63,10 @@ struct x402_serve {
     unsigned workers;                              /* 0: as many as processors */
     const char *rpc_url, *settler_key;             /* a key needs a node */
     struct x402_cli_facilitator_flags facilitator; /* instead of a key */
-    const char *batch_age; /* seconds, of the settler; NULL: its default */
+    const char *batch_age;  /* seconds, of the settler; NULL: its default */
+    bool shadow;            /* nothing is charged */
+    bool status_private;    /* figures are shown to who has the token */
+    const char *access_log; /* NULL: none */
 };
 
 /* Whether it settles what it sells, by a key or a facilitator. */
@@ -74,6 +78,8 @@ struct x402_serve_place {
     char ledger[X402_PATH_MAX];
     char module[X402_PATH_MAX];
     char ca_bundle[X402_PATH_MAX];  /* "" when the upstream is not TLS */
+    char token[X402_PATH_MAX];      /* file of the status page's; "" when it has none */
+    char access_log[X402_PATH_MAX]; /* absolute; "" when there is none */
     char run_prefix[X402_PATH_MAX]; /* + "conf", "pid", "lock" */
     bool as_root;
     char worker_user[64]; /* as_root: nginx's workers run as */
@@ -106,6 +112,11 @@ X402_MUST_USE bool x402_serve_place_find(struct x402_serve_place *out,
 X402_MUST_USE bool x402_serve_run_prefix(char out[X402_PATH_MAX], const char *data_dir);
 /* Makes the data directory, closed to others and open to nginx's workers. */
 X402_MUST_USE bool x402_serve_place_make(const struct x402_serve_place *place);
+/*
+ * Makes the status page's token when it is to have one and there is none, in the data
+ * directory, readable by nobody but us: nginx's master reads it, its workers need not.
+ */
+X402_MUST_USE bool x402_serve_token_make(const struct x402_serve_place *place);
 X402_MUST_USE bool x402_serve_nginx_find(char out[X402_PATH_MAX]);
 
 /*

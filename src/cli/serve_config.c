@@ -106,9 +106,12 @@ static void put_sale(FILE *out, const struct x402_serve *serve,
             "    x402_pay_to %s;\n"
             "    x402_rate %ur/%s; # of one payer\n"
             "    x402_window %u; # seconds a payment is asked to be valid\n"
-            "    # x402_public_url https://api.example.com; # as the world sees it\n\n",
+            "    # x402_public_url https://api.example.com; # as the world sees it\n",
             name, caip2, serve->network.asset_name, name, payee, serve->rate.count,
             serve->rate.period_milliseconds == 1000 ? "s" : "m", serve->window_seconds);
+    fprintf(out, "    x402_enforce %s;%s\n\n", serve->shadow ? "off" : "on",
+            serve->shadow ? " # nothing is charged: calls pass unpaid, and are counted"
+                          : "");
 }
 
 static void put_bound(FILE *out, const char *name, uint64_t micro_usd, const char *what)
@@ -166,12 +169,50 @@ static void put_upstream(FILE *out, const struct x402_serve *serve)
         server);
 }
 
+/* The lines of packaging/nginx/x402-log.conf. */
+static void put_log(FILE *out, const struct x402_serve_place *place)
+{
+    fputs(
+        "    # A line of JSON a call; \"receipt\" is the payment's name in all logs.\n"
+        "    map $status $x402_log_status {\n"
+        "        default $status;\n"
+        "        ~^0     0; # a request that was never read has \"000\", which is no "
+        "JSON\n"
+        "    }\n"
+        "    log_format x402_json escape=json\n"
+        "        '{\"time\":\"$time_iso8601\",\"id\":\"$request_id\",\"traceparent\":"
+        "\"$http_traceparent\",'\n"
+        "        '\"client\":\"$remote_addr\",\"method\":\"$request_method\",\"host\":"
+        "\"$host\",'\n"
+        "        '\"uri\":\"$request_uri\",\"agent\":\"$http_user_agent\",\"status\":"
+        "$x402_log_status,'\n"
+        "        '\"bytes\":$bytes_sent,\"seconds\":$request_time,'\n"
+        "        '\"upstream\":\"$upstream_addr\",\"upstream_status\":"
+        "\"$upstream_status\",'\n"
+        "        '\"upstream_seconds\":\"$upstream_response_time\",'\n"
+        "        '\"result\":\"$x402_result\",\"reason\":\"$x402_reason\",\"price\":"
+        "\"$x402_price\",'\n"
+        "        '\"payer\":\"$x402_payer\",\"network\":\"$x402_network\",\"value\":"
+        "\"$x402_value\",'\n"
+        "        '\"receipt\":\"$x402_receipt\",\"verify_seconds\":"
+        "\"$x402_verify_time\",'\n"
+        "        '\"admit_seconds\":\"$x402_admit_time\",\"call_seconds\":"
+        "\"$x402_call_time\"}';\n",
+        out);
+    if (place->access_log[0] == '\0') {
+        fputs("    access_log off; # the ledger has the payments; for a log:\n"
+              "    # access_log /var/log/x402.json x402_json;\n\n",
+              out);
+        return;
+    }
+    fputs("    access_log ", out);
+    put_quoted(out, place->access_log);
+    fputs(" x402_json;\n\n", out);
+}
+
 static void put_http(FILE *out)
 {
     fputs("    server_tokens off;\n"
-          "    access_log off; # the ledger has the payments; for a log, for example:\n"
-          "    # log_format x402 '$time_iso8601 $status $x402_result $request';\n"
-          "    # access_log /var/log/x402.log x402;\n\n"
           "    # A payment header has up to 6 KiB.\n"
           "    client_header_buffer_size 4k;\n"
           "    large_client_header_buffers 4 16k;\n"
@@ -303,19 +344,54 @@ static void put_rule(FILE *out, const struct x402_serve *serve,
     put_price(out, serve, rule->micro_usd);
 }
 
-static void put_own_pages(FILE *out)
+/* A page of figures, for whom it is by --status. */
+static void put_figures(FILE *out, const char *location, const char *directive,
+                        const struct x402_serve_place *place, const char *comment)
+{
+    fprintf(out,
+            "        location %s {\n"
+            "            x402_price off;\n"
+            "            %s",
+            location, directive);
+    if (place->token[0] != '\0') {
+        fputs(" private ", out);
+        put_quoted(out, place->token);
+        fputs(";\n        }\n", out);
+    } else {
+        fprintf(out, ";%s\n        }\n", comment);
+    }
+}
+
+static void put_own_pages(FILE *out, const struct x402_serve_place *place)
 {
     fputs(
-        "\n        # The gateway's own pages.\n"
+        place->token[0] != '\0'
+            ? "\n        # The gateway's own pages. The figures are for who has the "
+              "token in the\n"
+              "        # file, as a Bearer token or as a password with any user name.\n"
+            : "\n        # The gateway's own pages. The figures are sums, without "
+              "payers, "
+              "for all\n"
+              "        # to see; with `private FILE` they are for who has the token in "
+              "FILE, and\n"
+              "        # show all.\n",
+        out);
+    put_figures(out, "^~ /x402/status", "x402_status", place, "");
+    put_figures(out, "= /x402/stats", "x402_stats", place,
+                " # the status page's figures as JSON");
+    put_figures(out, "= /x402/metrics", "x402_metrics", place,
+                " # for Prometheus, on this machine\n"
+                "            allow 127.0.0.1;\n"
+                "            allow ::1;\n"
+                "            deny all;");
+    fputs(
         "        location = /x402/health {\n"
         "            x402_price off;\n"
-        "            default_type application/json;\n"
-        "            add_header Cache-Control no-store;\n"
-        "            return 200 '{\"status\":\"ok\"}\\n';\n"
+        "            x402_health; # alive\n"
         "        }\n"
-        "        location = /x402/stats {\n"
+        "        location = /x402/ready {\n"
         "            x402_price off;\n"
-        "            x402_stats; # sums for all; for few: allow 127.0.0.1; deny all;\n"
+        "            x402_ready; # payments can be taken and are settled; or why not\n"
         "        }\n"
         "        location ^~ /x402/receipts/ {\n"
         "            x402_price off;\n"
@@ -347,7 +423,7 @@ static void put_server(FILE *out, const struct x402_serve *serve,
             out);
     for (size_t i = 0; i < serve->rules_count; i++)
         put_rule(out, serve, &serve->rules[i]);
-    put_own_pages(out);
+    put_own_pages(out, place);
     fputs("    }\n", out);
 }
 
@@ -358,6 +434,7 @@ void x402_serve_config_write(FILE *out, const struct x402_serve *serve,
     fputs("http {\n", out);
     put_sale(out, serve, place);
     put_credit(out, serve);
+    put_log(out, place);
     put_http(out);
     put_files(out, place);
     put_upstream(out, serve);

@@ -494,6 +494,25 @@ static bool decode_credit(struct x402_serve *out, const struct x402_serve_flags 
                       flags->max_unsettled_total);
 }
 
+/* nginx would read variables in the name of its log. */
+static bool decode_pages(struct x402_serve *out, const struct x402_serve_flags *flags)
+{
+    const char *problem = NULL;
+    out->shadow = flags->shadow;
+    out->access_log = flags->access_log;
+    out->status_private =
+        flags->status != NULL && strcmp(flags->status, "private") == 0;
+    if (flags->status != NULL && !out->status_private &&
+        strcmp(flags->status, "public") != 0)
+        problem = "--status: write public or private";
+    else if (flags->access_log != NULL &&
+             (flags->access_log[0] == '\0' || strchr(flags->access_log, '$') != NULL))
+        problem = "--access-log: write the path of a file, without '$'";
+    if (problem != NULL)
+        x402_cli_usage_error(COMMAND, "%s", problem);
+    return problem == NULL;
+}
+
 static bool refuse_loop(const struct x402_serve *serve)
 {
     char listen[X402_ENDPOINT_TEXT_SIZE], upstream[X402_ENDPOINT_TEXT_SIZE];
@@ -537,5 +556,5 @@ bool x402_serve_decode(struct x402_serve *out, const struct x402_serve_flags *fl
            decode_listen(&out->listen,
                          flags->listen ? flags->listen : "127.0.0.1:4020") &&
            decode_limits(out, flags) && decode_settling(out, flags) &&
-           decode_credit(out, flags) && refuse_loop(out);
+           decode_credit(out, flags) && decode_pages(out, flags) && refuse_loop(out);
 }

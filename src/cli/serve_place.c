@@ -13,6 +13,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -123,6 +124,27 @@ static bool is_printable(const char *path)
     return true;
 }
 
+/* nginx takes a relative path to be one of its own. */
+static bool find_access_log(struct x402_serve_place *out, const char *file)
+{
+    char here[X402_PATH_MAX];
+    if (file == NULL)
+        return true;
+    if (!is_printable(file)) {
+        x402_cli_error(COMMAND, "--access-log: '%s' has control characters", file);
+        return false;
+    }
+    if (file[0] == '/')
+        return put_path(out->access_log, file, "");
+    if (getcwd(here, sizeof here - 1) == NULL) {
+        x402_cli_error(COMMAND, "cannot read the current directory: %s",
+                       strerror(errno));
+        return false;
+    }
+    strcat(here, "/");
+    return put_path(out->access_log, here, file);
+}
+
 bool x402_serve_place_find(struct x402_serve_place *out, const struct x402_serve *serve,
                            const char *data_option)
 {
@@ -138,6 +160,9 @@ bool x402_serve_place_find(struct x402_serve_place *out, const struct x402_serve
     }
     return (!out->as_root || find_worker_user(out)) &&
            put_path(out->ledger, out->data_dir, "/ledger.db") &&
+           (!serve->status_private ||
+            put_path(out->token, out->data_dir, "/status.token")) &&
+           find_access_log(out, serve->access_log) &&
            x402_serve_run_prefix(out->run_prefix, out->data_dir) &&
            find_module(out->module) &&
            (!serve->upstream.tls || find_ca_bundle(out->ca_bundle));
@@ -240,6 +265,46 @@ static bool take_dir(int dir, const struct x402_serve_place *place, bool made)
         return fail_dir("give nginx's workers", path);
     return fchmod(dir, 0700) == 0 || fail_dir("close to others", path);
 }
+
+/* ---------------------------------------------------------------------- the token */
+
+#define TOKEN_BYTES 24
+
+static bool fail_token(const struct x402_serve_place *place)
+{
+    x402_cli_error(COMMAND, "cannot make the token file '%s': %s", place->token,
+                   strerror(errno));
+    return false;
+}
+
+/* A new file alone is written: what a worker may have put there is left to nginx, which
+ * reads no file that is not ours. */
+bool x402_serve_token_make(const struct x402_serve_place *place)
+{
+    uint8_t random[TOKEN_BYTES];
+    char text[2 * TOKEN_BYTES + 2];
+    if (place->token[0] == '\0')
+        return true;
+    int fd =
+        open(place->token, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno == EEXIST || fail_token(place);
+    bool fine = getrandom(random, sizeof random, 0) == (ssize_t)sizeof random;
+    x402_hex_encode(text, random, sizeof random);
+    text[2 * TOKEN_BYTES] = '\n';
+    fine = fine && write(fd, text, 2 * TOKEN_BYTES + 1) == 2 * TOKEN_BYTES + 1 &&
+           fsync(fd) == 0;
+    if (!fine) {
+        fail_token(place);
+        unlink(place->token);
+    }
+    x402_bytes_wipe(text, sizeof text);
+    x402_bytes_wipe(random, sizeof random);
+    close(fd);
+    return fine;
+}
+
+/* --------------------------------------------------------- passing to the directory */
 
 static bool may_pass(const struct stat *status, const struct x402_serve_place *place)
 {
