@@ -21,8 +21,9 @@
 #define PATTERN_WIDTH (PATTERN_COLUMNS * PATTERN_TILE)
 #define TEXT_WIDTH (CARD_WIDTH - PATTERN_WIDTH - MARGIN - GUTTER)
 
-static const struct typeset_size title_sizes[] = {{104, 2}, {92, 3}, {80, 3}, {70, 4},
-                                                  {60, 4},  {52, 4}, {48, 4}, {0, 0}};
+static const struct typeset_size title_sizes[] = {{136, 1}, {120, 2}, {104, 3}, {92, 3},
+                                                  {80, 3},  {70, 4},  {60, 4},  {52, 4},
+                                                  {48, 4},  {0, 0}};
 static const struct typeset_size subtitle_sizes[] = {{32, 2}, {29, 3}, {0, 0}};
 static const struct typeset_size site_sizes[] = {{28, 1}, {0, 0}};
 static const struct typeset_size initial_sizes[] = {{30, 1}, {0, 0}};
