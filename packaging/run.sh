@@ -136,7 +136,8 @@ start_services() {
 
 start_gateway() {
     start gateway $x402 serve --upstream "http://127.0.0.1:$SERVICES_PORT" \
-        --price 0.001 --route /api/embed=0.0005 --pay-to "$merchant" \
+        --price 0.001 --route /api/ask=0.001 --route /api/og=0.002 \
+        --route /api/fetch-summarize=0.005 --route /api/embed=0.0005 --pay-to "$merchant" \
         --network base-sepolia --listen "127.0.0.1:$GATEWAY_PORT" --data "$ledger" \
         --rpc "$chain" --settler-key "$keys/settler" --batch-age 2
     gateway_pid=$started
@@ -162,13 +163,18 @@ wait_for_settlement() {
 }
 
 explain() {
+    ask_says='ask wants ANTHROPIC_API_KEY, which is not set: it fails, and is not charged:'
+    [ -z "${ANTHROPIC_API_KEY:-}" ] || ask_says='what it costs comes first:'
     say "
 Running until Ctrl-C. In another terminal:
 
-  See the price:
+  See a price:
     curl -i '$gateway/api/embed?text=hello'
-  Buy a call, like curl:
-    build/x402 pay '$gateway/api/embed?text=good+morning' --key $keys/caller
+  Buy a call, like curl; $ask_says
+    \$0.001   build/x402 pay '$gateway/api/ask?q=Why+is+the+sky+blue' --key $keys/caller
+    \$0.002   build/x402 pay '$gateway/api/og?title=Hello&theme=cobalt' --key $keys/caller > card.png
+    \$0.005   build/x402 pay '$gateway/api/fetch-summarize?url=https://www.x402.org' --key $keys/caller
+    \$0.0005  build/x402 pay '$gateway/api/embed?text=good+morning' --key $keys/caller
   See the money:
     build/x402 payments --data $ledger
     build/x402 stats --data $ledger
@@ -205,9 +211,9 @@ step chain "$chain, a local Base Sepolia; the caller has 10 test USDC"
 deploy_contract
 step contract "$contract, settles many payments in one transaction"
 start_services
-step services "http://127.0.0.1:$SERVICES_PORT/api/embed, an API that knows nothing of payments"
+step services "http://127.0.0.1:$SERVICES_PORT, four APIs that know nothing of payments"
 start_gateway
-step gateway "$gateway sells it at \$0.0005 a call"
+step gateway "$gateway sells them, from \$0.0005 a call"
 say
 buy
 wait_for_settlement
