@@ -82,7 +82,6 @@ static const struct element elements[] = {
     {"h4", BLOCK | HEADING},
     {"h5", BLOCK | HEADING},
     {"h6", BLOCK | HEADING},
-    {"head", OPAQUE},
     {"header", BLOCK | FURNITURE},
     {"hgroup", BLOCK},
     {"hr", BLOCK},

@@ -23,10 +23,10 @@ export function secretFile(text, mode = 0o600) {
 }
 
 /** Starts them; `args` are more arguments, `env` more of the environment. */
-export async function startServices({ args = [], env = {} } = {}) {
+export async function startServices({ args = [], env = {}, program = SERVICES } = {}) {
   const port = await freePort();
   const log = path.join(temporaryFolder('services'), 'services.log');
-  const child = start(SERVICES, ['--listen', `127.0.0.1:${port}`, ...args.map(String)], {
+  const child = start(program, ['--listen', `127.0.0.1:${port}`, ...args.map(String)], {
     log, env: { ...CLEAN, ...env },
   });
   await waitFor(() => {

@@ -106,6 +106,18 @@ static void the_article_is_taken_and_what_is_around_it_left_out(void **state)
     assert_string_equal(page.text, SENTENCE "First, really.\n" SENTENCE "Second.\n");
 }
 
+static void a_page_that_never_ends_its_head_is_read(void **state)
+{
+    (void)state;
+    read_page(
+        "<!doctype html><title>T</title><nav>Home</nav><article><p>" SENTENCE SENTENCE
+        "</p></article>");
+    assert_string_equal(page.title, "T");
+    assert_string_equal(
+        page.text,
+        SENTENCE "This paragraph is long enough to count as one of an article.\n");
+}
+
 static void lists_of_links_are_no_article(void **state)
 {
     (void)state;
@@ -349,6 +361,7 @@ int main(void)
         cmocka_unit_test(a_long_title_is_cut_between_characters),
         cmocka_unit_test(marks_that_are_not_seen_are_left_out),
         cmocka_unit_test(the_article_is_taken_and_what_is_around_it_left_out),
+        cmocka_unit_test(a_page_that_never_ends_its_head_is_read),
         cmocka_unit_test(lists_of_links_are_no_article),
         cmocka_unit_test(an_article_in_sections_is_taken_whole),
         cmocka_unit_test(a_page_that_is_all_a_form_is_read_still),
