@@ -329,6 +329,10 @@ static void sales_write(struct filling *filling, int64_t hour, int64_t count)
                 VALUE);
         }
     }
+}
+
+static void refusals_write(struct filling *filling, int64_t hour)
+{
     for (int reason = X402_ERR_BASE64; reason < X402_ERR_BASE64 + 12; reason++) {
         run(filling->db, "INSERT INTO refusal VALUES ('%s', %" PRId64 ", 5)",
             x402_error_symbol((enum x402_error)reason), hour);
@@ -366,7 +370,12 @@ static void activity_write(struct filling *filling)
 
     for (int64_t i = 0; i < X402_ACTIVITY_DAYS * 24; i++) {
         sales_write(filling, hour - i, count);
+        refusals_write(filling, hour - i);
         measures_write(filling, hour - i);
+    }
+    for (int64_t day = hour / 24 - X402_ACTIVITY_DAYS; day <= hour / 24; day++) {
+        refusals_write(filling, -2 - day);
+        measures_write(filling, -2 - day);
     }
     sales_write(filling, X402_ACTIVITY_EVER, filling->payments / (TOKENS * ROUTES));
     measures_write(filling, X402_ACTIVITY_EVER);
@@ -529,11 +538,11 @@ static const struct {
              {"payments", newest_read}, {"settlers", settlers_read}};
 #define READS (sizeof(reads) / sizeof(reads[0]))
 
-static double milliseconds(void)
+static double milliseconds(clockid_t clock)
 {
     struct timespec now;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)clock_gettime(clock, &now);
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
@@ -544,14 +553,23 @@ static int compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void print(const char *name, double times[ROUNDS], size_t rows, const char *end)
-{
-    const double first = times[0];
+/* Of one read; the last is of all of them. */
+struct times {
+    double wall[ROUNDS], cpu[ROUNDS]; /* milliseconds */
+    size_t rows;
+};
 
-    qsort(times, ROUNDS, sizeof(times[0]), compare);
-    printf(" \"%s\": {\"first_ms\": %.3f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, "
-           "\"rows\": %zu}%s\n",
-           name, first, times[ROUNDS / 2], times[ROUNDS * 99 / 100], rows, end);
+static void print(const char *name, struct times *times)
+{
+    const double first = times->wall[0];
+
+    qsort(times->wall, ROUNDS, sizeof(times->wall[0]), compare);
+    qsort(times->cpu, ROUNDS, sizeof(times->cpu[0]), compare);
+    printf("%s\"%s\": {\"rows\": %zu, \"first_ms\": %.3f, \"p50_ms\": %.3f, "
+           "\"p99_ms\": %.3f, \"cpu_ms\": %.3f}",
+           strcmp(name, reads[0].name) == 0 ? "{\n " : ",\n ", name, times->rows, first,
+           times->wall[ROUNDS / 2], times->wall[ROUNDS * 99 / 100],
+           times->cpu[ROUNDS / 2]);
 }
 
 /* As a worker does while it sells: what readers had cached is worth nothing after it.
@@ -578,32 +596,41 @@ static struct x402_ledger *ledger_open(const char *path, enum x402_ledger_mode m
     return ledger;
 }
 
+static void time_round(struct x402_ledger *ledger, struct times times[READS + 1],
+                       int round)
+{
+    const int64_t now = x402_clock_seconds();
+    struct times *all = &times[READS];
+
+    all->rows = 0;
+    for (size_t i = 0; i < READS; i++) {
+        const double wall = milliseconds(CLOCK_MONOTONIC);
+        const double cpu = milliseconds(CLOCK_THREAD_CPUTIME_ID);
+        times[i].rows = reads[i].read(ledger, now);
+        times[i].cpu[round] = milliseconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
+        times[i].wall[round] = milliseconds(CLOCK_MONOTONIC) - wall;
+        all->cpu[round] += times[i].cpu[round];
+        all->wall[round] += times[i].wall[round];
+        all->rows += times[i].rows;
+    }
+}
+
 /* Round after round, as the page reads: all of them, in turn. */
 static int read_timed(const char *path)
 {
-    static double times[READS + 1][ROUNDS];
+    static struct times times[READS + 1];
     struct x402_ledger *ledger = ledger_open(path, X402_LEDGER_READ);
     struct x402_ledger *seller = ledger_open(path, X402_LEDGER_WRITE);
-    const int64_t now = x402_clock_seconds();
-    size_t rows[READS];
 
     for (int round = 0; round < ROUNDS; round++) {
-        double begin;
         sell_more(seller);
-        begin = milliseconds();
-        for (size_t i = 0; i < READS; i++) {
-            const double start = milliseconds();
-            rows[i] = reads[i].read(ledger, now);
-            times[i][round] = milliseconds() - start;
-        }
-        times[READS][round] = milliseconds() - begin;
+        time_round(ledger, times, round);
     }
-    printf("{\n");
     for (size_t i = 0; i < READS; i++) {
-        print(reads[i].name, times[i], rows[i], ",");
+        print(reads[i].name, &times[i]);
     }
-    print("all", times[READS], 0, "");
-    printf("}\n");
+    print("all", &times[READS]);
+    printf("\n}\n");
     x402_ledger_close(seller);
     x402_ledger_close(ledger);
     return 0;

@@ -124,6 +124,10 @@ static const uint8_t *varint_take(uint64_t *out, const uint8_t *at, const uint8_
 {
     uint64_t number = 0;
 
+    if (at < end && *at < 0x80) { /* most are */
+        *out = *at;
+        return at + 1;
+    }
     for (unsigned i = 0; i < VARINT_SIZE_MAX && at < end; i++) {
         const uint8_t byte = *at++;
         const uint64_t bits = byte & 0x7f;

@@ -2,7 +2,9 @@
 -- (activity.h). Nothing else goes by it: a process of version 2 that still runs does no
 -- harm, it only does not count here.
 --
--- hour is Unix time / 3600, and -1 the sum of all hours. Sums are modulo 2^64.
+-- hour is Unix time / 3600, and -1 the sum of all hours; of refusals and measures also
+-- -2 - day for the sum of a day (Unix time / 86400), so that a week is soon added up.
+-- Sums are modulo 2^64.
 
 -- By chain and asset, and not by token: what was never paid with is offered, too, and
 -- makes no token.

@@ -6,6 +6,10 @@
 
 #define SILENT_SECONDS (INT64_C(7) * 86400) /* for so long a settler is remembered */
 
+/* Where the sum of a day is kept, for refusals and measures. */
+#define DAY_KEY(day) (-2 - (day))
+#define HOUR_MAX (INT64_C(1) << 40)
+
 static uint64_t column(sqlite3_stmt *statement, int number)
 {
     return (uint64_t)sqlite3_column_int64(statement, number);
@@ -208,17 +212,17 @@ static enum x402_error measures_note(struct x402_sqlite *sqlite, int64_t hour,
 static enum x402_error note_body(struct x402_sqlite *sqlite, void *data)
 {
     const struct x402_activity *const *activity = data;
-    const int64_t hours[] = {sqlite->now_seconds / X402_HOUR_SECONDS,
-                             X402_ACTIVITY_EVER};
-    enum x402_error error = X402_OK;
+    const int64_t hour = sqlite->now_seconds / X402_HOUR_SECONDS;
+    const int64_t keys[] = {hour, X402_ACTIVITY_EVER, DAY_KEY(hour / 24)};
+    enum x402_error error = sales_note(sqlite, hour, *activity);
 
-    for (int i = 0; error == X402_OK && i < 2; i++) {
-        error = sales_note(sqlite, hours[i], *activity);
+    if (error == X402_OK) {
+        error = sales_note(sqlite, X402_ACTIVITY_EVER, *activity);
+    }
+    for (int i = 0; error == X402_OK && i < 3; i++) {
+        error = refusals_note(sqlite, keys[i], *activity);
         if (error == X402_OK) {
-            error = refusals_note(sqlite, hours[i], *activity);
-        }
-        if (error == X402_OK) {
-            error = measures_note(sqlite, hours[i], *activity);
+            error = measures_note(sqlite, keys[i], *activity);
         }
     }
     return error;
@@ -286,46 +290,58 @@ enum x402_error x402_sqlite_sales(
     return x402_sqlite_read(x402_sqlite_of(ledger), sales_body, &span);
 }
 
-static sqlite3_stmt *named_rows(struct x402_sqlite *sqlite, const struct span *span,
-                                enum x402_sqlite_statement which, const char *name)
-{
-    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, which);
+/* Rows that come to the same as the hours of a span. */
+struct range {
+    int64_t first, last;
+};
+#define RANGES_MAX 3
 
-    name_bind(statement, name, span->first_hour);
-    x402_sqlite_bind(statement, 3, span->last_hour);
-    return statement;
-}
-
-static enum x402_error refusals_read(struct x402_sqlite *sqlite,
-                                     const struct span *span)
+/* Whole days by their sums, and what is before and after them by the hour. */
+static size_t ranges_of(struct range ranges[RANGES_MAX], const struct span *span)
 {
-    for (unsigned i = 0; i < X402_ERROR_COUNT; i++) {
-        sqlite3_stmt *statement = named_rows(sqlite, span, X402_SQL_REFUSALS,
-                                             x402_error_symbol((enum x402_error)i));
-        enum x402_error error;
-        bool is_row;
-        while ((error = x402_sqlite_row(sqlite, statement, &is_row)) == X402_OK &&
-               is_row) {
-            span->refusals[i] += column(statement, 0);
-        }
-        if (error != X402_OK) {
-            return error;
-        }
+    const int64_t last = span->last_hour < HOUR_MAX ? span->last_hour : HOUR_MAX;
+    const int64_t first_day = (span->first_hour + 23) / 24;
+    const int64_t end_day = (last + 1) / 24;
+
+    if (span->first_hour < 0 || first_day >= end_day) {
+        ranges[0] = (struct range){span->first_hour, last};
+        return 1;
     }
-    return X402_OK;
+    ranges[0] = (struct range){span->first_hour, first_day * 24 - 1};
+    ranges[1] = (struct range){DAY_KEY(end_day - 1), DAY_KEY(first_day)};
+    ranges[2] = (struct range){end_day * 24, last};
+    return RANGES_MAX;
 }
 
-static enum x402_error measures_read(struct x402_sqlite *sqlite,
-                                     const struct span *span)
+typedef void row_add(sqlite3_stmt *statement, void *into);
+
+static void count_row_add(sqlite3_stmt *statement, void *into)
 {
-    for (unsigned i = 0; i < X402_MEASURE_COUNT; i++) {
-        sqlite3_stmt *statement = named_rows(sqlite, span, X402_SQL_MEASURES,
-                                             x402_measure_name((enum x402_measure)i));
+    *(uint64_t *)into += column(statement, 0);
+}
+
+static void histogram_row_add(sqlite3_stmt *statement, void *into)
+{
+    histogram_add(statement, into);
+}
+
+/* All that is kept of a span under a name. */
+static enum x402_error named_add(struct x402_sqlite *sqlite, const struct span *span,
+                                 enum x402_sqlite_statement which, const char *name,
+                                 row_add *add, void *into)
+{
+    struct range ranges[RANGES_MAX];
+    const size_t count = ranges_of(ranges, span);
+
+    for (size_t i = 0; i < count; i++) {
+        sqlite3_stmt *statement = x402_sqlite_statement(sqlite, which);
         enum x402_error error;
         bool is_row;
+        name_bind(statement, name, ranges[i].first);
+        x402_sqlite_bind(statement, 3, ranges[i].last);
         while ((error = x402_sqlite_row(sqlite, statement, &is_row)) == X402_OK &&
                is_row) {
-            histogram_add(statement, &span->measures[i]);
+            add(statement, into);
         }
         if (error != X402_OK) {
             return error;
@@ -337,9 +353,19 @@ static enum x402_error measures_read(struct x402_sqlite *sqlite,
 static enum x402_error activity_body(struct x402_sqlite *sqlite, void *data)
 {
     const struct span *span = data;
-    enum x402_error error = refusals_read(sqlite, span);
+    enum x402_error error = X402_OK;
 
-    return error == X402_OK ? measures_read(sqlite, span) : error;
+    for (unsigned i = 0; error == X402_OK && i < X402_ERROR_COUNT; i++) {
+        error = named_add(sqlite, span, X402_SQL_REFUSALS,
+                          x402_error_symbol((enum x402_error)i), count_row_add,
+                          &span->refusals[i]);
+    }
+    for (unsigned i = 0; error == X402_OK && i < X402_MEASURE_COUNT; i++) {
+        error = named_add(sqlite, span, X402_SQL_MEASURES,
+                          x402_measure_name((enum x402_measure)i), histogram_row_add,
+                          &span->measures[i]);
+    }
+    return error;
 }
 
 enum x402_error x402_sqlite_activity(struct x402_ledger *ledger, int64_t first_hour,
@@ -448,25 +474,33 @@ enum x402_error x402_sqlite_settlers(struct x402_ledger *ledger,
 /* ---------------------------------------------------------------------- housekeeping
  */
 
+static enum x402_error forget(struct x402_sqlite *sqlite,
+                              enum x402_sqlite_statement which, int64_t number)
+{
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, which);
+
+    x402_sqlite_bind(statement, 1, number);
+    return x402_sqlite_run(sqlite, statement);
+}
+
 static enum x402_error forget_body(struct x402_sqlite *sqlite, void *data)
 {
-    static const enum x402_sqlite_statement by_hour[] = {
+    static const enum x402_sqlite_statement hours[] = {
         X402_SQL_SALES_FORGET, X402_SQL_REFUSALS_FORGET, X402_SQL_MEASURES_FORGET};
-    const int64_t *hour = data;
+    static const enum x402_sqlite_statement days[] = {X402_SQL_REFUSAL_DAYS_FORGET,
+                                                      X402_SQL_MEASURE_DAYS_FORGET};
+    const int64_t last = *(const int64_t *)data - X402_ACTIVITY_DAYS * 24;
     enum x402_error error = X402_OK;
-    sqlite3_stmt *statement;
 
     for (size_t i = 0; error == X402_OK && i < 3; i++) {
-        statement = x402_sqlite_statement(sqlite, by_hour[i]);
-        x402_sqlite_bind(statement, 1, *hour - X402_ACTIVITY_DAYS * 24);
-        error = x402_sqlite_run(sqlite, statement);
+        error = forget(sqlite, hours[i], last);
     }
-    if (error != X402_OK) {
-        return error;
+    for (size_t i = 0; error == X402_OK && i < 2; i++) {
+        error = forget(sqlite, days[i], DAY_KEY((last + 1) / 24 - 1));
     }
-    statement = x402_sqlite_statement(sqlite, X402_SQL_SETTLERS_FORGET);
-    x402_sqlite_bind(statement, 1, sqlite->now_seconds - SILENT_SECONDS);
-    return x402_sqlite_run(sqlite, statement);
+    return error == X402_OK ? forget(sqlite, X402_SQL_SETTLERS_FORGET,
+                                     sqlite->now_seconds - SILENT_SECONDS)
+                            : error;
 }
 
 enum x402_error x402_sqlite_activity_forget(struct x402_sqlite *sqlite)

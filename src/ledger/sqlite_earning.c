@@ -249,48 +249,60 @@ static enum x402_error day_find(struct x402_sqlite *sqlite, struct page *page)
     return error;
 }
 
-static void cell_read(sqlite3_stmt *statement, struct x402_earning *out)
+/* Adds a block of a route to what the others came to. */
+static void cell_add(struct x402_earning *sum, sqlite3_stmt *statement)
 {
-    memset(out, 0, sizeof(*out));
-    x402_sqlite_column_text(statement, 1, out->route, sizeof(out->route));
-    out->chain_id = column(statement, 2);
-    x402_sqlite_column_blob(statement, 3, out->asset20, sizeof(out->asset20));
-    out->settled = (struct x402_count){column(statement, 4), column(statement, 5)};
-    out->failed = (struct x402_count){column(statement, 6), column(statement, 7)};
-    out->gas_used = column(statement, 8);
-    out->fee_wei = column(statement, 9);
+    sum->settled.count += column(statement, 2);
+    sum->settled.value += column(statement, 3);
+    sum->failed.count += column(statement, 4);
+    sum->failed.value += column(statement, 5);
+    sum->gas_used = x402_sqlite_saturated(sum->gas_used, column(statement, 6));
+    sum->fee_wei = x402_sqlite_saturated(sum->fee_wei, column(statement, 7));
 }
 
-static void cell_add(struct x402_earning *sum, const struct x402_earning *cell)
+static enum x402_error token_name(struct x402_sqlite *sqlite, int64_t token_id,
+                                  struct x402_earning *out)
 {
-    count_change(&sum->settled, (struct x402_count){0, 0}, cell->settled);
-    count_change(&sum->failed, (struct x402_count){0, 0}, cell->failed);
-    sum->gas_used = x402_sqlite_saturated(sum->gas_used, cell->gas_used);
-    sum->fee_wei = x402_sqlite_saturated(sum->fee_wei, cell->fee_wei);
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_TOKEN_NAME);
+    enum x402_error error;
+    bool is_row;
+
+    x402_sqlite_bind(statement, 1, token_id);
+    error = x402_sqlite_row(sqlite, statement, &is_row);
+    if (is_row) {
+        out->chain_id = column(statement, 0);
+        x402_sqlite_column_blob(statement, 1, out->asset20, sizeof(out->asset20));
+        x402_sqlite_done(statement);
+    }
+    return error;
 }
 
-/* Adds the blocks of a route together. False when the page is full. */
-static bool cell_take(struct page *page, sqlite3_stmt *statement)
+/* Takes a row, and says in `taken` whether there was room. Most rows are of the route
+ * of the row before: what has many blocks is looked up once. */
+static enum x402_error cell_take(struct x402_sqlite *sqlite, struct page *page,
+                                 sqlite3_stmt *statement, bool *taken)
 {
     const int64_t token_id = sqlite3_column_int64(statement, 0);
-    struct x402_earning cell;
-    bool same;
+    const char *route = (const char *)sqlite3_column_text(statement, 1);
+    enum x402_error error = X402_OK;
+    struct x402_earning *next;
 
-    cell_read(statement, &cell);
-    cell.day = page->day;
-    same = page->count > 0 && token_id == page->token_id &&
-           strcmp(cell.route, page->route) == 0;
-    if (!same && page->count == PAGE_EARNINGS) {
-        return false;
+    if (route == NULL || page->count == 0 || token_id != page->token_id ||
+        strcmp(route, page->route) != 0) {
+        *taken = page->count < PAGE_EARNINGS;
+        if (!*taken) {
+            return X402_OK;
+        }
+        next = &page->earnings[page->count++];
+        *next = (struct x402_earning){.day = page->day};
+        x402_sqlite_column_text(statement, 1, next->route, sizeof(next->route));
+        error = token_name(sqlite, token_id, next);
+        page->token_id = token_id;
+        memcpy(page->route, next->route, sizeof(page->route));
     }
-    if (same) {
-        cell_add(&page->earnings[page->count - 1], &cell);
-    } else {
-        page->earnings[page->count++] = cell;
-    }
-    page->token_id = token_id;
-    memcpy(page->route, cell.route, sizeof(page->route));
-    return true;
+    *taken = true;
+    cell_add(&page->earnings[page->count - 1], statement);
+    return error;
 }
 
 static enum x402_error page_body(struct x402_sqlite *sqlite, void *data)
@@ -310,7 +322,7 @@ static enum x402_error page_body(struct x402_sqlite *sqlite, void *data)
     x402_sqlite_bind(statement, 2, page->token_id);
     x402_sqlite_bind_text(statement, 3, after);
     for (;;) {
-        bool is_row;
+        bool is_row, taken = false;
         error = x402_sqlite_row(sqlite, statement, &is_row);
         if (error != X402_OK) {
             return error;
@@ -321,9 +333,10 @@ static enum x402_error page_body(struct x402_sqlite *sqlite, void *data)
             page->route[0] = '\0';
             return X402_OK;
         }
-        if (!cell_take(page, statement)) {
+        error = cell_take(sqlite, page, statement, &taken);
+        if (error != X402_OK || !taken) {
             x402_sqlite_done(statement);
-            return X402_OK;
+            return error;
         }
     }
 }

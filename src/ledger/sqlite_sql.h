@@ -218,11 +218,13 @@
       "SELECT count FROM refusal WHERE reason = ?1 AND hour BETWEEN ?2 AND ?3")        \
     X(REFUSAL_WRITE,                                                                   \
       "INSERT OR REPLACE INTO refusal (reason, hour, count) VALUES (?1, ?2, ?3)")      \
+    X(REFUSAL_DAYS_FORGET, "DELETE FROM refusal WHERE hour BETWEEN ?1 AND -2")         \
     X(REFUSALS_FORGET, "DELETE FROM refusal WHERE hour BETWEEN 0 AND ?1")              \
     X(MEASURES,                                                                        \
       "SELECT histogram FROM measure WHERE name = ?1 AND hour BETWEEN ?2 AND ?3")      \
     X(MEASURE_WRITE,                                                                   \
       "INSERT OR REPLACE INTO measure (name, hour, histogram) VALUES (?1, ?2, ?3)")    \
+    X(MEASURE_DAYS_FORGET, "DELETE FROM measure WHERE hour BETWEEN ?1 AND -2")         \
     X(MEASURES_FORGET, "DELETE FROM measure WHERE hour BETWEEN 0 AND ?1")              \
     X(SETTLER_WRITE, "INSERT OR REPLACE INTO settler (" X402_SETTLER_COLUMNS           \
                      ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")        \
@@ -247,11 +249,11 @@
     X(RECEIPT_KEY, "SELECT key FROM receipt")                                          \
     X(EARNING_DAY,                                                                     \
       "SELECT day FROM earning WHERE day <= ?1 ORDER BY day DESC LIMIT 1")             \
-    X(EARNINGS,                                                                        \
-      "SELECT e.token_id, e.route, t.chain_id, t.asset, e.settled_count, "             \
-      "e.settled_value, e.failed_count, e.failed_value, e.gas_used, e.fee FROM "       \
-      "earning e JOIN token t ON t.id = e.token_id WHERE e.day = ?1 AND (e.token_id, " \
-      "e.route) > (?2, ?3) ORDER BY e.token_id, e.route, e.block")                     \
+    X(EARNINGS, "SELECT token_id, route, settled_count, settled_value, failed_count, " \
+                "failed_value, gas_used, fee FROM earning WHERE day = ?1 AND "         \
+                "(token_id, route) > "                                                 \
+                "(?2, ?3) ORDER BY token_id, route, block")                            \
+    X(TOKEN_NAME, "SELECT chain_id, asset FROM token WHERE id = ?1")                   \
     X(ROWS_UP, X402_ROWS_QUERY)                                                        \
     X(ROWS_DOWN, X402_ROWS_QUERY "DESC")                                               \
     X(PAYMENT_LAST, "SELECT ifnull(max(id), 0) FROM payment")                          \

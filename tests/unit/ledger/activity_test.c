@@ -277,6 +277,37 @@ static void measures_are_merged(void **state)
     assert_int_equal(sums.measures[X402_MEASURE_CALL].sum, 2000);
 }
 
+/* However a span lies to the days: hour i has i + 1 of them. */
+static void a_span_has_what_its_hours_have(void **state)
+{
+    enum { HOURS = 75 };
+    struct fixture *fixture = *state;
+    struct x402_activity activity = {.sales_count = 0};
+    int64_t first_hour;
+
+    next_hour(fixture);
+    first_hour = hour_now();
+    for (uint64_t i = 0; i < HOURS; i++) {
+        activity.refusals[X402_ERR_RATE] = i + 1;
+        activity.measures[X402_MEASURE_CALL] = (struct x402_histogram){.sum = 0};
+        x402_histogram_add(&activity.measures[X402_MEASURE_CALL], i + 1);
+        note(fixture->ledger, &activity);
+        next_hour(fixture);
+    }
+    for (int64_t i = 0; i < HOURS; i++) {
+        uint64_t expected = 0;
+        for (int64_t j = i; j < HOURS; j++) {
+            const struct sums sums =
+                sums_of(fixture->ledger, first_hour + i, first_hour + j);
+            expected += (uint64_t)j + 1;
+            assert_int_equal(sums.refusals[X402_ERR_RATE], expected);
+            assert_int_equal(sums.measures[X402_MEASURE_CALL].sum, expected);
+        }
+    }
+    assert_int_equal(sums_of(fixture->ledger, 0, INT64_MAX).refusals[X402_ERR_RATE],
+                     HOURS * (HOURS + 1) / 2);
+}
+
 static void every_measure_has_a_name_of_its_own(void **state)
 {
     (void)state;
@@ -420,14 +451,22 @@ static int64_t rows_of(struct fixture *fixture, const char *table)
     return count;
 }
 
-static void assert_rows(struct fixture *fixture, int64_t expected)
+static void assert_rows(struct fixture *fixture, int64_t sales, int64_t others)
 {
     assert_int_equal(x402_ledger_tidy(fixture->ledger), X402_OK);
-    assert_int_equal(rows_of(fixture, "sale"), expected);
-    assert_int_equal(rows_of(fixture, "refusal"), expected);
-    assert_int_equal(rows_of(fixture, "measure"), expected);
+    assert_int_equal(rows_of(fixture, "sale"), sales);
+    assert_int_equal(rows_of(fixture, "refusal"), others);
+    assert_int_equal(rows_of(fixture, "measure"), others);
 }
 
+static void next_day(struct fixture *fixture)
+{
+    do {
+        next_hour(fixture);
+    } while (hour_now() % 24 != 0);
+}
+
+/* Sums of days are kept beside those of hours, until the last of their hours goes. */
 static void an_hour_is_kept_for_90_days_and_the_sum_for_ever(void **state)
 {
     struct fixture *fixture = *state;
@@ -436,14 +475,19 @@ static void an_hour_is_kept_for_90_days_and_the_sum_for_ever(void **state)
         .sales = &sales, .sales_count = 1, .refusals = {[X402_ERR_RATE] = 2}};
 
     x402_histogram_add(&activity.measures[X402_MEASURE_CALL], 1000);
-    next_hour(fixture);
+    next_day(fixture);
     note(fixture->ledger, &activity);
-    assert_rows(fixture, 2);
+    assert_rows(fixture, 2, 3);
     clock_forward(fixture, (long)(x402_clock_seconds() - time(NULL)) +
                                X402_ACTIVITY_DAYS * 86400 - X402_HOUR_SECONDS);
-    assert_rows(fixture, 2);
+    assert_rows(fixture, 2, 3);
     next_hour(fixture);
-    assert_rows(fixture, 1);
+    assert_rows(fixture, 1, 2);
+    clock_forward(fixture, (long)(x402_clock_seconds() - time(NULL)) + 86400 -
+                               2 * X402_HOUR_SECONDS);
+    assert_rows(fixture, 1, 2);
+    next_hour(fixture);
+    assert_rows(fixture, 1, 1);
     assert_int_equal(find(fixture->ledger, -1, -1).count, 1);
 }
 
@@ -478,6 +522,7 @@ int main(void)
         TEST(a_reader_cannot_note),
         TEST(refusals_are_added_up_by_reason),
         TEST(measures_are_merged),
+        TEST(a_span_has_what_its_hours_have),
         TEST(every_measure_has_a_name_of_its_own),
         TEST(names_of_another_version_are_left_out_and_kept),
         TEST(a_histogram_that_cannot_be_read_begins_again),
