@@ -161,6 +161,19 @@ void x402_cli_json_hex(FILE *out, const uint8_t *bytes, size_t size);
 #define X402_TIME_TEXT_SIZE 32
 void x402_cli_time_encode(char out[X402_TIME_TEXT_SIZE], int64_t seconds);
 
+/* How long: "870 us", "41 ms", "1.2 s", "90 s", "12 min", "3 h", "2 d". */
+#define X402_DURATION_TEXT_SIZE 24
+void x402_cli_duration_encode(char out[X402_DURATION_TEXT_SIZE], uint64_t microseconds);
+
+/*
+ * Seconds from "90s", "15m", "2h", "3d", "1w", or until now from "2026-01-31" and
+ * "2026-01-31T12:00:00Z" (UTC): the Unix time it began. False for anything else.
+ */
+X402_MUST_USE bool x402_cli_since_decode(int64_t *out, const char *text, int64_t now);
+
+/* Columns of the terminal that out is; 0 when it is none, or does not say. */
+unsigned x402_cli_columns(FILE *out);
+
 /* "0x" and 2 * size hex digits, zero-terminated. */
 void x402_cli_hex_text(char *out, size_t out_max, const uint8_t *bytes, size_t size);
 

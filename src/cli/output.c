@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -153,6 +154,81 @@ void x402_cli_time_encode(char out[X402_TIME_TEXT_SIZE], int64_t seconds)
     if (gmtime_r(&time, &parts) == NULL ||
         strftime(out, X402_TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
         snprintf(out, X402_TIME_TEXT_SIZE, "%lld", (long long)seconds);
+}
+
+void x402_cli_duration_encode(char out[X402_DURATION_TEXT_SIZE], uint64_t microseconds)
+{
+    unsigned long long us = microseconds, seconds = us / 1000000;
+
+    if (us < 1000)
+        snprintf(out, X402_DURATION_TEXT_SIZE, "%llu us", us);
+    else if (us < 10000)
+        snprintf(out, X402_DURATION_TEXT_SIZE, "%.1f ms", (double)us / 1e3);
+    else if (seconds < 1)
+        snprintf(out, X402_DURATION_TEXT_SIZE, "%llu ms", us / 1000);
+    else if (seconds < 10 && us % 1000000 != 0)
+        snprintf(out, X402_DURATION_TEXT_SIZE, "%.1f s", (double)us / 1e6);
+    else if (seconds < 120)
+        snprintf(out, X402_DURATION_TEXT_SIZE, "%llu s", seconds);
+    else if (seconds < 7200)
+        snprintf(out, X402_DURATION_TEXT_SIZE, "%llu min", seconds / 60);
+    else if (seconds < 172800)
+        snprintf(out, X402_DURATION_TEXT_SIZE, "%llu h", seconds / 3600);
+    else
+        snprintf(out, X402_DURATION_TEXT_SIZE, "%llu d", seconds / 86400);
+}
+
+static bool decode_ago(int64_t *out, const char *text, int64_t now)
+{
+    static const struct {
+        char letter;
+        int64_t seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
+    char digits[12];
+    size_t size = strspn(text, "0123456789");
+    uint64_t number;
+
+    if (size == 0 || size >= sizeof digits || text[size] == '\0' ||
+        text[size + 1] != '\0')
+        return false;
+    memcpy(digits, text, size);
+    digits[size] = '\0';
+    if (!x402_cli_number(&number, digits, 0, 999999999))
+        return false;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (units[i].letter == text[size]) {
+            *out = now - (int64_t)number * units[i].seconds;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool x402_cli_since_decode(int64_t *out, const char *text, int64_t now)
+{
+    static const char *const formats[] = {"%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ",
+                                          "%Y-%m-%dT%H:%MZ"};
+
+    if (decode_ago(out, text, now))
+        return true;
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        struct tm parts = {0};
+        const char *end = strptime(text, formats[i], &parts);
+        if (end == NULL || *end != '\0')
+            continue;
+        *out = (int64_t)timegm(&parts);
+        return true;
+    }
+    return false;
+}
+
+unsigned x402_cli_columns(FILE *out)
+{
+    struct winsize size;
+
+    return isatty(fileno(out)) && ioctl(fileno(out), TIOCGWINSZ, &size) == 0
+               ? size.ws_col
+               : 0;
 }
 
 void x402_cli_hex_text(char *out, size_t out_max, const uint8_t *bytes, size_t size)

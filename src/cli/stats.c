@@ -1,30 +1,41 @@
 /* `x402 stats`: what was sold, and where the money stands. */
 #include "cli/earnings.h"
 #include "cli/economics.h"
+#include "cli/overview.h"
 #include "core/clock.h"
 
 #include <x402/money.h>
 
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #define COMMAND "stats"
 #define DAYS 7
 #define DAYS_MAX 3650
 
 static const char help[] =
-    "usage: x402 stats [--data DIR] [--days N] [--ether-usd USD] [--json]\n"
+    "usage: x402 stats [--data DIR] [--days N] [--ether-usd USD] [--json] [--follow]\n"
     "\n"
-    "What was sold and where the money stands, for each network and token; and what\n"
-    "each route earned and its settlement cost, day by day.\n"
+    "The first thing to type when something seems wrong: what is wrong and what to do\n"
+    "about it, when something is; then calls and revenue today and in 7 days, how "
+    "long\n"
+    "they took, what was refused and why, what waits to be settled and how settlers\n"
+    "fare; where the money of each token stands; and what each route earned and its\n"
+    "settlement cost, day by day.\n"
     "\n"
     "  --data DIR    the ledger's directory; default /var/lib/x402 for root,\n"
     "                ~/.local/share/x402 for others\n"
     "  --days N      how many days of earnings; default 7, 0 for none\n"
     "  --ether-usd USD   what the chain's own coin costs, for gas; default 3000\n"
-    "  --json        one JSON object: {\"totals\": [...], \"earnings\": [...]}; a "
-    "value\n"
-    "                is in units of the token (a string), an amount in whole tokens\n"
-    "                (a string)\n"
+    "  --json        one JSON object: {\"totals\": [...], \"earnings\": [...], "
+    "\"week\":\n"
+    "                ..., and the rest of the status page's document}; a value is in\n"
+    "                units of the token (a string), an amount in whole tokens (a\n"
+    "                string), a duration in microseconds\n"
+    "  --follow      again each second: on a terminal redrawn, elsewhere a line when\n"
+    "                something changed, with --json an object a line; until Ctrl-C\n"
     "\n"
     "Delivery, did the caller get what was paid for:\n"
     "  delivered     yes\n"
@@ -41,7 +52,19 @@ static const char help[] =
     "\n"
     "Examples\n"
     "  x402 stats\n"
+    "  x402 stats --follow\n"
+    "  x402 stats --json | jq '.week.p99, .refusals'\n"
     "  x402 stats --json | jq -r '.totals[] | .money.final.amount'\n";
+
+/* All that is shown, read at once. */
+struct view {
+    struct x402_report report;
+    struct x402_report_options how;
+    uint8_t key32[32];
+    size_t totals_count;
+    struct x402_totals totals[X402_TOTALS_MAX];
+    struct x402_earnings earnings; /* owned */
+};
 
 /* -------------------------------------------------------------------------- JSON */
 
@@ -91,14 +114,26 @@ static void put_totals(const struct x402_totals *totals)
     putchar('}');
 }
 
-static void print_json(const struct x402_totals *totals, size_t count)
+/* Everything is read already. False without memory. */
+static bool print_json(const struct view *view)
 {
+    struct x402_text_buffer members = {.data = NULL};
+    x402_report_json_members(&members, &view->report, &view->how);
+    bool fine = !members.failed;
     fputs("{\"totals\":[", stdout);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < view->totals_count; i++) {
         fputs(i > 0 ? "," : "", stdout);
-        put_totals(&totals[i]);
+        put_totals(&view->totals[i]);
     }
-    putchar(']');
+    fputs("],\"earnings\":", stdout);
+    x402_earnings_print_json(&view->earnings);
+    if (fine)
+        printf(",\"time\":%lld,%s}\n", (long long)view->report.now_seconds,
+               members.data);
+    else
+        x402_cli_error(COMMAND, "not enough memory");
+    free(members.data);
+    return fine;
 }
 
 /* ------------------------------------------------------------------------- table */
@@ -177,8 +212,6 @@ static void print_tables(const struct x402_totals *totals, size_t count)
         fputs(i > 0 ? "\n" : "", stdout);
         print_table(&totals[i]);
     }
-    if (count == 0)
-        puts("nothing was sold yet");
 }
 
 /* --------------------------------------------------------------------------- run */
@@ -186,7 +219,7 @@ static void print_tables(const struct x402_totals *totals, size_t count)
 /* What was asked for. */
 struct request {
     const char *data, *days_text, *ether_text;
-    bool json;
+    bool json, follow;
     uint64_t days, ether_micro_usd;
 };
 
@@ -211,28 +244,115 @@ static bool decode(struct request *request)
     return true;
 }
 
-static int show(struct x402_ledger *ledger, const struct request *request)
+static bool read_view(struct view *view, struct x402_ledger *ledger,
+                      const struct request *request)
 {
-    static struct x402_totals totals[X402_TOTALS_MAX];
-    struct x402_earnings earnings;
-    size_t count;
-    if (x402_ledger_totals(ledger, totals, X402_TOTALS_MAX, &count) != X402_OK) {
+    enum x402_error error =
+        x402_ledger_totals(ledger, view->totals, X402_TOTALS_MAX, &view->totals_count);
+    view->how =
+        (struct x402_report_options){.private = true, .receipt_key32 = view->key32};
+    if (error == X402_OK)
+        error = x402_ledger_receipt_key(ledger, view->key32);
+    if (error == X402_OK)
+        error = x402_report_read(&view->report, ledger, &view->how);
+    if (error != X402_OK)
         x402_cli_error(COMMAND, "%s", x402_ledger_message(ledger));
+    return error == X402_OK &&
+           x402_earnings_read(&view->earnings, COMMAND, ledger,
+                              request->follow ? 0 : (unsigned)request->days,
+                              request->ether_micro_usd);
+}
+
+static void print_text(const struct view *view)
+{
+    if (view->report.tokens_count == 0) {
+        puts("nothing was sold yet");
+        return;
+    }
+    x402_overview_print(&view->report);
+    putchar('\n');
+    print_tables(view->totals, view->totals_count);
+    x402_earnings_print(&view->earnings);
+}
+
+static int show_once(struct view *view, struct x402_ledger *ledger,
+                     const struct request *request)
+{
+    bool fine = read_view(view, ledger, request);
+    if (fine && request->json)
+        fine = print_json(view);
+    else if (fine)
+        print_text(view);
+    x402_earnings_release(&view->earnings);
+    return fine ? X402_EXIT_DONE : X402_EXIT_FAILED;
+}
+
+/* ------------------------------------------------------------------------ follow */
+
+/* The screen from its top, in one write, so that nothing flickers. */
+static void redraw(const struct view *view)
+{
+    char time[X402_TIME_TEXT_SIZE];
+    x402_cli_time_encode(time, view->report.now_seconds);
+    printf("\033[H\033[J%sx402 stats%s  %s  (Ctrl-C ends)\n\n",
+           x402_cli_style(stdout, X402_STYLE_BOLD),
+           x402_cli_style(stdout, X402_STYLE_PLAIN), time);
+    if (view->report.tokens_count == 0)
+        puts("nothing was sold yet");
+    else
+        x402_overview_print(&view->report);
+}
+
+/* What a line would say anew: sums that move with each payment. */
+static uint64_t digest_of(const struct x402_report *report)
+{
+    uint64_t digest = 0;
+    for (size_t i = 0; i < report->tokens_count; i++) {
+        const struct x402_report_token *token = &report->tokens[i];
+        digest = digest * 31 + token->week.delivered.count;
+        digest = digest * 31 + token->totals.monies[X402_MONEY_DUE].count;
+        digest = digest * 31 + token->totals.monies[X402_MONEY_SUBMITTED].count;
+    }
+    return digest;
+}
+
+static int follow(struct view *view, struct x402_ledger *ledger,
+                  const struct request *request)
+{
+    static char room[65536];
+    const struct timespec pause = {1, 0};
+    bool screen = isatty(STDOUT_FILENO) && !request->json;
+    uint64_t digest = 0, before = UINT64_MAX;
+    bool fine = setvbuf(stdout, room, _IOFBF, sizeof room) == 0;
+    while (fine && fflush(stdout) == 0) {
+        fine = read_view(view, ledger, request);
+        digest = fine ? digest_of(&view->report) : before;
+        if (fine && screen)
+            redraw(view);
+        else if (fine && request->json)
+            fine = print_json(view);
+        else if (digest != before)
+            x402_overview_print_line(&view->report);
+        before = digest;
+        x402_earnings_release(&view->earnings);
+        fine = fine && fflush(stdout) == 0;
+        nanosleep(&pause, NULL);
+    }
+    return X402_EXIT_FAILED; /* it ends by a signal, otherwise by an error */
+}
+
+static int run(struct x402_ledger *ledger, const struct request *request)
+{
+    struct view *view = calloc(1, sizeof *view);
+    if (view == NULL) {
+        x402_cli_error(COMMAND, "not enough memory");
         return X402_EXIT_FAILED;
     }
-    bool fine = x402_earnings_read(&earnings, COMMAND, ledger, (unsigned)request->days,
-                                   request->ether_micro_usd);
-    if (fine && request->json) {
-        print_json(totals, count);
-        fputs(",\n\"earnings\":", stdout);
-        x402_earnings_print_json(&earnings);
-        puts("}");
-    } else if (fine) {
-        print_tables(totals, count);
-        x402_earnings_print(&earnings);
-    }
-    x402_earnings_release(&earnings);
-    return fine ? X402_EXIT_DONE : X402_EXIT_FAILED;
+    int code = request->follow ? follow(view, ledger, request)
+                               : show_once(view, ledger, request);
+    x402_bytes_wipe(view->key32, sizeof view->key32);
+    free(view);
+    return code;
 }
 
 int x402_cli_stats(int argc, char **argv)
@@ -243,6 +363,7 @@ int x402_cli_stats(int argc, char **argv)
         {"days", 0, X402_OPTION_TEXT, &request.days_text},
         {"ether-usd", 0, X402_OPTION_TEXT, &request.ether_text},
         {"json", 0, X402_OPTION_FLAG, &request.json},
+        {"follow", 0, X402_OPTION_FLAG, &request.follow},
         {NULL, 0, X402_OPTION_FLAG, NULL},
     };
     struct x402_arguments arguments = {.help = help, .options = options};
@@ -254,7 +375,7 @@ int x402_cli_stats(int argc, char **argv)
     struct x402_ledger *ledger = x402_cli_ledger_open(COMMAND, request.data);
     if (ledger == NULL)
         return X402_EXIT_FAILED;
-    int code = show(ledger, &request);
+    int code = run(ledger, &request);
     x402_ledger_close(ledger);
     return code;
 }

@@ -20,9 +20,8 @@ struct x402_ledger *x402_cli_ledger_open(const char *command, const char *data_o
 
 /* -------------------------------------------------------------------------- rows */
 
-static bool keep_row(const struct x402_payment_row *row, void *data)
+bool x402_rows_keep(struct x402_rows *rows, const struct x402_payment_row *row)
 {
-    struct x402_rows *rows = data;
     if (rows->count == rows->capacity) {
         size_t capacity = rows->capacity ? rows->capacity * 2 : 64;
         void *grown = realloc(rows->rows, capacity * sizeof *row);
@@ -35,6 +34,11 @@ static bool keep_row(const struct x402_payment_row *row, void *data)
     }
     rows->rows[rows->count++] = *row;
     return true;
+}
+
+static bool keep_row(const struct x402_payment_row *row, void *data)
+{
+    return x402_rows_keep(data, row);
 }
 
 bool x402_rows_read(struct x402_rows *out, const char *command,
@@ -137,16 +141,39 @@ static void put_amount(FILE *out, const struct x402_settlement *payment)
     put_text(out, "amount", known ? amount : NULL);
 }
 
+void x402_cli_receipt_text(char out[X402_RECEIPT_TEXT_SIZE], const uint8_t key32[32],
+                           int64_t payment_id)
+{
+    if (!x402_receipt_id_encode(out, key32, payment_id))
+        out[0] = '\0';
+    out[X402_RECEIPT_ID_SIZE] = '\0';
+}
+
+void x402_cli_transaction_of(struct x402_cli_transaction *out,
+                             const struct x402_payment_row *row)
+{
+    struct x402_network network;
+    bool known;
+
+    memset(out, 0, sizeof *out);
+    if (!row->has_transaction)
+        return;
+    x402_cli_hex_text(out->hash, sizeof out->hash, row->transaction32, 32);
+    x402_cli_network_of(&network, &known, row->settlement.chain_id,
+                        row->settlement.asset20);
+    if (network.explorer[0] != '\0')
+        snprintf(out->url, sizeof out->url, "%s%s", network.explorer, out->hash);
+}
+
 static void put_chain(FILE *out, const struct x402_payment_row *row)
 {
+    struct x402_cli_transaction transaction;
     char fee[32];
     bool settled = row->settlement.state.money == X402_MONEY_SETTLED ||
                    row->settlement.state.money == X402_MONEY_FINAL;
-    fputs(",\"transaction\":", out);
-    if (row->has_transaction)
-        x402_cli_json_hex(out, row->transaction32, 32);
-    else
-        fputs("null", out);
+    x402_cli_transaction_of(&transaction, row);
+    put_text(out, "transaction", transaction.hash[0] ? transaction.hash : NULL);
+    put_text(out, "explorer", transaction.url[0] ? transaction.url : NULL);
     if (!settled) {
         fputs(",\"block\":null,\"gasUsed\":null,\"feeWei\":null", out);
         return;
@@ -160,10 +187,14 @@ static void put_chain(FILE *out, const struct x402_payment_row *row)
     put_text(out, "feeWei", fee);
 }
 
-void x402_cli_payment_json(FILE *out, const struct x402_payment_row *row)
+void x402_cli_payment_json(FILE *out, const struct x402_payment_row *row,
+                           const uint8_t key32[32])
 {
     const struct x402_settlement *payment = &row->settlement;
-    fprintf(out, "{\"id\":%lld,", (long long)payment->payment_id);
+    char receipt[X402_RECEIPT_TEXT_SIZE];
+    x402_cli_receipt_text(receipt, key32, payment->payment_id);
+    fprintf(out, "{\"id\":%lld,\"receipt\":\"%s\",", (long long)payment->payment_id,
+            receipt);
     x402_cli_network_json(out, payment->chain_id, payment->asset20);
     put_address(out, "payer", payment->from20);
     put_address(out, "payee", payment->to20);

@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "ledger/ledger.h"
+#include "ledger/receipt_id.h"
 
 #define X402_ROWS_MAX 1000000 /* of one listing */
 
@@ -24,10 +25,26 @@ struct x402_ledger *x402_cli_ledger_open(const char *command, const char *data_o
 X402_MUST_USE bool x402_rows_read(struct x402_rows *out, const char *command,
                                   struct x402_ledger *ledger,
                                   const struct x402_payment_filter *filter);
+/* Keeps one more. False, and out_of_memory, when it cannot. */
+bool x402_rows_keep(struct x402_rows *rows, const struct x402_payment_row *row);
 void x402_rows_release(struct x402_rows *rows);
 
-/* One payment as a JSON object, without a newline. */
-void x402_cli_payment_json(FILE *out, const struct x402_payment_row *row);
+/* One payment as a JSON object, without a newline; its receipt by the ledger's key. */
+void x402_cli_payment_json(FILE *out, const struct x402_payment_row *row,
+                           const uint8_t key32[32]);
+
+/* The payment's receipt id, the one name it has everywhere; "" without memory. */
+#define X402_RECEIPT_TEXT_SIZE (X402_RECEIPT_ID_SIZE + 1)
+void x402_cli_receipt_text(char out[X402_RECEIPT_TEXT_SIZE], const uint8_t key32[32],
+                           int64_t payment_id);
+
+/* Its transaction: "0x…", and where people look at it; each "" when there is none. */
+struct x402_cli_transaction {
+    char hash[67];
+    char url[X402_EXPLORER_MAX + 67];
+};
+void x402_cli_transaction_of(struct x402_cli_transaction *out,
+                             const struct x402_payment_row *row);
 
 /* "network": …, "networkName": …, "chainId": …, "asset": …, "token": … */
 void x402_cli_network_json(FILE *out, uint64_t chain_id, const uint8_t asset20[20]);

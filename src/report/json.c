@@ -455,9 +455,11 @@ static bool all_enforced(const struct x402_report_options *how)
     return true;
 }
 
-static void put_lists(struct x402_text_buffer *out, const struct x402_report *report,
-                      const struct x402_report_options *how)
+void x402_report_json_members(struct x402_text_buffer *out,
+                              const struct x402_report *report,
+                              const struct x402_report_options *how)
 {
+    put_week(out, report);
     open_list(out, "tokens");
     for (size_t i = 0; i < report->tokens_count; i++)
         put_token(out, report, &report->tokens[i]);
@@ -476,10 +478,6 @@ static void put_lists(struct x402_text_buffer *out, const struct x402_report *re
     for (size_t i = 0; i < report->payments_count; i++)
         put_payment(out, how, &report->payments[i]);
     x402_buffer_put_string(out, "]");
-    open_list(out, "sold");
-    for (size_t i = 0; i < how->sales_count; i++)
-        put_sale(out, &how->sales[i]);
-    x402_buffer_put_string(out, "]");
 }
 
 void x402_report_json(struct x402_text_buffer *out, const struct x402_report *report,
@@ -490,7 +488,9 @@ void x402_report_json(struct x402_text_buffer *out, const struct x402_report *re
     x402_buffer_put_signed(out, report->now_seconds);
     put_bool(out, "private", how->private);
     put_bool(out, "enforced", all_enforced(how));
-    put_week(out, report);
-    put_lists(out, report, how);
-    x402_buffer_put_string(out, "}");
+    x402_report_json_members(out, report, how);
+    open_list(out, "sold");
+    for (size_t i = 0; i < how->sales_count; i++)
+        put_sale(out, &how->sales[i]);
+    x402_buffer_put_string(out, "]}");
 }

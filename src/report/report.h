@@ -86,6 +86,12 @@ X402_MUST_USE enum x402_error x402_report_read(struct x402_report *out,
 void x402_report_json(struct x402_text_buffer *out, const struct x402_report *report,
                       const struct x402_report_options *how);
 
+/* Its members from "week" to "payments", without braces: what needs no configuration.
+ */
+void x402_report_json_members(struct x402_text_buffer *out,
+                              const struct x402_report *report,
+                              const struct x402_report_options *how);
+
 /*
  * Prometheus text, version 0.0.4, of all since the ledger began: counters stay counters
  * over restarts. Reads by itself. On an error only "x402_ledger_up 0" is written, which

@@ -55,6 +55,9 @@ describe('usage', () => {
     [['payments', '--limit', '0'], /--limit: '0'/],
     [['payments', '--limit'], /--limit needs a value/],
     [['payments', '--status', 'settld'], /no status 'settld': did you mean 'settled'\?/],
+    [['payments', '--money', 'deu'], /--money: no status 'deu': did you mean 'due'\?/],
+    [['payments', '--since', 'monday'], /--since: 'monday': write 15m/],
+    [['payments', '--network', 'bse'], /--network: no network 'bse'/],
     [['payments', '--payer', '0x12'], /--payer: '0x12' is not an address/],
     [['check', '--rpc', 'http://127.0.0.1'], /--rpc: 'http:\/\/127.0.0.1': write NETWORK=URL/],
     [['serve', '--upstream', 'http://a', '--pay-to', PAYEE], /--price is missing/],
@@ -117,7 +120,9 @@ describe('a ledger', () => {
 
   test('that_is_empty_is_read_as_such', async () => {
     assert.equal((await command('stats')).stdout, 'nothing was sold yet\n');
-    assert.deepEqual(await stats(gateway), { totals: [], earnings: [] });
+    const { totals, earnings, week, tokens } = await stats(gateway);
+    assert.deepEqual([totals, earnings, tokens], [[], [], []]);
+    assert.deepEqual(week, { calls: 0, callers: 0, p50: null, p90: null, p99: null });
     assert.equal((await command('payments')).stdout, 'no payments\n');
     assert.deepEqual(await payments(gateway), []);
     assert.equal((await command('check', '--books')).code, 0);
@@ -148,13 +153,14 @@ describe('a ledger', () => {
     assert.match(row.createdAt, time);
     assert.match(row.updatedAt, time);
     assert.equal(Date.parse(row.validBefore) / 1000, Number(paid.message.validBefore));
-    const { createdAt, updatedAt, validBefore, ...rest } = row;
+    assert.match(row.receipt, /^[\w-]{22}$/);
+    const { createdAt, updatedAt, validBefore, receipt, ...rest } = row;
     assert.deepEqual(rest, {
       id: 5, network: 'eip155:84532', networkName: 'base-sepolia', chainId: 84532,
       asset: chain.usdc, token: 'USDC', payer: rich.address, payee: PAYEE,
       value: '1000', amount: '0.001', nonce: paid.message.nonce,
       delivery: 'delivered', money: 'due', route: '/api/', dialect: 'v2', attempts: 1,
-      transaction: null, block: null, gasUsed: null, feeWei: null, reason: null,
+      transaction: null, explorer: null, block: null, gasUsed: null, feeWei: null, reason: null,
     });
   });
 
@@ -168,12 +174,42 @@ describe('a ledger', () => {
     assert.match(stderr, /there may be more/);
   });
 
+  test('is_filtered_by_route_network_time_and_money', async () => {
+    const count = async (...args) => (await payments(gateway, ...args)).length;
+    assert.equal(await count('--route', '/api/'), 5);
+    assert.equal(await count('--route', '/api'), 0);
+    assert.equal(await count('--network', 'base-sepolia'), 5);
+    assert.equal(await count('--network', 'eip155:8453'), 0);
+    assert.equal(await count('--since', '1h'), 5);
+    assert.equal(await count('--since', '2100-01-01'), 0);
+    assert.equal(await count('--status', 'delivered', '--money', 'due'), 4);
+    assert.equal(await count('--status', 'void', '--money', 'due'), 0);
+    assert.deepEqual((await payments(gateway, '--route', '/api/', '--limit', '2')).map((row) => row.id), [5, 4]);
+  });
+
+  test('shows_one_payment_by_its_receipt_wherever_it_was_read', async () => {
+    const [row] = await payments(gateway, '--limit', '1');
+    for (const name of [row.receipt, `http://api.example/x402/receipts/${row.receipt}`, row.id]) {
+      const { code, stdout } = await command('payments', '--receipt', name);
+      assert.equal(code, 0);
+      assert.match(stdout, new RegExp(`^receipt ${row.receipt}, payment 5$`, 'm'));
+      assert.match(stdout, /^ {2}amount +0\.001 USDC on base-sepolia \(play money\)$/m);
+      assert.match(stdout, new RegExp(`^ {2}payer +${rich.address}$`, 'm'));
+      assert.match(stdout, /^ {2}money +due: earned, waits to be sent to the chain$/m);
+      assert.match(stdout, /^ {2}valid until +\S+Z, in \d+ (s|min|h)$/m);
+    }
+    assert.deepEqual(JSON.parse((await command('payments', '--receipt', row.receipt, '--json')).stdout), row);
+    const wrong = await command('payments', '--receipt', 'AAAAAAAAAAAAAAAAAAAAAA');
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /'A{22}' is no receipt of this ledger/);
+  });
+
   test('is_shown_as_a_table_without_colour_to_a_file', async () => {
     const { stdout } = await command('payments');
     const lines = stdout.trimEnd().split('\n');
     assert.equal(lines.length, 6);
-    assert.match(lines[0], /^ +id +time +payer +amount +delivery +money +transaction +route$/);
-    assert.match(lines[1], /^ +5  \S+Z  0x[0-9a-fA-F]{4}…[0-9a-fA-F]{6} +0\.001  delivered +due +- +\/api\/$/);
+    assert.match(lines[0], /^ +id +time +receipt +payer +amount +delivery +money +transaction +route$/);
+    assert.match(lines[1], /^ +5  \S+Z  [\w-]{22}  0x[0-9a-fA-F]{4}…[0-9a-fA-F]{6} +0\.001  delivered +due +- +\/api\/$/);
     assert.ok(!stdout.includes('\u001b'));
     assert.equal(new Set(lines.map((line) => line.indexOf('0.001') + 5).slice(1)).size, 1, 'unaligned');
   });
@@ -197,6 +233,37 @@ describe('a ledger', () => {
     assert.match(stdout, /^ {2}oldest due +\d+ s$/m);
   });
 
+  test('has_the_figures_of_today_and_the_week', async () => {
+    const { week, tokens: [token], routes } = await waitFor(async () => {
+      const got = await stats(gateway);
+      return got.week.calls === 4 && got;
+    }, 'the counts of the workers');
+    assert.ok(week.p50 > 0 && week.p50 <= week.p99);
+    assert.equal(token.revenue, '4000');
+    assert.deepEqual(routes.map((route) => [route.route, route.calls]), [['/api/', 4]]);
+    const { stdout } = await command('stats');
+    assert.match(stdout, /^Sold +today +7 days +USDC on base-sepolia \(play money\)$/m);
+    assert.match(stdout, /^ {2}calls +4 +4$/m);
+    assert.match(stdout, /^ {2}revenue +0\.004 +0\.004$/m);
+    assert.match(stdout, /^ {2}call, paid +[\d.]+ (us|ms|s) +[\d.]+ (us|ms|s) +[\d.]+ (us|ms|s) +4$/m);
+    assert.ok(!stdout.includes('\u001b'));
+  });
+
+  test('says_what_is_wrong_and_what_to_do_first', async () => {
+    const { stdout } = await command('stats');
+    assert.match(stdout, /^Trouble\n {2}4 payments wait on base-sepolia, and no settler was heard from for 60 s\n {4}start `x402 settle`/);
+  });
+
+  test('followed_prints_a_line_when_something_changed_and_no_other', async () => {
+    const log = path.join(temporaryFolder('follow'), 'log');
+    const follower = start(X402, ['stats', '--follow', '--data', gateway.data],
+      { log, env: gateway.environment });
+    const lines = () => fs.readFileSync(log, 'utf8').split('\n').filter(Boolean);
+    await waitFor(() => lines().length === 1, 'the first line');
+    assert.match(lines()[0], /^\S+Z {2}base-sepolia: today 4 calls, 0\.004 earned, 4 due for \d+ s {2}p50 /);
+    await stop(follower);
+  });
+
   test('is_followed_payment_by_payment_once_the_outcome_is_known', async () => {
     const log = path.join(temporaryFolder('follow'), 'log');
     const follower = start(X402, ['payments', '--follow', '--json', '--limit', '1', '--data', gateway.data],
@@ -218,6 +285,8 @@ describe('a ledger', () => {
   describe('and the chain', () => {
     let key;
     let snapshot;
+    let follower;
+    let changes;
     const check = (rpc, ...args) => command('check', '--books', '--rpc', rpc, ...args);
 
     before(async () => {
@@ -225,7 +294,20 @@ describe('a ledger', () => {
       await chain.mint(rich.address, '1');
       await chain.mint(poor.address, '1');
       snapshot = await chain.rpc('evm_snapshot');
+      const log = path.join(temporaryFolder('follow'), 'log');
+      follower = start(X402, ['payments', '--follow', '--json', '--data', gateway.data],
+        { log, env: gateway.environment });
+      changes = () => fs.readFileSync(log, 'utf8').split('\n').filter(Boolean)
+        .map((line) => JSON.parse(line)).filter((row) => row.id === 7).map((row) => row.money);
+      await waitFor(() => changes().length === 1, 'what was there');
       await settleOnce(gateway, chain, key);
+    });
+
+    test('each_change_of_a_payment_is_followed', async () => {
+      await waitFor(() => ['settled', 'final'].includes(changes().at(-1)), 'the settlement');
+      assert.equal(changes()[0], 'due');
+      assert.equal(new Set(changes()).size, changes().length, 'the same twice');
+      await stop(follower);
     });
 
     test('agree_after_settlement', async () => {

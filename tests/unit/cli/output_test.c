@@ -118,6 +118,55 @@ static void the_data_directory_follows_the_xdg_rules(void **state)
                 strcmp(path, "/var/lib/x402") == 0); /* as root */
 }
 
+static void durations_are_rounded_to_what_people_read(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t microseconds;
+        const char *text;
+    } cases[] = {
+        {0, "0 us"},           {999, "999 us"},         {1000, "1.0 ms"},
+        {9940, "9.9 ms"},      {41000, "41 ms"},        {999999, "999 ms"},
+        {1250000, "1.2 s"},    {4000000, "4 s"},        {119000000, "119 s"},
+        {120000000, "2 min"},  {7199000000, "119 min"}, {7200000000, "2 h"},
+        {172800000000, "2 d"},
+    };
+    char text[X402_DURATION_TEXT_SIZE];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        x402_cli_duration_encode(text, cases[i].microseconds);
+        assert_string_equal(text, cases[i].text);
+    }
+    x402_cli_duration_encode(text, UINT64_MAX);
+    assert_string_equal(text, "213503982 d");
+}
+
+static void a_time_is_given_by_its_age_or_its_date(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t seconds;
+    } cases[] = {
+        {"90s", 999910},
+        {"15m", 999100},
+        {"2h", 992800},
+        {"3d", 740800},
+        {"1w", 395200},
+        {"1970-01-02", 86400},
+        {"1970-01-02T00:00:01Z", 86401},
+        {"1970-01-02T01:00Z", 90000},
+    };
+    static const char *const wrong[] = {"",    "h",          "2",           "2x", "-2h",
+                                        "2hh", "1970-13-01", "1970-01-02T", "now"};
+    int64_t seconds = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_true(x402_cli_since_decode(&seconds, cases[i].text, 1000000));
+        assert_int_equal(seconds, cases[i].seconds);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_false(x402_cli_since_decode(&seconds, wrong[i], 1000000));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +175,8 @@ int main(void)
         cmocka_unit_test(control_characters_do_not_reach_a_terminal),
         cmocka_unit_test(colour_is_for_terminals_that_did_not_refuse_it),
         cmocka_unit_test(times_are_written_in_utc),
+        cmocka_unit_test(durations_are_rounded_to_what_people_read),
+        cmocka_unit_test(a_time_is_given_by_its_age_or_its_date),
         cmocka_unit_test(bytes_are_written_in_hex),
         cmocka_unit_test(a_token_that_is_not_built_in_has_no_decimals),
         cmocka_unit_test(the_data_directory_follows_the_xdg_rules),
