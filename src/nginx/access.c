@@ -82,11 +82,7 @@ void ngx_http_x402_note_reason(ngx_http_request_t *r, const char *reason)
     }
 }
 
-/* A payment was presented, and its call will not be served. */
-static void ngx_http_x402_count_refusal(ngx_http_request_t *r,
-                                        const ngx_http_x402_sale_t *sale,
-                                        const struct x402_accept *accept,
-                                        enum x402_error why)
+void ngx_http_x402_note_refusal(ngx_http_request_t *r, enum x402_error why)
 {
     ngx_http_x402_ctx_t *ctx = ngx_http_x402_refused_ctx(r);
 
@@ -94,8 +90,17 @@ static void ngx_http_x402_count_refusal(ngx_http_request_t *r,
         ctx->why = why;
     }
 
-    ngx_http_x402_count_refused(sale, accept);
     ngx_http_x402_count_reason(why);
+}
+
+/* A payment was presented, and its call will not be served. */
+static void ngx_http_x402_count_refusal(ngx_http_request_t *r,
+                                        const ngx_http_x402_sale_t *sale,
+                                        const struct x402_accept *accept,
+                                        enum x402_error why)
+{
+    ngx_http_x402_count_refused(sale, accept);
+    ngx_http_x402_note_refusal(r, why);
 }
 
 /* ------------------------------------------------------------------- what is asked */

@@ -267,6 +267,9 @@ ngx_http_x402_ctx_t *ngx_http_x402_get_ctx(ngx_http_request_t *r);
 /* Remembers for $x402_result why a payment was refused, perhaps before any ctx was. */
 void ngx_http_x402_note_reason(ngx_http_request_t *r, const char *reason);
 
+/* Counts a refusal, and remembers it for $x402_reason. */
+void ngx_http_x402_note_refusal(ngx_http_request_t *r, enum x402_error why);
+
 /* Runs a request on whose admission is decided. The request may be gone afterwards. */
 void ngx_http_x402_resume(ngx_http_x402_ctx_t *ctx);
 

@@ -322,10 +322,11 @@ ngx_int_t ngx_http_x402_post_read_handler(ngx_http_request_t *r)
     }
 
     if (ngx_http_x402_path_is_ambiguous(&r->unparsed_uri)) {
-        ngx_http_x402_count_reason(X402_ERR_PATH);
         if (scf->enforces) {
+            ngx_http_x402_note_refusal(r, X402_ERR_PATH);
             return ngx_http_x402_problem(r, &why, 0);
         }
+        ngx_http_x402_count_reason(X402_ERR_PATH);
     }
 
     if (ngx_http_x402_remove_headers(r, ngx_http_x402_is_payer) != NGX_OK) {

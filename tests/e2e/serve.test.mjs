@@ -102,7 +102,13 @@ describe('what is sold', () => {
     assert.deepEqual((await ask(gateway, '/x402/health')).json, { status: 'ok' });
     const page = await ask(gateway, '/x402/stats');
     assert.match(page.headers['content-type'], /application\/json/);
-    assert.ok(Array.isArray(page.json.totals));
+    assert.equal(page.json.private, false);
+    assert.ok(page.json.sold.some(({ path, price }) => path === '/api/ask' && price === '0.01'));
+    assert.match((await ask(gateway, '/x402/status')).headers['content-type'], /text\/html/);
+    assert.match((await ask(gateway, '/x402/metrics')).body, /^x402_ledger_up 1$/m);
+    const ready = await ask(gateway, '/x402/ready');
+    assert.equal(ready.status, 503);
+    assert.match(ready.body, /settler/, 'what was sold has nobody to settle it');
     assert.equal((await ask(gateway, '/x402/other')).status, 404);
   });
 
@@ -142,6 +148,46 @@ describe('what is sold', () => {
   test('websockets_pass_and_no_other_protocol_does', async () => {
     assert.match(await upgrade('websocket'), /101/);
     assert.match(await upgrade('h2c'), /200/);
+  });
+});
+
+describe('a private status page', () => {
+  let gateway;
+  let token;
+
+  before(async () => {
+    gateway = await startServe(upstream, { args: ['--status', 'private'] });
+    token = fs.readFileSync(path.join(gateway.data, 'status.token'), 'utf8').trim();
+  });
+  after(() => gateway?.stop());
+
+  const bearer = () => ({ headers: { authorization: `Bearer ${token}` } });
+
+  test('its_token_is_in_a_file_that_is_named_and_closed_to_others', () => {
+    const file = path.join(gateway.data, 'status.token');
+    assert.ok(gateway.log().includes(file));
+    assert.doesNotMatch(gateway.log(), new RegExp(token));
+    assert.equal(fs.statSync(file).mode & 0o777, 0o600);
+    assert.match(token, /^[0-9a-f]{48}$/);
+  });
+
+  for (const page of ['status', 'stats', 'metrics']) {
+    test(`${page}_is_for_who_has_the_token`, async () => {
+      assert.equal((await ask(gateway, `/x402/${page}`)).status, 401);
+      assert.equal((await ask(gateway, `/x402/${page}`, bearer())).status, 200);
+    });
+  }
+
+  test('its_health_is_for_all', async () => {
+    assert.equal((await ask(gateway, '/x402/health')).status, 200);
+  });
+
+  test('the_token_stays_the_same', async () => {
+    const args = serveArguments(upstream, {
+      port: gateway.port, data: gateway.data, args: ['--status', 'private', '--print-config'],
+    });
+    assert.equal((await x402(args)).code, 0);
+    assert.equal(fs.readFileSync(path.join(gateway.data, 'status.token'), 'utf8').trim(), token);
   });
 });
 

@@ -32,6 +32,55 @@ static char *config_of(const struct x402_serve_flags *flags,
     return text;
 }
 
+static void in_shadow_nothing_is_enforced(void **state)
+{
+    (void)state;
+    struct x402_serve_place place = some_place();
+    struct x402_serve_flags flags = some_flags();
+    char *text = config_of(&flags, &place);
+    assert_contains(text, "x402_enforce on;");
+    free(text);
+    flags.shadow = true;
+    text = config_of(&flags, &place);
+    assert_contains(text, "x402_enforce off;");
+    free(text);
+}
+
+static void figures_are_public_unless_there_is_a_token(void **state)
+{
+    (void)state;
+    struct x402_serve_place place = some_place();
+    struct x402_serve_flags flags = some_flags();
+    char *text = config_of(&flags, &place);
+    assert_contains(text, "x402_status;");
+    assert_contains(text, "x402_stats;");
+    assert_contains(text, "x402_metrics;");
+    assert_contains(text, "deny all;");
+    free(text);
+    strcpy(place.token, "/srv/my \"data/status.token");
+    text = config_of(&flags, &place);
+    assert_contains(text, "x402_status private \"/srv/my \\\"data/status.token\";");
+    assert_contains(text, "x402_stats private \"");
+    assert_contains(text, "x402_metrics private \"");
+    assert_lacks(text, "deny all;");
+    free(text);
+}
+
+static void a_log_is_written_where_one_is_named(void **state)
+{
+    (void)state;
+    struct x402_serve_place place = some_place();
+    struct x402_serve_flags flags = some_flags();
+    char *text = config_of(&flags, &place);
+    assert_contains(text, "access_log off;");
+    free(text);
+    strcpy(place.access_log, "/var/log/x402.json");
+    text = config_of(&flags, &place);
+    assert_contains(text, "access_log \"/var/log/x402.json\" x402_json;");
+    assert_lacks(text, "access_log off;");
+    free(text);
+}
+
 static void the_configuration_sells_what_the_flags_say(void **state)
 {
     (void)state;
@@ -212,6 +261,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_configuration_sells_what_the_flags_say),
+        cmocka_unit_test(in_shadow_nothing_is_enforced),
+        cmocka_unit_test(figures_are_public_unless_there_is_a_token),
+        cmocka_unit_test(a_log_is_written_where_one_is_named),
         cmocka_unit_test(only_root_names_a_user_for_the_workers),
         cmocka_unit_test(an_https_upstream_must_prove_its_name),
         cmocka_unit_test(odd_directories_are_quoted),

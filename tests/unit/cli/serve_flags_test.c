@@ -348,6 +348,26 @@ static void bounds_of_credit_are_dollars(void **state)
     assert_wrong(&flags, "--max-unsettled: 'much'");
 }
 
+static void pages_are_public_or_private_and_the_log_a_plain_path(void **state)
+{
+    (void)state;
+    struct x402_serve_flags flags = good_flags();
+    assert_right(&flags);
+    assert_false(serve.shadow || serve.status_private);
+    assert_null(serve.access_log);
+    flags.status = "private";
+    flags.access_log = "/var/log/x402.json";
+    flags.shadow = true;
+    assert_right(&flags);
+    assert_true(serve.shadow && serve.status_private);
+    assert_string_equal(serve.access_log, "/var/log/x402.json");
+    flags.access_log = "/var/log/$host.json";
+    assert_wrong(&flags, "--access-log: write the path of a file, without '$'");
+    flags.access_log = NULL;
+    flags.status = "secret";
+    assert_wrong(&flags, "--status: write public or private");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -367,6 +387,7 @@ int main(void)
             a_facilitator_settles_without_a_key_and_with_or_without_a_node),
         cmocka_unit_test(credit_is_bounded_where_something_settles),
         cmocka_unit_test(bounds_of_credit_are_dollars),
+        cmocka_unit_test(pages_are_public_or_private_and_the_log_a_plain_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
