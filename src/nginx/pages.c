@@ -134,11 +134,13 @@ static ngx_int_t ngx_http_x402_find_receipts(ngx_http_request_t *r,
     }
 
     scf = ngx_http_get_module_srv_conf(r, ngx_http_x402_module);
-    path = ngx_pnalloc(ngx_cycle->pool, scf->receipts.len + 1);
+    path = ngx_pcalloc(ngx_cycle->pool, scf->receipts.len + 1);
     if (path == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-    *ngx_cpymem(path, scf->receipts.data, scf->receipts.len) = '\0';
+    if (scf->receipts.len) {
+        ngx_memcpy(path, scf->receipts.data, scf->receipts.len);
+    }
     page->receipts = (const char *)path;
 
     return NGX_OK;
