@@ -11,13 +11,13 @@ static int64_t hour_now(void)
     return x402_clock_seconds() / X402_HOUR_SECONDS;
 }
 
-/* To the beginning of the next hour, so that what follows is in one. */
+/* To the beginning of the next hour, or a moment later: what follows is in one. */
 static void next_hour(struct fixture *fixture)
 {
-    const int64_t moved = x402_clock_seconds() - time(NULL);
+    const int64_t now = time(NULL), moved = x402_clock_seconds() - now;
 
-    clock_forward(fixture, (long)(moved + X402_HOUR_SECONDS -
-                                  x402_clock_seconds() % X402_HOUR_SECONDS));
+    clock_forward(fixture, (long)(moved + X402_HOUR_SECONDS + 1 -
+                                  (now + moved) % X402_HOUR_SECONDS));
 }
 
 static struct x402_sales sales_of(const char *route, uint8_t asset)

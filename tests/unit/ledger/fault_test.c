@@ -7,6 +7,7 @@
 #include "fixture.h"
 
 #include "faults.h"
+#include "ledger/activity.h"
 
 static const uint8_t signer20[20] = {0x51};
 
@@ -240,6 +241,39 @@ static void tidy_recovers(struct fixture *fixture, const struct kind *kind, int 
     clock_forward(fixture, 0);
 }
 
+static bool offered_add(int64_t hour, const struct x402_sales *sales, void *data)
+{
+    (void)hour;
+    *(uint64_t *)data += sales->offered;
+    return true;
+}
+
+/* What a note says it failed to add may be there: all of it, and in every sum. */
+static void note_recovers(struct fixture *fixture, const struct kind *kind, int nth,
+                          bool lasting, bool *over)
+{
+    const struct x402_sales sales = {.route = "/a", .chain_id = CHAIN, .offered = 1};
+    const struct x402_activity activity = {.sales = &sales, .sales_count = 1};
+    uint64_t hours = 0, ever = 0;
+    enum x402_error error;
+
+    arm(fixture->ledger, kind, nth, lasting);
+    error = x402_ledger_note(fixture->ledger, &activity);
+    *over = faults.hits == 0;
+    faults_arm(kind->fault, kind->code, 0, false);
+    if (error != X402_OK) {
+        assert_said(fixture, kind);
+        assert_int_equal(x402_ledger_note(fixture->ledger, &activity), X402_OK);
+    }
+    assert_int_equal(
+        x402_ledger_sales(fixture->ledger, 0, INT64_MAX, offered_add, &hours), X402_OK);
+    assert_int_equal(x402_ledger_sales(fixture->ledger, X402_ACTIVITY_EVER,
+                                       X402_ACTIVITY_EVER, offered_add, &ever),
+                     X402_OK);
+    assert_int_equal(ever, hours);
+    assert_in_range(ever, 1, error == X402_OK ? 1 : 2);
+}
+
 typedef void recovery(struct fixture *fixture, const struct kind *kind, int nth,
                       bool lasting, bool *over);
 
@@ -295,6 +329,12 @@ static void tidying_recovers_from_every_failing_operation(void **state)
     every_operation(tidy_recovers);
 }
 
+static void a_note_recovers_from_every_failing_operation(void **state)
+{
+    (void)state;
+    every_operation(note_recovers);
+}
+
 static void creating_fails_cleanly_and_succeeds_later(void **state)
 {
     (void)state;
@@ -334,6 +374,7 @@ int main(void)
         cmocka_unit_test(a_payment_that_waits_recovers_from_every_failing_operation),
         cmocka_unit_test(a_sighting_recovers_from_every_failing_operation),
         cmocka_unit_test(tidying_recovers_from_every_failing_operation),
+        cmocka_unit_test(a_note_recovers_from_every_failing_operation),
         cmocka_unit_test(creating_fails_cleanly_and_succeeds_later),
     };
 

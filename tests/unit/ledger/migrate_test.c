@@ -2,6 +2,8 @@
  * version. */
 #include "fixture.h"
 
+#include "ledger/activity.h"
+
 #define NOW 1700000000 /* of the rows; in 2023 */
 #define FIRST_DAY (NOW / 86400)
 
@@ -344,6 +346,148 @@ static void a_migration_cut_off_is_finished_by_the_next(void **state)
     }
 }
 
+/* ------------------------------------------------------------------------- version 3
+ */
+
+struct sold {
+    size_t rows;
+    struct x402_count delivered;
+    uint64_t others;
+};
+
+static bool sold_add(int64_t hour, const struct x402_sales *sales, void *data)
+{
+    struct sold *sold = data;
+
+    (void)hour;
+    assert_int_equal(sales->chain_id, CHAIN);
+    sold->rows++;
+    sold->delivered.count += sales->delivered.count;
+    sold->delivered.value += sales->delivered.value;
+    sold->others += sales->offered + sales->refused + sales->failed.count +
+                    sales->failed.value + sales->shadow.count + sales->shadow.value;
+    return true;
+}
+
+static struct sold sold_in(struct x402_ledger *ledger, int64_t first, int64_t last)
+{
+    struct sold sold = {.rows = 0};
+
+    assert_int_equal(x402_ledger_sales(ledger, first, last, sold_add, &sold), X402_OK);
+    assert_int_equal(sold.others, 0);
+    return sold;
+}
+
+/* Five states of eight are delivered; one token has the one route, one the other. */
+static void what_was_delivered_before_is_among_the_sales_of_ever(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sold sold;
+
+    old_ledger_make(fixture);
+    migrate(fixture);
+    sold = sold_in(fixture->ledger, X402_ACTIVITY_EVER, X402_ACTIVITY_EVER);
+    assert_int_equal(sold.rows, 2);
+    assert_int_equal(sold.delivered.count, 5 * COPIES);
+    assert_int_equal(sold.delivered.value, 5 * COPIES * 1000);
+    assert_int_equal(sold_in(fixture->ledger, 0, INT64_MAX).rows, 0);
+}
+
+/* Payments 19 to 24 are delivered, and of one state. */
+static void what_was_delivered_in_the_last_90_days_is_in_its_hour(void **state)
+{
+    struct fixture *fixture = *state;
+    const int64_t hour = x402_clock_seconds() / X402_HOUR_SECONDS;
+    const int64_t first = hour - X402_ACTIVITY_DAYS * 24;
+    struct sold sold;
+    char sql[400];
+
+    old_ledger_make(fixture);
+    snprintf(sql, sizeof(sql),
+             "UPDATE payment SET created_at = %lld WHERE id IN (19, 21, 23); UPDATE "
+             "payment SET created_at = %lld WHERE id = 20; UPDATE payment SET "
+             "created_at = %lld WHERE id = 22",
+             (long long)((hour - 1) * X402_HOUR_SECONDS),
+             (long long)((first + 2) * X402_HOUR_SECONDS),
+             (long long)((first - 1) * X402_HOUR_SECONDS));
+    tamper(fixture, sql);
+    migrate(fixture);
+    sold = sold_in(fixture->ledger, hour - 1, hour - 1);
+    assert_int_equal(sold.rows, 1);
+    assert_int_equal(sold.delivered.count, 3);
+    assert_int_equal(sold.delivered.value, 3000);
+    assert_int_equal(sold_in(fixture->ledger, first + 2, first + 2).delivered.count, 1);
+    assert_int_equal(sold_in(fixture->ledger, 0, INT64_MAX).delivered.count, 4);
+    sold = sold_in(fixture->ledger, X402_ACTIVITY_EVER, X402_ACTIVITY_EVER);
+    assert_int_equal(sold.delivered.count, 5 * COPIES);
+}
+
+/* More routes than the migration adds to at a time, over and over, and large amounts.
+ */
+static void sales_of_many_routes_are_filled_in(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sold sold;
+
+    old_ledger_make(fixture);
+    tamper(fixture, "UPDATE payment SET route = '/' || id, value = 4611686018427387904 "
+                    "WHERE id > 18");
+    tamper(fixture,
+           "WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < "
+           "699) INSERT INTO payment SELECT i, 1, chain_id, payer, "
+           "randomblob(32), delivery, money, 4611686018427387904, payee, 0, "
+           "valid_before, signature, 0, 0, '/' || (i % 150), created_at, updated_at, "
+           "randomblob(16), 1, 0, NULL FROM n JOIN payment ON id = 19");
+    migrate(fixture);
+    sold = sold_in(fixture->ledger, X402_ACTIVITY_EVER, X402_ACTIVITY_EVER);
+    assert_int_equal(sold.rows, 150 + 15); /* even ids are of another token */
+    assert_int_equal(sold.delivered.count, 630);
+    assert_true(sold.delivered.value == 630 * (UINT64_C(1) << 62));
+}
+
+/* A ledger of this version becomes what version 2 had of it. */
+static void version_2_make(struct fixture *fixture)
+{
+    tamper(fixture, "DROP TABLE sale; DROP TABLE refusal; DROP TABLE measure; DROP "
+                    "TABLE settler; PRAGMA user_version = 2");
+}
+
+static void a_ledger_of_version_2_is_migrated(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sold sold;
+
+    assert_int_equal(
+        x402_ledger_create(fixture->path, NOBODY, NOBODY, fixture->message), X402_OK);
+    fixture->ledger = handle_open(fixture);
+    (void)sell(fixture->ledger, 1);
+    x402_ledger_close(fixture->ledger);
+    version_2_make(fixture);
+    migrate(fixture);
+    sold = sold_in(fixture->ledger, X402_ACTIVITY_EVER, X402_ACTIVITY_EVER);
+    assert_int_equal(sold.delivered.count, 1);
+    assert_int_equal(sold_in(fixture->ledger, 0, INT64_MAX).delivered.count, 1);
+    assert_books(fixture->ledger);
+}
+
+/* It knows nothing of what was added, and what it knows is as it was. */
+static void a_process_of_version_2_goes_on(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_ledger *old;
+
+    assert_int_equal(
+        x402_ledger_create(fixture->path, NOBODY, NOBODY, fixture->message), X402_OK);
+    old = another_handle(fixture);
+    (void)sell(old, 1);
+    version_2_make(fixture);
+    migrate(fixture);
+    (void)sell(old, 2);
+    (void)sell(fixture->ledger, 3);
+    assert_int_equal(totals_of(fixture->ledger).admitted.count, 3);
+    assert_books(fixture->ledger);
+}
+
 int main(void)
 {
 #define TEST(name)                                                                     \
@@ -358,6 +502,11 @@ int main(void)
         TEST(a_migrated_ledger_has_a_key_for_receipts),
         TEST(a_migrated_ledger_goes_on),
         TEST(a_process_of_version_1_cannot_write_any_more),
+        TEST(what_was_delivered_before_is_among_the_sales_of_ever),
+        TEST(what_was_delivered_in_the_last_90_days_is_in_its_hour),
+        TEST(sales_of_many_routes_are_filled_in),
+        TEST(a_ledger_of_version_2_is_migrated),
+        TEST(a_process_of_version_2_goes_on),
         TEST(a_migration_cut_off_is_finished_by_the_next),
     };
 
