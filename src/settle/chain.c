@@ -17,7 +17,6 @@
 #define BACKOFF_MILLISECONDS 1000
 #define PENDING_MAX 4096 /* transactions of one key that a node's pool may hold */
 #define BACKOFF_MILLISECONDS_MAX 30000
-#define BACKOFF_URGENT_MILLISECONDS_MAX 4000
 #define URGENT_SECONDS 120     /* after that callers have gone */
 #define DUE_PEEK 16            /* half of it for those that somebody waits for */
 #define LOOK_MILLISECONDS 1000 /* so long a look holds for who only waits */
@@ -469,7 +468,7 @@ void x402_chain_end(struct x402_chain *chain)
 {
     int64_t wait = BACKOFF_MILLISECONDS;
     int64_t most =
-        chain->urgent ? BACKOFF_URGENT_MILLISECONDS_MAX : BACKOFF_MILLISECONDS_MAX;
+        chain->urgent ? X402_BACKOFF_URGENT_MILLISECONDS : BACKOFF_MILLISECONDS_MAX;
 
     if (!chain->troubled && chain->trouble != X402_TROUBLE_NONE) {
         chain->trouble = X402_TROUBLE_NONE;

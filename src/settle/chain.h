@@ -42,6 +42,8 @@
 #define X402_RESEND_MILLISECONDS 15000
 /* How long something must look gone before it is believed: nodes lag one another. */
 #define X402_BELIEVE_MILLISECONDS 12000
+/* A node that failed is left in peace, at most so long while somebody waits. */
+#define X402_BACKOFF_URGENT_MILLISECONDS 4000
 #define X402_RECEIPTS_MILLISECONDS 5000
 #define X402_FINALITY_MILLISECONDS 5000
 #define X402_FINALITY_SHAKEN_MILLISECONDS 1000

@@ -246,8 +246,18 @@ static void wait_until(struct settler *settler, const unsigned *nudges,
     pthread_mutex_unlock(&settler->mutex);
 }
 
-/* Until the next pass: a nudge since `nudges` were counted makes it due at once, except
- * that a node or ledger that failed is left in peace. */
+/* A node or ledger that failed is left in peace, whoever nudges: but not for longer
+ * than if somebody had waited in the pass that failed. */
+static void rest_after_failure(struct worker *worker, unsigned nudges)
+{
+    int64_t until = worker->chain.pass_milliseconds;
+    int64_t soonest = x402_chain_milliseconds() + X402_BACKOFF_URGENT_MILLISECONDS;
+
+    wait_until(worker->settler, NULL, until < soonest ? until : soonest);
+    wait_until(worker->settler, &nudges, until);
+}
+
+/* Until the next pass: a nudge since `nudges` were counted makes it due at once. */
 static void rest(struct worker *worker, unsigned nudges)
 {
     const struct x402_chain *chain = &worker->chain;
@@ -262,8 +272,10 @@ static void rest(struct worker *worker, unsigned nudges)
 
     if (chain->urgent)
         wait = URGENT_MILLISECONDS;
-    wait_until(worker->settler, &nudges, x402_chain_milliseconds() + wait);
-    wait_until(worker->settler, NULL, chain->pass_milliseconds);
+    if (chain->failed)
+        rest_after_failure(worker, nudges);
+    else
+        wait_until(worker->settler, &nudges, x402_chain_milliseconds() + wait);
 }
 
 /* An answer may take as long as a request may: nobody gives up before it is there. */
