@@ -51,7 +51,7 @@ CORE := $(call objects,src/core/*.c src/evm/*.c)
 # Text files that are linked in.
 texts = $(patsubst %,$(B)/obj/%.o,$(wildcard $(1)))
 SCHEMAS := $(call texts,src/ledger/*.sql)
-WEB := $(call texts,web/*.html web/*.css web/*.js)
+WEB := $(call texts,web/*.html web/*.css web/*.js) $(B)/obj/web.o
 LEDGER := $(call objects,src/ledger/*.c) $(SCHEMAS)
 REPORT := $(call objects,src/report/*.c)
 SETTLE := $(call objects,src/settle/*.c)
@@ -66,7 +66,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c)
 SERVICES_FUZZERS := $(patsubst %,$(B)/fuzz/%_fuzz,page)
 
 # What only the services use.
-SERVICES_PACKAGES := libxml-2.0 pangocairo
+SERVICES_PACKAGES := libxml-2.0 pangocairo fontconfig
 SERVICES_CPPFLAGS = $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(SERVICES_PACKAGES)))
 LIBS_SERVICES = $(shell pkg-config --libs $(SERVICES_PACKAGES)) -lmicrohttpd -ljansson -lcurl -lm
 
@@ -100,6 +100,11 @@ $(SCHEMAS) $(WEB): $(B)/obj/%.o: $(B)/gen/%.c
 $(B)/gen/%.c: % src/embed.sh
 	@mkdir -p $(@D)
 	sh src/embed.sh x402_$(subst -,_,$(subst .,_,$(subst /,_,$(*:src/%=%)))) < $< > $@
+
+# The list of web/, by name.
+$(B)/gen/web.c: $(wildcard web/*.html web/*.css web/*.js) src/embed-list.sh
+	@mkdir -p $(@D)
+	sh src/embed-list.sh $(filter web/%,$^) > $@
 
 $(B)/obj/src/nginx/%.o: CPPFLAGS += -isystem $(NGINX_OBJS)/src/core \
 	-isystem $(NGINX_OBJS)/src/event -isystem $(NGINX_OBJS)/src/event/modules \

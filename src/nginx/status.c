@@ -3,7 +3,7 @@
  * that it asks for, so that one location is all of it.
  *
  *   LOCATION, LOCATION/      the page, with the location's path written into it
- *   LOCATION/status.css .js  its style and script
+ *   LOCATION/status*.css .js its style and scripts
  *   LOCATION/stats           the figures
  *   LOCATION/events          the same, live
  *
@@ -62,12 +62,43 @@ static ngx_int_t ngx_http_x402_status_send(ngx_http_request_t *r, const char *ty
     return NGX_DONE;
 }
 
-static ngx_int_t ngx_http_x402_status_asset(ngx_http_request_t *r, const char *type,
-                                            const char *text)
+/* What browsers are to make of a text of web/ that belongs to the page; NULL: nothing.
+ */
+static const char *ngx_http_x402_status_type(const char *name)
 {
-    ngx_str_t body = {ngx_strlen(text), (u_char *)(uintptr_t)text};
+    size_t size = strlen(name);
 
-    return ngx_http_x402_status_send(r, type, NULL, &body);
+    if (strncmp(name, "status", sizeof("status") - 1) != 0) {
+        return NULL;
+    }
+    if (strcmp(name + size - (sizeof(".css") - 1), ".css") == 0) {
+        return "text/css; charset=utf-8";
+    }
+    if (strcmp(name + size - (sizeof(".js") - 1), ".js") == 0) {
+        return "text/javascript; charset=utf-8";
+    }
+
+    return NULL;
+}
+
+static ngx_int_t ngx_http_x402_status_asset(ngx_http_request_t *r,
+                                            const ngx_str_t *name)
+{
+    ngx_str_t body;
+    const char *type;
+    const struct x402_web_text *asset;
+
+    for (asset = x402_web_texts; asset->name != NULL; asset++) {
+        type = ngx_http_x402_status_type(asset->name);
+        if (type != NULL && strlen(asset->name) == name->len &&
+            ngx_strncmp(name->data, asset->name, name->len) == 0) {
+            body.data = (u_char *)(uintptr_t)asset->text;
+            body.len = strlen(asset->text);
+            return ngx_http_x402_status_send(r, type, NULL, &body);
+        }
+    }
+
+    return NGX_HTTP_NOT_FOUND;
 }
 
 /* ---------------------------------------------------------------------- the handler */
@@ -96,22 +127,20 @@ static ngx_int_t ngx_http_x402_status_handler(ngx_http_request_t *r)
         return ngx_http_x402_status_send(r, "text/html; charset=utf-8",
                                          ngx_http_x402_status_policy, &page->html);
     }
-    if (ngx_http_x402_is(&rest, "/status.css")) {
-        return ngx_http_x402_status_asset(r, "text/css; charset=utf-8",
-                                          x402_web_status_css);
-    }
-    if (ngx_http_x402_is(&rest, "/status.js")) {
-        return ngx_http_x402_status_asset(r, "text/javascript; charset=utf-8",
-                                          x402_web_status_js);
-    }
     if (ngx_http_x402_is(&rest, "/stats")) {
         return ngx_http_x402_stats_show(r, page);
     }
     if (ngx_http_x402_is(&rest, "/events")) {
         return ngx_http_x402_events(r, page);
     }
+    if (rest.data[0] != '/') {
+        return NGX_HTTP_NOT_FOUND; /* of a longer name than ours */
+    }
 
-    return NGX_HTTP_NOT_FOUND;
+    rest.data++;
+    rest.len--;
+
+    return ngx_http_x402_status_asset(r, &rest);
 }
 
 /* -------------------------------------------------------------------- configuration */

@@ -6,7 +6,12 @@ extern const char x402_web_paywall_html[];
 extern const char x402_web_paywall_css[];
 extern const char x402_web_paywall_js[];
 extern const char x402_web_status_html[];
-extern const char x402_web_status_css[];
-extern const char x402_web_status_js[];
+
+/* All of them by name ("status.css"); the last has none. */
+struct x402_web_text {
+    const char *name;
+    const char *text;
+};
+extern const struct x402_web_text x402_web_texts[];
 
 #endif

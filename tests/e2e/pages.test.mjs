@@ -95,11 +95,14 @@ describe('the status page', () => {
   }
 
   test('is_the_text_of_web', async () => {
-    for (const [name, type] of [['css', 'text/css'], ['js', 'text/javascript']]) {
-      const got = await ask(gateway, `/x402/status/status.${name}`);
-      assert.equal(got.headers['content-type'], `${type}; charset=utf-8`);
-      const file = new URL(`../../web/status.${name}`, import.meta.url);
-      assert.ok(got.body === fs.readFileSync(file, 'utf8'), name);
+    const types = { '.css': 'text/css', '.js': 'text/javascript' };
+    const folder = new URL('../../web/', import.meta.url);
+    const names = fs.readdirSync(folder).filter((name) => /^status.*\.(css|js)$/.test(name));
+    assert.ok(names.includes('status.css') && names.includes('status.js'));
+    for (const name of names) {
+      const got = await ask(gateway, `/x402/status/${name}`);
+      assert.equal(got.headers['content-type'], `${types[path.extname(name)]}; charset=utf-8`, name);
+      assert.ok(got.body === fs.readFileSync(new URL(name, folder), 'utf8'), name);
     }
   });
 
@@ -127,7 +130,7 @@ describe('the status page', () => {
   });
 
   test('has_nothing_else_below_it', async () => {
-    for (const part of ['x', '/x', '/status.html', '/stats/', '/events/x']) {
+    for (const part of ['x', '/x', '/status.html', '/paywall.js', '/status.j', '/stats/', '/events/x']) {
       assert.equal((await ask(gateway, `/x402/status${part}`)).status, 404, part);
     }
   });
