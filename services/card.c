@@ -4,6 +4,7 @@
 #include "pattern.h"
 #include "typeset.h"
 
+#include <fontconfig/fontconfig.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -251,17 +252,27 @@ static cairo_status_t append(void *closure, const unsigned char *data, unsigned 
  * The fonts are read once and kept: a font map of each thread's own would look for them
  * anew for every card, since a connection is a thread. Hence the lock.
  */
+static pthread_mutex_t fonts_lock = PTHREAD_MUTEX_INITIALIZER;
+static PangoFontMap *fonts;
+
 static void draw_with_fonts(struct drawing *drawing)
 {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static PangoFontMap *fonts;
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&fonts_lock);
     if (fonts == NULL)
         fonts = pango_cairo_font_map_new();
     drawing->pango = typeset_context(fonts);
     draw(drawing);
     g_object_unref(drawing->pango);
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&fonts_lock);
+}
+
+void card_close(void)
+{
+    if (fonts == NULL)
+        return;
+    g_object_unref(fonts);
+    fonts = NULL;
+    FcFini();
 }
 
 enum card_result card_draw(char **png, size_t *size, const struct card *card)

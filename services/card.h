@@ -40,4 +40,7 @@ bool card_theme_find(enum card_theme *out, struct x402_slice name);
  */
 enum card_result card_draw(char **png, size_t *size, const struct card *card);
 
+/* Frees the fonts, after the last card. */
+void card_close(void);
+
 #endif

@@ -2,6 +2,7 @@
  * x402-services: the demo APIs that `make run` puts behind the gateway. They know
  * nothing of payments.
  */
+#include "card.h"
 #include "http.h"
 
 #include <curl/curl.h>
@@ -69,6 +70,7 @@ int main(int argc, char **argv)
         return code;
     curl_global_init(CURL_GLOBAL_DEFAULT);
     code = serve(&config);
+    card_close();
     curl_global_cleanup();
     services_config_release(&config);
     return code;

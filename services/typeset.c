@@ -86,7 +86,7 @@ bool typeset_clean(char out[TYPESET_SIZE], struct x402_slice text)
 bool typeset_is_rtl(const char *text)
 {
     gunichar c = 0;
-    for (; *text != '\0'; text = g_utf8_next_char(text)) {
+    for (; *text != '\0'; text = g_utf8_find_next_char(text, NULL)) {
         c = g_utf8_get_char(text);
         if (g_unichar_isalpha(c))
             break;
@@ -102,7 +102,7 @@ bool typeset_is_rtl(const char *text)
 static enum build build_of(const char *text)
 {
     enum build build = LOW;
-    for (; *text != '\0'; text = g_utf8_next_char(text)) {
+    for (; *text != '\0'; text = g_utf8_find_next_char(text, NULL)) {
         gunichar c = g_utf8_get_char(text);
         if (is_between(c, 0x590, 0x109f) || is_between(c, 0x1200, 0x1cff) ||
             is_between(c, 0xfb1d, 0xfdff) || is_between(c, 0xfe70, 0xfeff))

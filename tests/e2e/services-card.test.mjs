@@ -141,6 +141,12 @@ describe('a card of texts', () => {
     await isProblem(broken, 400);
   });
 
+  test('after_drawing_it_ends_cleanly', async () => {
+    const other = await startServices();
+    await card(other, { title: 'Last', subtitle: 'العربية 日本' });
+    assert.deepEqual(await other.stop(), { code: 0, signal: null });
+  });
+
   test('a_posted_object_makes_the_same_card', async () => {
     const texts = { title: 'Posted', theme: 'coral' };
     const response = await fetch(`${services.url}/api/og`, {

@@ -4,6 +4,7 @@
 #include "services/palette.h"
 #include "services/typeset.h"
 
+#include <fontconfig/fontconfig.h>
 #include <math.h>
 #include <string.h>
 
@@ -220,6 +221,7 @@ static int close_fonts(void **state)
 {
     (void)state;
     g_object_unref(fonts);
+    FcFini();
     return 0;
 }
 
