@@ -9,8 +9,7 @@
 #include <x402/bytes.h>
 
 #define SUMMARY_SENTENCES 3
-#define SUMMARY_RANKED_MAX 400 /* sentences that are looked at, from the text's start  \
-                                */
+#define SUMMARY_RANKED_MAX 400 /* sentences looked at, from the text's start */
 
 /*
  * Writes up to `max` sentences of UTF-8 text, from its start, and returns how many.

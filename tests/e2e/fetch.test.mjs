@@ -3,13 +3,14 @@
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import https from 'node:https';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import zlib from 'node:zlib';
 import { message, rateLimited, startClaude, text } from './lib/apis.mjs';
 import { startInternet } from './lib/internet.mjs';
 import {
-  BUILD, freePort, ROOT, SANITIZED, SANITIZER_REPORT,
+  BUILD, freePort, ROOT, run, SANITIZED, SANITIZER_REPORT, temporaryFolder,
 } from './lib/process.mjs';
 import { secretFile, startServices } from './lib/services.mjs';
 
@@ -57,10 +58,10 @@ async function isSummary(response) {
   return body;
 }
 
-/** Nobody of this machine was reached while `test` ran. */
-async function untrapped(run) {
+/** Nobody of this machine is reached by the attempt. */
+async function untrapped(attempt) {
   const before_ = internet.trapped;
-  await run();
+  await attempt();
   assert.equal(internet.trapped, before_);
 }
 
@@ -144,7 +145,31 @@ describe('a page', () => {
   });
 });
 
+/** A key and a certificate for a name that nobody vouches for. */
+async function selfSigned(name) {
+  const folder = temporaryFolder('tls');
+  const [key, cert] = ['key', 'cert'].map((file) => path.join(folder, file));
+  const made = await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt',
+    'ec_paramgen_curve:P-256', '-nodes', '-days', '1', '-subj', `/CN=${name}`, '-addext',
+    `subjectAltName=DNS:${name}`, '-keyout', key, '-out', cert]);
+  assert.equal(made.code, 0, made.stderr);
+  return { key: fs.readFileSync(key), cert: fs.readFileSync(cert) };
+}
+
 describe('a URL', () => {
+  test('of_a_host_whose_certificate_nobody_signed_is_not_read', async () => {
+    let asked = 0;
+    const port = await freePort();
+    const server = https.createServer(await selfSigned('page.test'), (request, response) => {
+      asked += 1;
+      response.end(ARTICLE);
+    });
+    await new Promise((resolve) => { server.listen(port, '127.77.0.1', resolve); });
+    await isProblem(await summarize(`https://page.test:${port}/`), 502);
+    assert.equal(asked, 0);
+    await new Promise((resolve) => { server.close(resolve); });
+  });
+
   test('that_is_missing_or_of_no_page_is_a_bad_request', async () => {
     await isProblem(await fetch(`${services.url}/api/fetch-summarize`), 400);
     for (const url of ['', 'page.test', 'file:///etc/passwd', 'gopher://page.test/',
