@@ -1,53 +1,8 @@
 /* /api/og?url=… or ?title=…: the image with which a link is shown. */
 #include "card.h"
-#include "fetch.h"
-#include "http.h"
-#include "page.h"
-
-#include <stdlib.h>
-#include <string.h>
+#include "visit.h"
 
 #define TEXT_MAX 2000 /* bytes of an argument; the card shows what it has room for */
-
-static unsigned status_of(enum fetch_result result)
-{
-    switch (result) {
-    case FETCH_BAD_URL:
-        return 400;
-    case FETCH_FORBIDDEN:
-        return 403;
-    case FETCH_TOO_SLOW:
-        return 504;
-    case FETCH_OK:
-    case FETCH_UNRESOLVED:
-    case FETCH_REDIRECTS:
-    case FETCH_TOO_LARGE:
-    case FETCH_STATUS:
-    case FETCH_FAILED:
-        break;
-    }
-    return 502;
-}
-
-/* Fetches and reads a page; false when it cannot be had, and then this is answered. */
-static bool read_page(struct page *page, struct service_answer *answer,
-                      struct x402_slice url)
-{
-    struct fetched fetched;
-    enum fetch_result result = fetch(&fetched, url);
-    bool fine;
-    if (result != FETCH_OK) {
-        service_answer_problem(answer, status_of(result), fetch_result_text(result));
-        return false;
-    }
-    fine = page_read(page, fetched.body, fetched.size, fetched.type, fetched.url);
-    free(fetched.body);
-    if (!fine) {
-        page_free(page);
-        service_answer_problem(answer, 422, "The page is neither HTML nor plain text");
-    }
-    return fine;
-}
 
 /* A text of the card: an argument, or else what the page says. */
 static struct x402_slice text_of(const struct service_request *request,
@@ -126,6 +81,7 @@ void service_og(struct service_answer *answer, const struct service_request *req
 {
     struct page page = {0};
     struct x402_slice url;
+    char found_at[FETCH_URL_MAX];
     enum card_theme theme;
     bool has_url;
     (void)config;
@@ -133,7 +89,7 @@ void service_og(struct service_answer *answer, const struct service_request *req
         return;
     if (!has_url) {
         answer_page(answer, request, &page, theme);
-    } else if (read_page(&page, answer, url)) {
+    } else if (visit(&page, found_at, answer, url)) {
         answer_page(answer, request, &page, theme);
         page_free(&page);
     }

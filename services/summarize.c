@@ -5,12 +5,9 @@
  */
 #include "buffer.h"
 #include "claude.h"
-#include "fetch.h"
-#include "http.h"
-#include "page.h"
 #include "summary.h"
+#include "visit.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,36 +122,6 @@ static json_t *summary_json(const struct summarized *summary, const struct page 
     return json;
 }
 
-static unsigned status_of(enum fetch_result result)
-{
-    switch (result) {
-    case FETCH_BAD_URL:
-        return 400;
-    case FETCH_FORBIDDEN:
-        return 403;
-    case FETCH_TOO_SLOW:
-        return 504;
-    case FETCH_OK:
-    case FETCH_UNRESOLVED:
-    case FETCH_REDIRECTS:
-    case FETCH_TOO_LARGE:
-    case FETCH_STATUS:
-    case FETCH_FAILED:
-        return 502;
-    }
-    return 502;
-}
-
-static void answer_unfetched(struct service_answer *answer, enum fetch_result result,
-                             const struct fetched *fetched)
-{
-    char text[64];
-    (void)snprintf(text, sizeof text, "The page answers with status %ld",
-                   fetched->status);
-    service_answer_problem(answer, status_of(result),
-                           result == FETCH_STATUS ? text : fetch_result_text(result));
-}
-
 static void summarize(struct service_answer *answer, const struct page *page,
                       const char *url, const struct services_config *config)
 {
@@ -176,24 +143,17 @@ void service_fetch_summarize(struct service_answer *answer,
                              const struct services_config *config)
 {
     struct x402_slice url;
-    struct fetched fetched;
+    char found_at[FETCH_URL_MAX];
     struct page page;
-    enum fetch_result result;
     if (!service_argument(&url, request, "url")) {
         service_answer_problem(answer, 400, "Give a URL: ?url=… or {\"url\": \"…\"}");
         return;
     }
-    result = fetch(&fetched, url);
-    if (result != FETCH_OK) {
-        answer_unfetched(answer, result, &fetched);
+    if (!visit(&page, found_at, answer, url))
         return;
-    }
-    if (!page_read(&page, fetched.body, fetched.size, fetched.type, fetched.url))
-        service_answer_problem(answer, 422, "The page is neither HTML nor plain text");
-    else if (page.text[0] == '\0')
+    if (page.text[0] == '\0')
         service_answer_problem(answer, 422, "The page has no text to summarize");
     else
-        summarize(answer, &page, fetched.url, config);
+        summarize(answer, &page, found_at, config);
     page_free(&page);
-    free(fetched.body);
 }
