@@ -231,13 +231,13 @@ deps:
 run:
 	@sh packaging/run.sh
 
-$(B)/bench/%: bench/%.c $(B)/libledger.a $(B)/libx402.a
+$(B)/bench/%: bench/%.c $(B)/libreport.a $(B)/libledger.a $(B)/libx402.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_LEDGER) $(LIBS_CORE)
 
 # The tests sell by them, too.
 .PHONY: bench-programs
-bench-programs: $(B)/bench/load $(B)/bench/payments
+bench-programs: $(B)/bench/load $(B)/bench/payments $(B)/bench/ledger
 
 bench: all bench-programs
 	@X402_BUILD=$(B) node bench/run.mjs

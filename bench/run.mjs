@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync, mkdirSyn
 import { createServer, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { page } from './page.mjs';
 import { settlement } from './settlement.mjs';
 
 const build = process.env.X402_BUILD ?? 'build';
@@ -13,6 +14,7 @@ const rounds = Number(process.env.ROUNDS ?? 5);
 const seconds = Number(process.env.SECONDS ?? 2);
 const workers = Number(process.env.WORKERS ?? 2);
 const toSettle = Number(process.env.SETTLE ?? 5000); // payments
+const toShow = Number(process.env.PAGE ?? 10_000_000); // payments
 const payee = '0x209693Bc6afc0C5328bA36FaF03C514EF312287C';
 const module = `${process.cwd()}/${build}/ngx_http_x402_module.so`;
 const root = mkdtempSync(join(tmpdir(), 'x402-bench-'));
@@ -138,8 +140,9 @@ async function main() {
   process.stderr.write('\r'.padEnd(80) + '\r');
   print(results);
   const settled = toSettle > 0 ? await settlement(toSettle) : [];
+  const shown = toShow > 0 ? await page(toShow, { startNginx, load, root, build, module }) : {};
   writeFileSync(`${build}/bench.json`,
-    JSON.stringify({ workers, rounds, seconds, results, settlement: settled }, null, 1));
+    JSON.stringify({ workers, rounds, seconds, results, settlement: settled, page: shown }, null, 1));
   console.log(`\nwritten to ${build}/bench.json`);
 }
 
