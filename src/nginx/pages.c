@@ -32,10 +32,11 @@ ngx_http_x402_page_t *ngx_http_x402_page_create(ngx_conf_t *cf, ngx_command_t *c
     lcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_x402_module);
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    if (lcf->page != NULL) {
+    if (clcf->handler != NULL) {
         *error = clcf->handler == handler
                      ? "is duplicate"
-                     : "stands in a location that shows another page";
+                     : "stands in a location that another directive "
+                       "answers for";
         return NULL;
     }
     if (!ngx_http_x402_names_path(clcf)) {

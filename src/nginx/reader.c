@@ -10,10 +10,13 @@
 #include <stdlib.h>
 
 #define NGX_HTTP_X402_FRESH_MSEC 1000
+#define NGX_HTTP_X402_READ_MSEC 60000 /* as long a worker that is ending waits for it  \
+                                       */
 #define NGX_HTTP_X402_STALE_FAILURE_MSEC 10000 /* what a failed commit says no more */
 
 typedef struct {
     ngx_queue_t wanted; /* pages */
+    ngx_event_t hold; /* a timer while something is read: nothing else keeps a worker */
     ngx_thread_task_t task;
     ngx_uint_t reading;         /* the task is under way; what follows is its own */
     ngx_http_x402_page_t *page; /* what it reads; of its fields only the configured */
@@ -299,6 +302,9 @@ static void ngx_http_x402_reader_done(ngx_event_t *ev)
 
     ngx_http_x402_reader_note(reader);
     ngx_http_x402_reader_take(reader);
+    if (reader->hold.timer_set) {
+        ngx_del_timer(&reader->hold);
+    }
     reader->reading = 0;
 
     while (!ngx_queue_empty(&page->waiting)) {
@@ -351,6 +357,7 @@ static void ngx_http_x402_reader_start(ngx_http_x402_page_reader_t *reader)
     ngx_queue_remove(q);
     reader->page = ngx_queue_data(q, ngx_http_x402_page_t, queue);
     reader->reading = 1;
+    ngx_add_timer(&reader->hold, NGX_HTTP_X402_READ_MSEC);
     ngx_http_x402_reader_prepare(reader);
 
     pool = ngx_thread_pool_get((ngx_cycle_t *)(uintptr_t)ngx_cycle, &pool_name);
@@ -360,6 +367,11 @@ static void ngx_http_x402_reader_start(ngx_http_x402_page_reader_t *reader)
                           sizeof(reader->message));
         ngx_post_event(&reader->task.event, &ngx_posted_events);
     }
+}
+
+static void ngx_http_x402_reader_let_go(ngx_event_t *ev)
+{
+    (void)ev;
 }
 
 static ngx_http_x402_page_reader_t *ngx_http_x402_reader_create(void)
@@ -376,6 +388,9 @@ static ngx_http_x402_page_reader_t *ngx_http_x402_reader_create(void)
     }
 
     ngx_queue_init(&reader->wanted);
+    reader->hold.handler = ngx_http_x402_reader_let_go;
+    reader->hold.data = reader;
+    reader->hold.log = ngx_cycle->log;
     reader->task.ctx = reader;
     reader->task.handler = ngx_http_x402_read;
     reader->task.event.handler = ngx_http_x402_reader_done;

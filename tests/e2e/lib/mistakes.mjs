@@ -22,7 +22,7 @@ const pageMistakes = (directive) => [
   },
   {
     where: 'location', text: directive === 'x402_health' ? 'x402_ready;\nx402_health;' : `x402_health;\n${directive};`,
-    says: /a location that shows another page/,
+    says: /another directive answers for/,
   },
 ];
 
