@@ -66,7 +66,8 @@ X402_MUST_USE enum x402_error x402_ledger_note(struct x402_ledger *ledger,
 
 /*
  * Calls `each` for the hours from first to last, oldest first, in one snapshot, until
- * it returns false. With X402_ACTIVITY_EVER as both, the sums of all.
+ * it returns false; it must not call the ledger. With X402_ACTIVITY_EVER as both, the
+ * sums of all.
  */
 X402_MUST_USE enum x402_error x402_ledger_sales(
     struct x402_ledger *ledger, int64_t first_hour, int64_t last_hour,
