@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import {
   bucketsOf, currencies, decimalsOf, formatAge, formatAmount, formatDuration, formatHeadline,
   formatWeis, hasSold, logPosition, niceMaximum, payCommand, safeLink, shellWord, sortTokens,
-} from '../../web/status.js';
+} from '../../web/status-words.js';
 
 const spaced = (text) => text.replaceAll('\u00a0', ' ');
 

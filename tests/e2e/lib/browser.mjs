@@ -16,6 +16,8 @@ const FLAGS = [
   '--disable-background-networking', '--disable-component-update', '--disable-sync',
 ];
 
+const PATIENCE_MILLISECONDS = 15_000; // with what a page is to do
+
 /** What a page is shown on, unless a test says otherwise. */
 const DESKTOP = { width: 1280, height: 900 };
 export const PHONE = { width: 390, height: 844 };
@@ -35,6 +37,7 @@ export async function newPage(browser, { allow = [], ...options } = {}) {
   const context = await browser.newContext({
     viewport: DESKTOP, locale: 'en-GB', timezoneId: 'UTC', ...options,
   });
+  context.setDefaultTimeout(PATIENCE_MILLISECONDS);
   const page = await context.newPage();
   page.complaints = [];
   const complain = (text) => {
