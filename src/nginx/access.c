@@ -274,15 +274,20 @@ static ngx_int_t ngx_http_x402_wait(ngx_http_request_t *r)
 static ngx_int_t ngx_http_x402_ask(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
                                    const ngx_http_x402_exam_t *exam)
 {
+    uint8_t attempt16[16];
     ngx_http_x402_ctx_t *ctx;
     const struct x402_verified *verified = &exam->verified;
     struct x402_problem busy = {X402_ERR_LEDGER, NULL, NULL};
 
+    if (RAND_bytes(attempt16, sizeof(attempt16)) != 1) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
     ctx = ngx_http_x402_create_ctx(r, sale);
-    if (ctx == NULL || RAND_bytes(ctx->attempt16, sizeof(ctx->attempt16)) != 1) {
+    if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    ngx_memcpy(ctx->attempt16, attempt16, 16);
     ctx->accept = exam->accept;
     ctx->dialect = verified->dialect;
     ctx->value = verified->value;

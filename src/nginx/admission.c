@@ -31,6 +31,15 @@ static void ngx_http_x402_push(ngx_http_x402_worker_t *w, int64_t payment_id,
     ngx_memcpy(outcome->attempt16, attempt16, 16);
 }
 
+/*
+ * While payments cannot be recorded, the tries are theirs; where none is there to be
+ * tried, a note finds out that the ledger is back.
+ */
+static ngx_uint_t ngx_http_x402_may_note(const ngx_http_x402_worker_t *w)
+{
+    return !w->failing || w->unresolved == 0;
+}
+
 /* Wakes the worker in `delay` ms, unless it wakes before; a graceful exit waits for it.
  */
 static void ngx_http_x402_wake(ngx_http_x402_worker_t *w, ngx_msec_t delay)
@@ -204,6 +213,7 @@ static void ngx_http_x402_complete_note(ngx_http_x402_worker_t *w)
 
     if (w->note != NULL) {
         w->note = NULL;
+        w->failing = w->failing && w->noted != X402_OK;
         ngx_http_x402_tally_noted(w->noted, w->message);
     }
 }
@@ -260,7 +270,8 @@ static void ngx_http_x402_complete(ngx_event_t *ev)
     w->flying->outcomes_count = 0;
     w->flying_now = 0;
 
-    if (w->filling->admits_count || ngx_http_x402_tally_is_due()) {
+    if (w->filling->admits_count ||
+        (ngx_http_x402_may_note(w) && ngx_http_x402_tally_is_due())) {
         ngx_http_x402_flush(w);
     }
     ngx_http_x402_settle_timer(w);
@@ -278,7 +289,8 @@ static void ngx_http_x402_swap(ngx_http_x402_worker_t *w)
                                                         NGX_HTTP_X402_RENEW_MSEC -
                                                             NGX_HTTP_X402_RENEW_SLACK);
     w->committing = batch->admits_count || batch->outcomes_count || w->renew;
-    w->note = ngx_http_x402_tally_take(batch->admits_count != 0);
+    w->note = ngx_http_x402_may_note(w) ? ngx_http_x402_tally_take(batch->admits_count)
+                                        : NULL;
     w->noted = X402_ERR_LEDGER;
 }
 
@@ -313,7 +325,7 @@ void ngx_http_x402_note_now(void)
 {
     ngx_http_x402_worker_t *w = ngx_http_x402_worker;
 
-    if (!w->flying_now && ngx_http_x402_tally_is_due()) {
+    if (!w->flying_now && ngx_http_x402_may_note(w) && ngx_http_x402_tally_is_due()) {
         ngx_http_x402_flush(w);
         ngx_http_x402_settle_timer(w);
     }
@@ -524,7 +536,7 @@ static void ngx_http_x402_land(ngx_http_x402_worker_t *w)
     }
 }
 
-/* What nobody told the ledger yet; a status page without it is no reason to wait. */
+/* What was counted and not told yet; a ledger that fails is not asked once more. */
 static void ngx_http_x402_note_last(ngx_http_x402_worker_t *w)
 {
     const struct x402_activity *last;
@@ -571,7 +583,9 @@ void ngx_http_x402_admission_exit(ngx_cycle_t *cycle)
                       w->filling->outcomes_count, x402_ledger_message(w->ledger));
     }
 
-    ngx_http_x402_note_last(w);
+    if (rc == X402_OK) {
+        ngx_http_x402_note_last(w);
+    }
     x402_ledger_close(w->ledger);
     x402_bytes_wipe(w->receipt_key32, sizeof(w->receipt_key32));
     ngx_http_x402_worker = NULL;

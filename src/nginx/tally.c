@@ -8,8 +8,10 @@
  */
 #include "nginx/batch.h"
 
-#define NGX_HTTP_X402_NOTE_MSEC 1000      /* between two notes */
-#define NGX_HTTP_X402_NOTE_LATE_MSEC 3000 /* after so long it waits for no gap */
+#define NGX_HTTP_X402_NOTE_MSEC 1000       /* between two notes */
+#define NGX_HTTP_X402_NOTE_LATE_MSEC 3000  /* after so long it waits for no gap */
+#define NGX_HTTP_X402_NOTE_RETRY_MSEC 2000 /* after one that failed */
+#define NGX_HTTP_X402_NOTE_FAILED_MAX 3    /* so many are worth a line of the log */
 
 typedef struct {
     struct x402_sales *sales; /* one for each of the configuration's counters */
@@ -21,7 +23,7 @@ typedef struct {
     ngx_uint_t *flying_counters; /* parallel: which they are */
     struct x402_activity note;   /* the task's while it flies */
     ngx_msec_t noted_at;         /* when a note last flew */
-    ngx_uint_t complained;       /* the log says that notes fail */
+    ngx_uint_t failed;           /* notes, one after the other */
     ngx_event_t timer;
 } ngx_http_x402_tally_t;
 
@@ -167,7 +169,9 @@ ngx_uint_t ngx_http_x402_tally_is_due(void)
 {
     ngx_http_x402_tally_t *t = ngx_http_x402_tally;
 
-    return t->counted && ngx_current_msec - t->noted_at >= NGX_HTTP_X402_NOTE_MSEC;
+    return t->counted &&
+           ngx_current_msec - t->noted_at >=
+               (t->failed ? NGX_HTTP_X402_NOTE_RETRY_MSEC : NGX_HTTP_X402_NOTE_MSEC);
 }
 
 const struct x402_activity *ngx_http_x402_tally_take(ngx_uint_t somebody_waits)
@@ -217,13 +221,12 @@ void ngx_http_x402_tally_noted(enum x402_error result, const char *message)
     ngx_http_x402_tally_t *t = ngx_http_x402_tally;
 
     if (result == X402_OK) {
-        t->complained = 0;
+        t->failed = 0;
         return;
     }
 
     ngx_http_x402_take_back(t);
-    if (!t->complained) {
-        t->complained = 1;
+    if (++t->failed == NGX_HTTP_X402_NOTE_FAILED_MAX) {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "x402: what was counted for the status page waits: %s", message);
     }
