@@ -95,8 +95,11 @@ export const several = (report) => report.tokens.length > 1;
 
 // ------------------------------------------------------------------------ the figures
 
+/** A figure has room for seven digits and points at its full size. */
+const lengthOf = (number) => (number.length > 11 ? 'number longest' : number.length > 7 ? 'number long' : 'number');
+
 const value = (number, unit) => h('dd', { class: 'value' },
-  h('span', { class: 'number' }, number), unit && h('span', { class: 'unit' }, unit));
+  h('span', { class: lengthOf(number) }, number), unit && h('span', { class: 'unit' }, unit));
 const note = (...text) => h('dd', { class: 'note' }, ...text);
 
 function moneyFigure(report, predicted) {
@@ -342,7 +345,7 @@ function viewSale(sale) {
   const url = urlOf(sale);
   return h('li', {},
     h('div', { class: 'offer' },
-      h('div', {}, h('h3', {}, code(sale.path)), sale.description && h('p', {}, sale.description),
+      h('div', {}, h('h3', {}, code(sale.path), sale.buyable && !sale.exact && h('small', {}, ' and below')), sale.description && h('p', {}, sale.description),
         h('p', { class: 'small' }, sale.networks.map((name) => [tag('quiet', name), ' ']),
           !sale.enforced && tag('wait', 'free now: shadow mode'))),
       h('p', { class: 'price' }, sale.price ? [`$${sale.price}`, h('small', {}, ' a call')] : h('small', {}, 'the price depends on the call'))),

@@ -154,6 +154,8 @@ export function payCommand(sale, url) {
 }
 
 export const fetchSnippet = (url) => `import { ExactEvmScheme } from '@x402/evm';
+import { wrapFetchWithPaymentFromConfig } from '@x402/fetch';
+import { privateKeyToAccount } from 'viem/accounts';
 
 const payer = privateKeyToAccount(process.env.PAYER_KEY);
 const pay = wrapFetchWithPaymentFromConfig(fetch, {
