@@ -49,8 +49,10 @@ static ngx_int_t ngx_http_x402_set_counters(ngx_array_t *counters,
         network = &sale->offer.accepts[i].network;
 
         ngx_memzero(&wanted, sizeof(wanted));
-        ngx_memcpy(wanted.route, sale->location.data,
-                   ngx_min(sale->location.len, X402_ROUTE_MAX - 1));
+        if (sale->location.len) {
+            ngx_memcpy(wanted.route, sale->location.data,
+                       ngx_min(sale->location.len, X402_ROUTE_MAX - 1));
+        }
         wanted.chain_id = network->chain_id;
         ngx_memcpy(wanted.asset20, network->asset20, 20);
 
