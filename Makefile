@@ -15,7 +15,8 @@ NGINX_OBJS := build/nginx
 PACKAGES := nginx nginx-dev libsecp256k1-dev libsqlite3-dev libjansson-dev \
 	libcurl4-openssl-dev libssl-dev libmicrohttpd-dev libxml2-dev libpango1.0-dev \
 	libcairo2-dev fonts-inter fonts-noto-core fonts-wqy-microhei libcmocka-dev pkg-config \
-	gcc make clang libclang-rt-14-dev nodejs npm ca-certificates chromium
+	gcc make clang libclang-rt-14-dev nodejs npm ca-certificates chromium \
+	sqlite3
 
 WARNINGS := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wswitch-enum -Wcast-qual -Wundef -Wvla -Wformat=2 -Werror
