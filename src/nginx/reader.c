@@ -10,8 +10,7 @@
 #include <stdlib.h>
 
 #define NGX_HTTP_X402_FRESH_MSEC 1000
-#define NGX_HTTP_X402_READ_MSEC 60000 /* as long a worker that is ending waits for it  \
-                                       */
+#define NGX_HTTP_X402_READ_MSEC 60000 /* a worker that ends waits for it, at most */
 #define NGX_HTTP_X402_STALE_FAILURE_MSEC 10000 /* what a failed commit says no more */
 
 typedef struct {
