@@ -67,7 +67,7 @@ const bar = (share, kind = '') => s('svg', { class: `bar ${kind}`, 'aria-hidden'
 
 /**
  * A table that becomes a list of cards on a phone; the roles keep it a table there.
- * Columns are [name, class]; of a row the first cell is its heading.
+ * Columns are [name, class, what stands for the name]; of a row the first cell is its heading.
  */
 function table(caption, columns, rows) {
   const cell = (content, i) => {
@@ -80,7 +80,7 @@ function table(caption, columns, rows) {
   return h('table', { role: 'table' },
     h('caption', { class: 'unseen' }, caption),
     h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' },
-      columns.map(([label, kind]) => h('th', { scope: 'col', role: 'columnheader', class: kind }, label)))),
+      columns.map(([label, kind, head]) => h('th', { scope: 'col', role: 'columnheader', class: kind }, head ?? label)))),
     h('tbody', { role: 'rowgroup' }, rows.map((row) => h('tr', { role: 'row' }, row.map(cell)))));
 }
 
@@ -201,18 +201,19 @@ const spread = ({ p50, p90, p99 }) => {
     s('circle', { cx: `${a}%`, cy: '50%', r: 5 }));
 };
 
+/** The names of that scale: two tens a step. */
 const scale = () => h('span', { class: 'scale', 'aria-hidden': 'true' },
   [10, 1e3, 1e5, 1e7].map((tick) => h('span', {}, formatDuration(tick))));
 
 export function viewLatency(report) {
-  const columns = [['Of'], ['p50', 'num'], ['p90', 'num'], ['p99', 'num'], ['Measured', 'num'], ['', 'range']];
+  const columns = [['Of'], ['p50', 'num'], ['p90', 'num'], ['p99', 'num'], ['Measured', 'num'], ['', 'range', scale()]];
   const rows = MEASURES.filter(([name]) => report.measures[name]).map(([name, words, what]) => {
     const measure = report.measures[name];
     return [h('span', { class: 'name' }, words, h('small', {}, what)),
       formatDuration(measure.p50), formatDuration(measure.p90), formatDuration(measure.p99),
       formatCount(measure.count), measure.count > 0 ? spread(measure) : ''];
   });
-  return [title('latency', 'Latency', h('p', { class: 'aside' }, 'last 7 days')), scale(),
+  return [title('latency', 'Latency', h('p', { class: 'aside' }, 'last 7 days')),
     table('Latency of the last 7 days: half, nine of ten and 99 of 100 took no longer than this', columns, rows)];
 }
 
