@@ -362,7 +362,9 @@ static void ngx_http_x402_fill(ngx_http_x402_worker_t *w, ngx_http_x402_ctx_t *c
     admit->late = ctx->late;
     admit->admission = X402_ADMISSION_UNAVAILABLE;
     ngx_memcpy(admit->attempt16, ctx->attempt16, 16);
-    ngx_memcpy(admit->route, route->data, ngx_min(route->len, X402_ROUTE_MAX - 1));
+    if (route->len) { /* a whole server has no name */
+        ngx_memcpy(admit->route, route->data, ngx_min(route->len, X402_ROUTE_MAX - 1));
+    }
 
     entry->ctx = ctx;
     entry->rate = ctx->sale->rate;
