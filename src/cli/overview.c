@@ -12,7 +12,7 @@
 #define ROUTES_MAX 12
 #define SILENT_SECONDS 60 /* as x402_ready has it */
 #define DUE_OLD_SECONDS 300
-#define GAS_CALLS_MIN 50      /* transactions a key should have gas for */
+#define GAS_BATCHES_MIN 50    /* a key should have gas for */
 #define GAS_BATCH 5000000     /* gas of a batch of a hundred payments */
 #define MICROSECONDS 1000000U /* in a second */
 
@@ -97,9 +97,9 @@ static void judge_settler(const struct x402_report *report,
 {
     char label[X402_REPORT_LABEL_SIZE], address[X402_ADDRESS_TEXT_SIZE];
     char ether[X402_AMOUNT_TEXT_SIZE];
-    uint64_t batches =
-        settler->gas_balance_wei / GAS_BATCH /
-        (settler->base_fee_wei > 0 ? settler->base_fee_wei : MICROSECONDS);
+    uint64_t batches = settler->base_fee_wei > 0 ? settler->gas_balance_wei /
+                                                       GAS_BATCH / settler->base_fee_wei
+                                                 : UINT64_MAX;
 
     x402_report_chain_label(label, NULL, settler->chain_id);
     x402_address_encode(address, settler->signer20);
@@ -109,10 +109,10 @@ static void judge_settler(const struct x402_report *report,
     if (settler->trouble[0] != '\0')
         complain(count, "the settler goes on trying; its log has the whole story",
                  "settler of %s: %s", label, settler->trouble);
-    if (!settler->remote && settler->latest_block > 0 && batches < GAS_CALLS_MIN)
+    if (!settler->remote && batches < GAS_BATCHES_MIN)
         complain(count, "send the key some of the chain's own coin",
-                 "the key %s has %s ether for gas on %s: %llu batches", address, ether,
-                 label, (unsigned long long)batches);
+                 "the key %s has %s ether for gas on %s: enough for %llu batches",
+                 address, ether, label, (unsigned long long)batches);
 }
 
 static unsigned print_trouble(const struct x402_report *report)
