@@ -141,3 +141,13 @@ test('a_ledger_that_was_gone_is_found_again_without_a_payment', async () => {
   assert.equal(json.refusals.find(({ code }) => code === 'ledger_unavailable').count, 1);
   await gateway.stop();
 });
+
+test('what_a_server_sells_outside_its_locations_is_counted_under_no_name', async () => {
+  const gateway = await start({ locations: 'location = /x402/stats { x402_price off; x402_stats; }' });
+  isOffer(await ask(gateway, '/'));
+  assert.equal((await buy(gateway, '/nothing-here')).got.status, 404);
+  const json = await until(gateway, (now) => routeOf(now, '')?.failed === 1, 'the call that failed');
+  assert.deepEqual(counts(routeOf(json, '')),
+    { offered: 1, refused: 0, calls: 0, revenue: '0', failed: 1 });
+  await gateway.stop();
+});
