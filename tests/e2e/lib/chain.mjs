@@ -104,6 +104,9 @@ export async function startChain({ port, blockTime, log, args = [] } = {}) {
   return chain;
 }
 
+/** The chain that listens on a port, started elsewhere. */
+export const attachChain = (port) => new Chain(null, port);
+
 class Chain {
   constructor(child, port) {
     this.child = child;

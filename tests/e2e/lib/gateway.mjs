@@ -11,7 +11,7 @@ import { PAYEE } from './wallet.mjs';
 
 export const MODULE = path.join(BUILD, 'ngx_http_x402_module.so');
 
-const NGINX = ['/usr/sbin/nginx', '/usr/local/sbin/nginx'].find(fs.existsSync) ?? 'nginx';
+export const NGINX = ['/usr/sbin/nginx', '/usr/local/sbin/nginx'].find(fs.existsSync) ?? 'nginx';
 
 // nginx started by root gives its workers to this user, as distributions do.
 const WORKER_USER = process.getuid() === 0 ? 'www-data' : null;

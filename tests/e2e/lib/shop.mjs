@@ -20,13 +20,14 @@ export const SAFE_DEPTH = 100;
  * Opens one; close it. `chain` are options of startChain, `gateway` of startGateway, or a
  * function that gives them when the upstream's URL is known. `safeDepth` is how many blocks
  * the safe block is behind the latest. With `contract`, batches are settled by the facilitator.
+ * `upstream` are options of startUpstream.
  */
 export async function openShop(options = {}) {
-  const { gateway = {}, chain = {}, safeDepth = SAFE_DEPTH, contract = false } = options;
+  const { gateway = {}, chain = {}, upstream = {}, safeDepth = SAFE_DEPTH, contract = false } = options;
   const shop = new Shop();
   Object.assign(shop, { safeDepth, contract });
   try {
-    await shop.open(gateway, chain);
+    await shop.open(gateway, chain, upstream);
   } catch (error) {
     await shop.close();
     throw error;
@@ -35,10 +36,10 @@ export async function openShop(options = {}) {
 }
 
 class Shop {
-  async open(gatewayOptions, chainOptions) {
+  async open(gatewayOptions, chainOptions, upstreamOptions) {
     this.closing = [];
     this.payee = newAccount().address;
-    this.upstream = await startUpstream();
+    this.upstream = await startUpstream(upstreamOptions);
     this.closing.push(() => this.upstream.stop());
     const args = ['--slots-in-an-epoch', String(this.safeDepth), ...(chainOptions.args ?? [])];
     this.chain = await startChain({ ...chainOptions, args });

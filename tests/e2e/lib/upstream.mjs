@@ -236,9 +236,9 @@ function record(upstream, request) {
   };
 }
 
-/** Starts the upstream. */
-export async function startUpstream({ port } = {}) {
-  const server = http.createServer({ keepAliveTimeout: 60_000 });
+/** Starts the upstream; the options but the port are those of http.createServer. */
+export async function startUpstream({ port, ...options } = {}) {
+  const server = http.createServer({ keepAliveTimeout: 60_000, ...options });
   const upstream = new Upstream(server, port ?? (await freePort()));
   // Idle connections of the gateway must not keep a finished test's process alive.
   server.on('connection', (socket) => socket.unref().on('error', () => {}));
