@@ -238,7 +238,7 @@ $(B)/bench/%: bench/%.c $(B)/libreport.a $(B)/libledger.a $(B)/libx402.a
 
 # The tests sell by them, too.
 .PHONY: bench-programs
-bench-programs: $(B)/bench/load $(B)/bench/payments $(B)/bench/ledger
+bench-programs: $(addprefix $(B)/bench/,load payments ledger floor)
 
 bench: all bench-programs
 	@X402_BUILD=$(B) node bench/run.mjs

@@ -1,14 +1,19 @@
 /*
  * What people read of a ledger, and how long it takes in a large one.
  *
- *   ledger fill FILE PAYMENTS DAYS  makes a ledger that sold so many in so many days
- *   ledger read FILE                the reads of the status page, timed: JSON
- *   ledger prove FILE               its books, which takes a while
+ *   ledger fill FILE PAYMENTS DAYS [LIVE]  makes a ledger that sold so many in so many
+ *                                          days; their authorizations have expired, or
+ *                                          are valid for LIVE more seconds
+ *   ledger read FILE                       the reads of the status page, timed: JSON
+ *   ledger prove FILE                      its books, which takes a while
  *
  * Filling goes past the interface, which would take an hour: beside src/ledger this
- * alone knows its tables. The books of what it makes hold.
+ * alone knows its tables. The books of what it makes hold. Tokens and payers are those
+ * of bench/payments, and nonces lie as far apart as random ones: what is sold on falls
+ * among what is there.
  */
 #include "core/clock.h"
+#include "evm/signature.h"
 #include "report/report.h"
 
 #include <assert.h>
@@ -33,6 +38,9 @@
 #define ROUNDS 101
 
 static const int64_t chains[TOKENS + 1] = {0, 8453, 84532};
+static const char *const assets[TOKENS + 1] = {
+    "", "833589fcd6edb6e08f4c7c32d4f71b54bda02913",
+    "036cbd53842c5426634e7929541ec2318f3dcf7e"};
 
 /* Something counted, by what its numbers say. */
 struct cell {
@@ -47,6 +55,8 @@ struct cells {
 struct filling {
     sqlite3 *db;
     int64_t payments, days, now;
+    int64_t live_seconds; /* 0: expired, five minutes after the sale */
+    uint8_t payers20[PAYERS][20];
     sqlite3_stmt *payment, *settled, *failed, *outbox, *outbox_payment;
     struct cells flows;    /* of this block; token, delivery, money, event: count */
     struct cells earnings; /* likewise; day, token, route: settled, failed */
@@ -163,26 +173,40 @@ static void walk(struct filling *filling, struct item *item)
     }
 }
 
-static void address_of(uint8_t out20[20], int64_t payer)
+/* The first keys of bench/payments. */
+static void payers_make(struct filling *filling)
 {
-    memset(out20, 0, 20);
-    memcpy(out20 + 4, &payer, sizeof(payer));
+    for (int i = 0; i < PAYERS; i++) {
+        uint8_t key32[32];
+        memset(key32, 0x11, sizeof(key32));
+        key32[30] = (uint8_t)((i + 1) >> 8);
+        key32[31] = (uint8_t)(i + 1);
+        if (x402_key_address(filling->payers20[i], key32) != X402_OK) {
+            stop("cannot fill", "no such key");
+        }
+    }
 }
 
 static void payment_write(struct filling *filling, const struct item *item,
                           int64_t outbox_id)
 {
-    uint8_t payer20[20], nonce32[32] = {0};
+    const uint64_t nonce =
+        (uint64_t)item->id * (UINT64_MAX / (uint64_t)filling->payments);
+    uint8_t nonce32[32] = {0};
     char route[X402_ROUTE_MAX];
 
-    address_of(payer20, item->payer);
     for (int i = 0; i < 8; i++) {
-        nonce32[i] = (uint8_t)(item->id >> (56 - 8 * i));
+        nonce32[i] = (uint8_t)(nonce >> (56 - 8 * i));
     }
     snprintf(route, sizeof(route), "/api/route/%" PRId64, item->route);
-    (void)sqlite3_bind_blob(filling->payment, 8, payer20, 20, SQLITE_STATIC);
+    (void)sqlite3_bind_blob(filling->payment, 8, filling->payers20[item->payer], 20,
+                            SQLITE_STATIC);
     (void)sqlite3_bind_blob(filling->payment, 9, nonce32, 32, SQLITE_STATIC);
     (void)sqlite3_bind_text(filling->payment, 10, route, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(filling->payment, 11,
+                             filling->live_seconds > 0
+                                 ? filling->now + filling->live_seconds
+                                 : item->at_seconds + 300);
     RUN_WITH(filling->payment, item->id, item->token, chains[item->token],
              item->state.delivery, item->state.money, item->at_seconds, outbox_id);
 }
@@ -288,11 +312,9 @@ static void block_write(struct filling *filling, int64_t block)
 
 static void payer_write(struct filling *filling, int64_t token, int64_t payer)
 {
-    uint8_t payer20[20];
     char hex[41] = "";
 
-    address_of(payer20, payer);
-    x402_hex_encode(hex, payer20, 20);
+    x402_hex_encode(hex, filling->payers20[payer], 20);
     run(filling->db,
         "INSERT INTO payer (token_id, payer, chain_id, unsettled) VALUES (%" PRId64
         ", x'%s', %" PRId64 ", %" PRId64 ")",
@@ -311,9 +333,9 @@ static void tokens_write(struct filling *filling)
             }
         }
         run(filling->db,
-            "INSERT INTO token VALUES (%" PRId64 ", %" PRId64 ", x'%040" PRIx64
-            "', %" PRId64 ", %" PRId64 ", 0)",
-            token, chains[token], (uint64_t)token, payers, unsettled);
+            "INSERT INTO token VALUES (%" PRId64 ", %" PRId64 ", x'%s', %" PRId64
+            ", %" PRId64 ", 0)",
+            token, chains[token], assets[token], payers, unsettled);
     }
 }
 
@@ -322,11 +344,10 @@ static void sales_write(struct filling *filling, int64_t hour, int64_t count)
     for (int64_t token = 1; token <= TOKENS; token++) {
         for (int64_t route = 0; route < ROUTES; route++) {
             run(filling->db,
-                "INSERT INTO sale VALUES (%" PRId64 ", %" PRId64 ", x'%040" PRIx64
-                "', '/api/route/%" PRId64 "', 9, 1, %" PRId64 ", %" PRId64
+                "INSERT INTO sale VALUES (%" PRId64 ", %" PRId64 ", x'%s', "
+                "'/api/route/%" PRId64 "', 9, 1, %" PRId64 ", %" PRId64
                 ", 1, %d, 0, 0)",
-                hour, chains[token], (uint64_t)token, route, count, count * VALUE,
-                VALUE);
+                hour, chains[token], assets[token], route, count, count * VALUE, VALUE);
         }
     }
 }
@@ -386,7 +407,7 @@ static void prepare_all(struct filling *filling)
     filling->payment = prepare(
         filling->db,
         "INSERT INTO payment VALUES (?1, ?2, ?3, ?8, ?9, ?4, ?5, 1000, zeroblob(20), "
-        "0, ?6 + 300, zeroblob(65), 0, 0, ?10, ?6, ?6, randomblob(16), 1, 0, "
+        "0, ?11, zeroblob(65), 0, 0, ?10, ?6, ?6, randomblob(16), 1, 0, "
         "nullif(?7, 0))");
     filling->outbox =
         prepare(filling->db,
@@ -413,7 +434,7 @@ static void release(struct filling *filling)
     free(filling);
 }
 
-static int fill(const char *path, int64_t payments, int64_t days)
+static int fill(const char *path, int64_t payments, int64_t days, int64_t live_seconds)
 {
     struct filling *filling = calloc(1, sizeof(*filling));
     char message[X402_LEDGER_MESSAGE_MAX];
@@ -426,6 +447,8 @@ static int fill(const char *path, int64_t payments, int64_t days)
     }
     filling->payments = payments;
     filling->days = days;
+    filling->live_seconds = live_seconds;
+    payers_make(filling);
     filling->now = x402_clock_seconds();
     (void)sqlite3_open(path, &filling->db);
     run(filling->db, "PRAGMA journal_mode = OFF");
@@ -664,8 +687,9 @@ static int prove(const char *path)
 
 int main(int argc, char **argv)
 {
-    if (argc == 5 && strcmp(argv[1], "fill") == 0) {
-        return fill(argv[2], atoll(argv[3]), atoll(argv[4]));
+    if ((argc == 5 || argc == 6) && strcmp(argv[1], "fill") == 0) {
+        return fill(argv[2], atoll(argv[3]), atoll(argv[4]),
+                    argc == 6 ? atoll(argv[5]) : 0);
     }
     if (argc == 3 && strcmp(argv[1], "read") == 0) {
         return read_timed(argv[2]);
@@ -673,6 +697,7 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "prove") == 0) {
         return prove(argv[2]);
     }
-    fprintf(stderr, "usage: ledger fill FILE PAYMENTS DAYS | read FILE | prove FILE\n");
+    fprintf(stderr,
+            "usage: ledger fill FILE PAYMENTS DAYS [LIVE] | read FILE | prove FILE\n");
     return 2;
 }

@@ -1,30 +1,34 @@
 /*
  * A closed-loop HTTP/1.1 load generator: each connection sends a request, reads the
  * whole answer, and sends the next. Prints one line of JSON: rate, latencies, statuses,
- * and its own CPU share, so that a generator that is the bottleneck shows itself.
+ * and how busy its own threads were, so that a generator that is the bottleneck shows
+ * itself.
  *
- *   load PORT PATH CONNECTIONS SECONDS [HEADER FILE]
+ *   load [-t THREADS] [-r] PORT PATH CONNECTIONS SECONDS [HEADER FILE]
  *
  * With HEADER and FILE each request takes the next line of FILE as that header's value;
- * when they run out the run ends. An answer must carry Content-Length.
+ * when they run out the run ends, or with -r begins again with the first. An answer
+ * must carry Content-Length.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 1024
-#define LATENCIES_MAX 8000000
+#define THREADS_MAX 16
+#define LATENCIES_MAX 8000000 /* of all threads */
 #define ANSWER_MAX 65536
 #define REQUEST_MAX 8192
 
@@ -35,14 +39,27 @@ struct connection {
     char answer[ANSWER_MAX];
 };
 
-struct run {
+/* What all threads share. */
+struct plan {
     const char *path, *header;
-    const char *next, *end; /* header values, a line each */
-    double stop_at;
-    float *latencies_us;
-    size_t count;
-    size_t statuses[600];
+    int port;
+    double seconds, stop_at;
+    pthread_barrier_t connected;
+    pthread_mutex_t lock;           /* of next */
+    const char *first, *next, *end; /* header values, a line each */
+    bool again;
+};
+
+/* One thread. */
+struct run {
+    struct plan *plan;
+    struct connection *connections;
     size_t open;
+    pthread_t thread;
+    float *latencies_us;
+    size_t count, count_max;
+    size_t statuses[600];
+    double cpu_seconds, wait_seconds; /* on a core; ready, and waiting for one */
 };
 
 static double now_seconds(void)
@@ -60,30 +77,47 @@ static void fail(const char *what)
     exit(1);
 }
 
-/* Writes the next request; 0 when there is none left. */
-static size_t next_request(struct run *run, char *out)
+/* The next header value, and its size; 0 when there is none left. */
+static size_t next_value(struct plan *plan, const char **value)
 {
-    const char *line_end;
+    const char *end = NULL;
+
+    pthread_mutex_lock(&plan->lock);
+    if (plan->next >= plan->end && plan->again) {
+        plan->next = plan->first;
+    }
+    if (plan->next < plan->end) {
+        end = memchr(plan->next, '\n', (size_t)(plan->end - plan->next));
+    }
+    *value = plan->next;
+    if (end != NULL) {
+        plan->next = end + 1;
+    }
+    pthread_mutex_unlock(&plan->lock);
+
+    return end == NULL ? 0 : (size_t)(end - *value);
+}
+
+/* Writes the next request; 0 when there is none left. */
+static size_t next_request(struct plan *plan, char *out)
+{
+    const char *value;
+    size_t value_size;
     int size;
 
-    if (run->header == NULL) {
+    if (plan->header == NULL) {
         size = snprintf(out, REQUEST_MAX, "GET %s HTTP/1.1\r\nHost: bench\r\n\r\n",
-                        run->path);
+                        plan->path);
         return (size_t)size;
     }
 
-    if (run->next >= run->end) {
+    value_size = next_value(plan, &value);
+    if (value_size == 0) {
         return 0;
     }
-    line_end = memchr(run->next, '\n', (size_t)(run->end - run->next));
-    if (line_end == NULL) {
-        return 0;
-    }
-
     size =
         snprintf(out, REQUEST_MAX, "GET %s HTTP/1.1\r\nHost: bench\r\n%s: %.*s\r\n\r\n",
-                 run->path, run->header, (int)(line_end - run->next), run->next);
-    run->next = line_end + 1;
+                 plan->path, plan->header, (int)value_size, value);
 
     return (size_t)size;
 }
@@ -100,8 +134,8 @@ static void send_next(struct run *run, struct connection *c)
     char request[REQUEST_MAX];
     size_t size = 0;
 
-    if (now_seconds() < run->stop_at && run->count < LATENCIES_MAX) {
-        size = next_request(run, request);
+    if (now_seconds() < run->plan->stop_at && run->count < run->count_max) {
+        size = next_request(run->plan, request);
     }
     if (size == 0) {
         close_connection(run, c);
@@ -177,7 +211,7 @@ static void open_connection(struct connection *c, int port, int epoll)
     }
 }
 
-static void map_values(struct run *run, const char *path)
+static void map_values(struct plan *plan, const char *path)
 {
     int fd = open(path, O_RDONLY);
     struct stat info;
@@ -191,8 +225,8 @@ static void map_values(struct run *run, const char *path)
     if (text == MAP_FAILED) {
         fail("mmap");
     }
-    run->next = text;
-    run->end = run->next + info.st_size;
+    plan->first = plan->next = text;
+    plan->end = plan->next + info.st_size;
 }
 
 static int compare(const void *a, const void *b)
@@ -200,32 +234,6 @@ static int compare(const void *a, const void *b)
     float x = *(const float *)a, y = *(const float *)b;
 
     return x < y ? -1 : x > y;
-}
-
-static void report(struct run *run, double seconds)
-{
-    struct rusage usage;
-    double cpu;
-
-    getrusage(RUSAGE_SELF, &usage);
-    cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-          (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-    qsort(run->latencies_us, run->count, sizeof(float), compare);
-
-    printf("{\"requests\":%zu,\"seconds\":%.3f,\"rate\":%.0f,\"p50_us\":%.0f,\"p99_"
-           "us\":%.0f,"
-           "\"generator_cpu_share\":%.2f,\"statuses\":{",
-           run->count, seconds, (double)run->count / seconds,
-           run->count ? (double)run->latencies_us[run->count / 2] : 0.0,
-           run->count ? (double)run->latencies_us[run->count * 99 / 100] : 0.0,
-           cpu / seconds);
-    for (int i = 0, first = 1; i < 600; i++) {
-        if (run->statuses[i]) {
-            printf("%s\"%d\":%zu", first ? "" : ",", i, run->statuses[i]);
-            first = 0;
-        }
-    }
-    printf("}}\n");
 }
 
 static void drive(struct run *run, int epoll)
@@ -246,44 +254,161 @@ static void drive(struct run *run, int epoll)
     }
 }
 
-int main(int argc, char **argv)
+/* What the scheduler says of this thread. */
+static void account(struct run *run)
 {
-    static struct run run;
-    static struct connection connections[CONNECTIONS_MAX];
+    FILE *file = fopen("/proc/thread-self/schedstat", "re");
+
+    if (file == NULL ||
+        fscanf(file, "%lf %lf", &run->cpu_seconds, &run->wait_seconds) != 2) {
+        fail("/proc/thread-self/schedstat");
+    }
+    fclose(file);
+    run->cpu_seconds /= 1e9;
+    run->wait_seconds /= 1e9;
+}
+
+static void *run_thread(void *data)
+{
+    struct run *run = data;
+    struct run before;
     int epoll = epoll_create1(0);
-    int count;
+
+    if (epoll < 0) {
+        fail("epoll_create1");
+    }
+    for (size_t i = 0; i < run->open; i++) {
+        open_connection(&run->connections[i], run->plan->port, epoll);
+    }
+    if (pthread_barrier_wait(&run->plan->connected) == PTHREAD_BARRIER_SERIAL_THREAD) {
+        run->plan->stop_at = now_seconds() + run->plan->seconds;
+    }
+    (void)pthread_barrier_wait(&run->plan->connected);
+
+    account(run);
+    before = *run;
+    for (size_t i = 0, count = run->open; i < count; i++) {
+        send_next(run, &run->connections[i]);
+    }
+    drive(run, epoll);
+    account(run);
+    run->cpu_seconds -= before.cpu_seconds;
+    run->wait_seconds -= before.wait_seconds;
+    close(epoll);
+
+    return NULL;
+}
+
+/* Adds a thread's figures to the first's; the busiest thread stands for all. */
+static void merge(struct run *all, const struct run *one)
+{
+    memcpy(all->latencies_us + all->count, one->latencies_us,
+           one->count * sizeof(float));
+    all->count += one->count;
+    for (int i = 0; i < 600; i++) {
+        all->statuses[i] += one->statuses[i];
+    }
+    if (one->cpu_seconds + one->wait_seconds > all->cpu_seconds + all->wait_seconds) {
+        all->cpu_seconds = one->cpu_seconds;
+        all->wait_seconds = one->wait_seconds;
+    }
+}
+
+static void report(struct run *run, double seconds)
+{
+    const size_t count = run->count;
+
+    qsort(run->latencies_us, count, sizeof(float), compare);
+    printf("{\"requests\":%zu,\"seconds\":%.3f,\"rate\":%.0f,\"p50_us\":%.1f,"
+           "\"p99_us\":%.1f,\"generator_cpu_share\":%.2f,"
+           "\"generator_busy_share\":%.2f,\"statuses\":{",
+           count, seconds, (double)count / seconds,
+           count ? (double)run->latencies_us[count / 2] : 0.0,
+           count ? (double)run->latencies_us[count * 99 / 100] : 0.0,
+           run->cpu_seconds / seconds,
+           (run->cpu_seconds + run->wait_seconds) / seconds);
+    for (int i = 0, first = 1; i < 600; i++) {
+        if (run->statuses[i]) {
+            printf("%s\"%d\":%zu", first ? "" : ",", i, run->statuses[i]);
+            first = 0;
+        }
+    }
+    printf("}}\n");
+}
+
+/* Runs the plan with so many connections in each thread but for what is left over. */
+static void run_all(struct plan *plan, size_t threads, size_t connections)
+{
+    static struct run runs[THREADS_MAX];
+    static struct connection all[CONNECTIONS_MAX];
+    size_t taken = 0;
     double started;
 
-    if (argc != 5 && argc != 7) {
-        fprintf(stderr, "usage: load PORT PATH CONNECTIONS SECONDS [HEADER FILE]\n");
-        return 2;
+    pthread_mutex_init(&plan->lock, NULL);
+    pthread_barrier_init(&plan->connected, NULL, (unsigned)threads);
+    for (size_t i = 0; i < threads; i++) {
+        struct run *run = &runs[i];
+        run->plan = plan;
+        run->connections = all + taken;
+        run->open = connections / threads + (i < connections % threads);
+        run->count_max = LATENCIES_MAX / threads;
+        run->latencies_us =
+            malloc((i == 0 ? LATENCIES_MAX : run->count_max) * sizeof(float));
+        taken += run->open;
+        if (run->latencies_us == NULL ||
+            pthread_create(&run->thread, NULL, run_thread, run) != 0) {
+            fail("cannot start");
+        }
     }
-    count = atoi(argv[3]);
-    if (epoll < 0 || count < 1 || count > CONNECTIONS_MAX) {
-        return 2;
+    for (size_t i = 0; i < threads; i++) {
+        (void)pthread_join(runs[i].thread, NULL);
+        if (i > 0) {
+            merge(&runs[0], &runs[i]);
+        }
     }
+    started = plan->stop_at - plan->seconds;
+    report(&runs[0], now_seconds() - started);
+}
 
-    run.path = argv[2];
-    if (argc == 7) {
-        run.header = argv[5];
-        map_values(&run, argv[6]);
-    }
-    run.latencies_us = malloc(LATENCIES_MAX * sizeof(float));
-    if (run.latencies_us == NULL) {
-        fail("malloc");
-    }
+static int usage(void)
+{
+    fprintf(stderr, "usage: load [-t THREADS] [-r] PORT PATH CONNECTIONS SECONDS "
+                    "[HEADER FILE]\n");
+    return 2;
+}
 
-    for (int i = 0; i < count; i++) {
-        open_connection(&connections[i], atoi(argv[1]), epoll);
+int main(int argc, char **argv)
+{
+    static struct plan plan;
+    int threads = 1, connections, option;
+
+    while ((option = getopt(argc, argv, "t:r")) != -1) {
+        if (option == 't') {
+            threads = atoi(optarg);
+        } else if (option == 'r') {
+            plan.again = true;
+        } else {
+            return usage();
+        }
     }
-    started = now_seconds();
-    run.stop_at = started + atof(argv[4]);
-    run.open = (size_t)count;
-    for (int i = 0; i < count; i++) {
-        send_next(&run, &connections[i]);
+    argc -= optind;
+    argv += optind;
+    if (argc != 4 && argc != 6) {
+        return usage();
     }
-    drive(&run, epoll);
-    report(&run, now_seconds() - started);
+    plan.port = atoi(argv[0]);
+    plan.path = argv[1];
+    connections = atoi(argv[2]);
+    plan.seconds = atof(argv[3]);
+    if (connections < 1 || connections > CONNECTIONS_MAX || threads < 1 ||
+        threads > THREADS_MAX || threads > connections) {
+        return usage();
+    }
+    if (argc == 6) {
+        plan.header = argv[4];
+        map_values(&plan, argv[5]);
+    }
+    run_all(&plan, (size_t)threads, (size_t)connections);
 
     return 0;
 }

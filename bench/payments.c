@@ -19,6 +19,11 @@
 #include <time.h>
 
 #define JSON_MAX 2048
+#define PAYERS_MAX 65536
+
+struct payer {
+    uint8_t key32[32], address20[20];
+};
 
 struct text {
     char nonce[67], signature[133], from[X402_ADDRESS_TEXT_SIZE],
@@ -26,11 +31,19 @@ struct text {
     char asset[X402_ADDRESS_TEXT_SIZE];
 };
 
-static void key_of(uint8_t key32[32], unsigned payer)
+/* The payers take turns; each address is worked out once. */
+static int make_payers(struct payer *payers, unsigned count)
 {
-    memset(key32, 0x11, 32);
-    key32[30] = (uint8_t)(payer >> 8);
-    key32[31] = (uint8_t)payer;
+    for (unsigned i = 0; i < count; i++) {
+        memset(payers[i].key32, 0x11, 32);
+        payers[i].key32[30] = (uint8_t)((i + 1) >> 8);
+        payers[i].key32[31] = (uint8_t)(i + 1);
+        if (x402_key_address(payers[i].address20, payers[i].key32) != X402_OK) {
+            return -1;
+        }
+    }
+
+    return 0;
 }
 
 static void hex(char *out, const uint8_t *bytes, size_t size)
@@ -42,16 +55,16 @@ static void hex(char *out, const uint8_t *bytes, size_t size)
 }
 
 static int sign(struct text *text, struct x402_authorization *a,
-                const uint8_t key32[32], const struct x402_network *network)
+                const struct payer *payer, const struct x402_network *network)
 {
     uint8_t digest32[32], signature65[65];
 
-    if (x402_key_address(a->from20, key32) != X402_OK ||
-        RAND_bytes(a->nonce32, 32) != 1) {
+    memcpy(a->from20, payer->address20, 20);
+    if (RAND_bytes(a->nonce32, 32) != 1) {
         return -1;
     }
     x402_authorization_digest(digest32, network->domain_separator32, a);
-    if (x402_signature_sign(signature65, digest32, key32) != X402_OK) {
+    if (x402_signature_sign(signature65, digest32, payer->key32) != X402_OK) {
         return -1;
     }
 
@@ -137,10 +150,11 @@ static int print_one(const char *dialect, const struct text *text,
 
 int main(int argc, char **argv)
 {
+    static struct payer payers[PAYERS_MAX];
     struct x402_network network;
     struct x402_authorization a;
     struct text text;
-    uint8_t key32[32];
+    unsigned long count, payers_count;
 
     if (argc != 7) {
         fprintf(stderr,
@@ -149,16 +163,19 @@ int main(int argc, char **argv)
     }
 
     memset(&a, 0, sizeof(a));
+    count = strtoul(argv[1], NULL, 10);
+    payers_count = strtoul(argv[3], NULL, 10);
     a.value = strtoull(argv[5], NULL, 10);
     a.valid_before_seconds = (uint64_t)time(NULL) + strtoull(argv[6], NULL, 10);
     if (x402_network_find(&network, X402_SLICE("base-sepolia")) != X402_OK ||
-        x402_address_decode(a.to20, x402_slice_of(argv[4])) != X402_OK) {
+        x402_address_decode(a.to20, x402_slice_of(argv[4])) != X402_OK ||
+        payers_count < 1 || payers_count > PAYERS_MAX - 1 ||
+        make_payers(payers, (unsigned)payers_count) != 0) {
         return 2;
     }
 
-    for (unsigned long i = 0; i < strtoul(argv[1], NULL, 10); i++) {
-        key_of(key32, 1 + (unsigned)(i % strtoul(argv[3], NULL, 10)));
-        if (sign(&text, &a, key32, &network) != 0 ||
+    for (unsigned long i = 0; i < count; i++) {
+        if (sign(&text, &a, &payers[i % payers_count], &network) != 0 ||
             print_one(argv[2], &text, &a) != 0) {
             return 1;
         }

@@ -1,0 +1,22 @@
+// What goes to the terminal: tables on its output, progress beside it.
+
+/** One line that is written over; none to a file. */
+export function progress(text = '') {
+  if (process.stderr.isTTY) process.stderr.write(`\r${text.padEnd(78)}${text ? '' : '\r'}`);
+}
+
+/** Rows of cells under their heads; the first column is of words, the others are of numbers. */
+export function table(heads, rows) {
+  progress();
+  const widths = heads.map((head, i) => Math.max(head.length, ...rows.map((row) => row[i].length)));
+  const line = (cells) => cells.map((cell, i) => (i === 0 || i === heads.length - 1
+    ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ').trimEnd();
+  console.log(`\n${[heads, ...rows].map(line).join('\n')}`);
+}
+
+export const digits = (number, places = 0) => number.toLocaleString('en',
+  { minimumFractionDigits: places, maximumFractionDigits: places });
+
+/** A figure's median and its spread: 21.3 (20.1..22.8). */
+export const spread = ({ median, min, max }, places = 1) => (
+  `${digits(median, places)} (${digits(min, places)}..${digits(max, places)})`);
