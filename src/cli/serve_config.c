@@ -104,11 +104,11 @@ static void put_sale(FILE *out, const struct x402_serve *serve,
             "    x402_network %s; # %s, %s\n"
             "    x402_accept %s; # several may stand here\n"
             "    x402_pay_to %s;\n"
-            "    x402_rate %ur/%s; # of one payer\n"
+            "    x402_rate %s; # of one payer\n"
             "    x402_window %u; # seconds a payment is asked to be valid\n"
             "    # x402_public_url https://api.example.com; # as the world sees it\n",
-            name, caip2, serve->network.asset_name, name, payee, serve->rate.count,
-            serve->rate.period_milliseconds == 1000 ? "s" : "m", serve->window_seconds);
+            name, caip2, serve->network.asset_name, name, payee, rate,
+            serve->window_seconds);
     fprintf(out, "    x402_enforce %s;%s\n\n", serve->shadow ? "off" : "on",
             serve->shadow ? " # nothing is charged: calls pass unpaid, and are counted"
                           : "");

@@ -32,6 +32,17 @@ static char *config_of(const struct x402_serve_flags *flags,
     return text;
 }
 
+static void a_rate_that_is_off_is_written_so(void **state)
+{
+    (void)state;
+    struct x402_serve_place place = some_place();
+    struct x402_serve_flags flags = some_flags();
+    flags.rate = "off";
+    char *text = config_of(&flags, &place);
+    assert_contains(text, "x402_rate off;");
+    free(text);
+}
+
 static void in_shadow_nothing_is_enforced(void **state)
 {
     (void)state;
@@ -261,6 +272,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_configuration_sells_what_the_flags_say),
+        cmocka_unit_test(a_rate_that_is_off_is_written_so),
         cmocka_unit_test(in_shadow_nothing_is_enforced),
         cmocka_unit_test(figures_are_public_unless_there_is_a_token),
         cmocka_unit_test(a_log_is_written_where_one_is_named),
