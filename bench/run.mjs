@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { BUILD } from '../tests/e2e/lib/process.mjs';
 import { CASES } from './cases.mjs';
 import { filled } from './lib/ledgers.mjs';
+import { load } from './lib/load.mjs';
+import { Purse } from './lib/payments.mjs';
 import { pairs, rounds } from './lib/rounds.mjs';
 import { startGateway, startNode, startPlain, startUpstream } from './lib/servers.mjs';
 import { settings } from './lib/settings.mjs';
@@ -24,13 +26,23 @@ async function offerSize(upstream) {
   return length;
 }
 
+/** Node compiles what is used often: it has done so before anything counts. */
+function warmUp(server) {
+  const purse = new Purse(1);
+  load(server, '/', 32, purse.take('v2'), 3);
+  purse.drop();
+}
+
 /** The servers that stand all the run; the gateway with an empty ledger is made each round. */
 async function startStanding(cases, bigLedger) {
   const wanted = (name) => cases.some(({ server }) => server === name);
   const upstream = await startUpstream();
   const standing = { upstream, plain: await startPlain(upstream, await offerSize(upstream)) };
   if (wanted('big')) standing.big = await startGateway(upstream, bigLedger);
-  for (const name of ['minimal', 'reference'].filter(wanted)) standing[name] = await startNode(name);
+  for (const name of ['minimal', 'reference'].filter(wanted)) {
+    standing[name] = await startNode(name);
+    warmUp(standing[name]);
+  }
   return standing;
 }
 

@@ -11,9 +11,8 @@ const atMost = (limit) => ({ words: `at most ${limit.text}`, met: (value) => val
 const atLeast = (limit) => ({ words: `at least ${limit.text}`, met: (value) => value >= limit.value });
 const times = (value) => ({ value, text: `${value} x` });
 
-/** One row: what, a measured value in words, and whether it is met. */
-const row = (figure, target, value, measured) => (
-  { figure, target: target.words, value, measured, met: target.met(value) });
+/** One row, which counts only when the run has a value; `words` says the value. */
+const row = (figure, target, value, words) => ({ figure, target, value, words });
 
 function paidRows(at, floor, key, ledger) {
   const least = at('plain', 32) + floor.recovery_us.median;
@@ -22,47 +21,43 @@ function paidRows(at, floor, key, ledger) {
   const p50 = at(key, 1, 'p50_us');
   return [
     row(`paid call, ${ledger}: CPU, against plain proxying + recovery`, atMost(times(1.2)), cpu / least,
-      `${digits(cpu / least, 2)} x (${digits(cpu)} us, ${digits(least)} us)`),
+      (ratio) => `${digits(ratio, 2)} x (${digits(cpu)} us, ${digits(least)} us)`),
     row(`paid call, ${ledger}: p50 at one connection, against proxying + recovery + append`,
       atMost({ value: 60, text: '60 us more' }), p50 - quickest,
-      `${digits(p50 - quickest)} us more (${digits(p50)} us, ${digits(quickest)} us)`),
+      (more) => `${digits(more)} us more (${digits(p50)} us, ${digits(quickest)} us)`),
   ];
 }
 
-const fewer = (at, key, name, limit) => {
-  const value = at(key, 32) / at('paid', 32);
-  return row(`paid call: CPU, against ${name}`, atLeast({ value: limit, text: `${limit} x less` }), value,
-    `${digits(value, 1)} x less (${digits(at(key, 32))} us)`);
-};
+const dearer = (at, key, name, limit) => (
+  row(`paid call: CPU, against ${name}`, atLeast({ value: limit, text: `${limit} x less` }),
+    at(key, 32) / at('paid', 32), (ratio) => `${digits(ratio, 1)} x less (${digits(at(key, 32))} us)`));
 
-const cheaper = (at, key, name) => {
-  const value = at(key, 32) / at('paid', 32);
-  return row(`${name}: CPU, against a paid call`, { words: 'less', met: (ratio) => ratio < 1 }, value,
-    `${digits(value, 2)} x (${digits(at(key, 32))} us)`);
-};
+const cheaper = (at, key, name) => (
+  row(`${name}: CPU, against a paid call`, { words: 'less', met: (ratio) => ratio < 1 },
+    at(key, 32) / at('paid', 32), (ratio) => `${digits(ratio, 2)} x (${digits(at(key, 32))} us)`));
 
-/** The rows of targets that this run has the figures for. */
+const ratioInWords = (ratio) => `${digits(ratio, 2)} x`;
+
+/** The targets that this run has the figures for: {figure, target, value, measured, met}. */
 export function targets({ results, floor, pairs, memory }) {
   const at = reader(results);
-  const growth = at('big', 32) / at('paid', 32);
   const rows = [
     ...paidRows(at, floor, 'paid', 'empty ledger'),
     ...paidRows(at, floor, 'big', 'big ledger'),
-    fewer(at, 'reference', '@x402/hono on Node', 30),
-    fewer(at, 'minimal', 'a minimal Node handler', 2.8),
-    row('402 answer: rate, against nginx\'s return 402', atLeast(times(0.9)), pairs.offer?.median,
-      pairs.offer && `${digits(pairs.offer.median, 2)} x`),
-    row('free location: CPU, against plain proxying', atMost(times(1.05)), pairs.free?.median,
-      pairs.free && `${digits(pairs.free.median, 2)} x`),
+    dearer(at, 'reference', '@x402/hono on Node', 30),
+    dearer(at, 'minimal', 'a minimal Node handler', 2.8),
+    row('402 answer: rate, against nginx\'s return 402', atLeast(times(0.9)), pairs.offer?.median, ratioInWords),
+    row('free location: CPU, against plain proxying', atMost(times(1.05)), pairs.free?.median, ratioInWords),
     cheaper(at, 'forged', 'bad signature'),
     cheaper(at, 'malformed', 'malformed'),
     cheaper(at, 'replayed', 'replayed'),
-    row('paid call, big ledger: CPU, against an empty one', atMost(times(1.1)), growth,
-      `${digits(growth, 2)} x`),
+    row('paid call, big ledger: CPU, against an empty one', atMost(times(1.1)),
+      at('big', 32) / at('paid', 32), ratioInWords),
     row('resident memory, a million live authorizations', atMost({ value: 64, text: '64 MB' }),
-      memory?.megabytes_per_million, memory && `${digits(memory.megabytes_per_million, 1)} MB`),
+      memory?.megabytes_per_million, (megabytes) => `${digits(megabytes, 1)} MB`),
   ];
-  return rows.filter(({ value }) => Number.isFinite(value));
+  return rows.filter(({ value }) => Number.isFinite(value)).map(({ figure, target, value, words }) => (
+    { figure, target: target.words, value, measured: words(value), met: target.met(value) }));
 }
 
 export function printTargets(rows) {
