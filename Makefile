@@ -64,7 +64,7 @@ SERVICES := $(filter-out $(SERVICES_MAIN),$(call objects,services/*.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*/*_test.c))
 MODELS := $(patsubst tests/model/%.c,$(B)/model/%,$(wildcard tests/model/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
-SERVICES_FUZZERS := $(patsubst %,$(B)/fuzz/%_fuzz,page)
+SERVICES_FUZZERS := $(patsubst %,$(B)/fuzz/%_fuzz,page answers)
 
 # What only the services use.
 SERVICES_PACKAGES := libxml-2.0 pangocairo fontconfig
@@ -181,7 +181,8 @@ $(B)/model/%: tests/model/%.c $(B)/libsettle.a $(B)/libledger.a $(B)/libx402.a
 # This one has parts, in a folder.
 $(B)/model/settlement_model: $(call objects,tests/model/settlement/*.c)
 
-$(B)/fuzz/%: tests/fuzz/%.c $(B)/libsettle.a $(B)/libledger.a $(B)/libx402.a
+$(B)/fuzz/%: tests/fuzz/%.c $(B)/libcli.a $(B)/libsettle.a $(B)/libreport.a $(B)/libledger.a \
+  $(B)/libx402.a
 	@mkdir -p $(@D)
 	clang $(CPPFLAGS) -Itests $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< $(filter %.a,$^) \
 	  $(LIBS_SETTLE) $(LIBS_LEDGER) $(LIBS_CORE) -lpthread

@@ -4,6 +4,8 @@
  * The first byte says how the rest is taken: '2' JSON in PAYMENT-SIGNATURE, '1' JSON in
  * X-PAYMENT, anything else the text of X-PAYMENT as it stands.
  */
+#include "json_mutator.h"
+
 #include <x402/payment.h>
 
 #include <jansson.h>

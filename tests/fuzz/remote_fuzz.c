@@ -1,4 +1,6 @@
 /* Any bytes as a facilitator's answer: nothing is believed that does not fit. */
+#include "json_mutator.h"
+
 #include "settle/remote_body.h"
 #include "settle/remote_plan.h"
 

@@ -1,4 +1,6 @@
 /* Any bytes as a node's reply: nothing is believed that is out of shape. */
+#include "json_mutator.h"
+
 #include "settle/plan.h"
 #include "settle/proof.h"
 #include "settle/reply.h"
