@@ -82,7 +82,7 @@ help:
 	@echo "make run     a paid call on this machine: chain, services, gateway, settler"
 	@echo "make test    every test"
 	@echo "make unit model e2e     parts of it"
-	@echo "make bench   CPU a request, rate, latency, beside nginx's plain proxying"
+	@echo "make bench   what a call costs, beside plain proxying and Node; QUICK=1 for a look"
 	@echo "make fuzz    each fuzz target for FUZZ_SECONDS (10)"
 	@echo "make format lint clean"
 

@@ -13,6 +13,7 @@ import { BUILD, temporaryFolder, waitFor } from '../tests/e2e/lib/process.mjs';
 import { settleOnce, settlerKey } from '../tests/e2e/lib/settler.mjs';
 import { PAYEE } from '../tests/e2e/lib/wallet.mjs';
 import { stats } from '../tests/e2e/lib/x402.mjs';
+import { digits, progress, table } from './lib/table.mjs';
 
 const VALUE = 1000n; // $0.001 each
 
@@ -81,14 +82,10 @@ async function measure({ name, payments, payers, contract }) {
 }
 
 function print(results) {
-  console.log('\nsettlement, on a local chain  payments  left  seconds   rate/s  gas each  '
-    + 'transactions  calls to the node each');
-  for (const r of results) {
-    console.log(`${r.case.padEnd(29)} ${String(r.payments).padStart(8)} ${String(r.left).padStart(5)} `
-      + `${r.seconds.toFixed(1).padStart(8)} ${r.rate.toFixed(0).padStart(8)} `
-      + `${r.gas_each.toFixed(0).padStart(9)} ${String(r.transactions).padStart(13)} `
-      + `${r.calls_each.toFixed(2).padStart(23)}`);
-  }
+  table(['settlement, on a local chain', 'payments', 'left', 'seconds', 'rate/s', 'gas each',
+    'transactions', 'calls to the node each', ''],
+  results.map((r) => [r.case, digits(r.payments), digits(r.left), digits(r.seconds, 1), digits(r.rate),
+    digits(r.gas_each), digits(r.transactions), digits(r.calls_each, 2), '']));
 }
 
 /** Measures and prints; gives the figures. */
@@ -100,10 +97,9 @@ export async function settlement(payments) {
   ];
   const results = [];
   for (const one of cases) {
-    process.stderr.write(`\rsettling ${one.payments} payments ${one.name}          `);
+    progress(`settling ${one.payments} payments ${one.name}`);
     results.push(await measure(one));
   }
-  process.stderr.write('\r'.padEnd(80) + '\r');
   print(results);
   return results;
 }

@@ -5,11 +5,11 @@ export function progress(text = '') {
   if (process.stderr.isTTY) process.stderr.write(`\r${text.padEnd(78)}${text ? '' : '\r'}`);
 }
 
-/** Rows of cells under their heads; the first column is of words, the others are of numbers. */
-export function table(heads, rows) {
+/** Rows of cells under their heads. Columns of `words` begin at the left, numbers end at the right. */
+export function table(heads, rows, words = [0, heads.length - 1]) {
   progress();
   const widths = heads.map((head, i) => Math.max(head.length, ...rows.map((row) => row[i].length)));
-  const line = (cells) => cells.map((cell, i) => (i === 0 || i === heads.length - 1
+  const line = (cells) => cells.map((cell, i) => (words.includes(i)
     ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ').trimEnd();
   console.log(`\n${[heads, ...rows].map(line).join('\n')}`);
 }
