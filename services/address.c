@@ -59,6 +59,12 @@ static bool is_in(const uint8_t *bytes, const uint8_t *net, unsigned bits)
     return bits % 8 == 0 || bytes[bits / 8] >> rest == net[bits / 8] >> rest;
 }
 
+static bool holds_ipv4(const uint8_t *bytes)
+{
+    return is_in(bytes, mapped6.bytes, mapped6.bits) ||
+           is_in(bytes, nat64.bytes, nat64.bits);
+}
+
 static bool is_public4(const uint8_t *bytes)
 {
     for (size_t i = 0; i < sizeof special4 / sizeof special4[0]; i++) {
@@ -70,8 +76,7 @@ static bool is_public4(const uint8_t *bytes)
 
 static bool is_public6(const uint8_t *bytes)
 {
-    if (is_in(bytes, mapped6.bytes, mapped6.bits) ||
-        is_in(bytes, nat64.bytes, nat64.bits))
+    if (holds_ipv4(bytes))
         return is_public4(bytes + 12);
     for (size_t i = 0; i < sizeof special6 / sizeof special6[0]; i++) {
         if (is_in(bytes, special6[i].bytes, special6[i].bits))
@@ -113,7 +118,7 @@ bool address_is_ours(const struct sockaddr *address)
     size_t size = read_bytes(bytes, address);
     if (getifaddrs(&interfaces) != 0)
         return true;
-    if (size == 16 && is_in(bytes, mapped6.bytes, mapped6.bits)) {
+    if (size == 16 && holds_ipv4(bytes)) {
         memmove(bytes, bytes + 12, 4);
         size = 4;
     }

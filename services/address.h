@@ -13,8 +13,9 @@
 bool address_is_public(const struct sockaddr *address);
 
 /*
- * Whether an interface of this machine has this address, or whether that cannot be
- * told: what listens there may be behind a firewall for everybody else.
+ * Whether an interface of this machine has this address, or the IPv4 address inside it,
+ * or whether that cannot be told: what listens there may be behind a firewall for
+ * everybody else.
  */
 bool address_is_ours(const struct sockaddr *address);
 

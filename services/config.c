@@ -2,8 +2,10 @@
 
 #include "core/secret.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <getopt.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,8 +80,10 @@ __attribute__((format(printf, 2, 3))) static int refuse(int code, const char *fo
 
 static bool is_loopback(const char *host)
 {
-    return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
-           strcmp(host, "[::1]") == 0;
+    struct in_addr address;
+    return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+           (inet_pton(AF_INET, host, &address) == 1 &&
+            ntohl(address.s_addr) >> 24 == IN_LOOPBACKNET);
 }
 
 /* Why a URL cannot be an API's, or NULL; sets *is_here and *is_plain. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct service_server {
     struct MHD_Daemon *daemon;
     const struct service *services;
     const struct services_config *config;
+    atomic_uint under_way[SERVICES_MAX]; /* by the place in `services` */
 };
 
 /* --------------------------------------------------------------------- arguments */
@@ -160,9 +162,25 @@ static const struct service *find_service(const struct service *services,
     return NULL;
 }
 
-static void answer_request(struct service_answer *answer,
-                           const struct service_server *server, const char *path,
-                           const char *method, struct service_request *request)
+/* Runs the handler, unless too many others run it. */
+static void answer_service(struct service_answer *answer, struct service_server *server,
+                           const struct service *service,
+                           const struct service_request *request)
+{
+    atomic_uint *under_way = &server->under_way[service - server->services];
+    if (atomic_fetch_add(under_way, 1) < SERVICE_AT_ONCE_MAX) {
+        service->handle(answer, request, server->config);
+    } else {
+        service_answer_problem(answer, MHD_HTTP_SERVICE_UNAVAILABLE,
+                               "This service has too much to do; ask again later");
+        answer->retry_after_seconds = 1;
+    }
+    atomic_fetch_sub(under_way, 1);
+}
+
+static void answer_request(struct service_answer *answer, struct service_server *server,
+                           const char *path, const char *method,
+                           struct service_request *request)
 {
     const struct service *service = find_service(server->services, path);
     if (service == NULL) {
@@ -188,7 +206,7 @@ static void answer_request(struct service_answer *answer,
             return;
         }
     }
-    service->handle(answer, request, server->config);
+    answer_service(answer, server, service, request);
 }
 
 /* libmicrohttpd's: once for the header, once per piece of body, once at the end. */
@@ -197,7 +215,7 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
                                   const char *version, const char *piece,
                                   size_t *piece_size, void **request_data)
 {
-    const struct service_server *server = data;
+    struct service_server *server = data;
     struct service_request *request = *request_data;
     struct service_answer answer = {0};
     (void)version;
@@ -256,6 +274,10 @@ struct service_server *service_server_open(const char **why, const char *address
     }
     server->services = services;
     server->config = config;
+    for (size_t i = 0; services[i].path != NULL; i++) {
+        assert(i < SERVICES_MAX);
+        atomic_init(&server->under_way[i], 0);
+    }
     server->daemon = MHD_start_daemon(
         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL |
             MHD_USE_ITC,

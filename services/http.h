@@ -14,8 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define SERVICES_MAX 8
 #define SERVICE_BODY_MAX 65536 /* bytes of a request's body */
 #define SERVICE_CONNECTIONS_MAX 128
+#define SERVICE_AT_ONCE_MAX 32 /* of one service: slow pages leave room for others */
 #define SERVICE_TIMEOUT_SECONDS 45 /* longer than any handler takes */
 
 /* What was asked; borrowed for the time of the call. */
@@ -50,7 +52,8 @@ void service_answer_problem(struct service_answer *answer, unsigned status,
 
 /*
  * A service: GET and POST to a path. A handler runs in a thread of its own connection
- * and may block; it must be safe beside itself.
+ * and may block; it must be safe beside itself. Beyond SERVICE_AT_ONCE_MAX of one
+ * service the answer is 503 with Retry-After, and no handler runs.
  */
 typedef void service_handler(struct service_answer *answer,
                              const struct service_request *request,
@@ -69,9 +72,9 @@ service_handler service_embed;
 struct service_server;
 
 /*
- * Serves a table that ends with a NULL path; it and `config` must outlive the server,
- * on 127.0.0.1-like `address` ("ADDRESS:PORT", IPv4). NULL when it cannot, with *why
- * set to a static text; errno says more when it is not 0.
+ * Serves a table of at most SERVICES_MAX that ends with a NULL path; it and `config`
+ * must outlive the server, on 127.0.0.1-like `address` ("ADDRESS:PORT", IPv4). NULL
+ * when it cannot, with *why set to a static text; errno says more when it is not 0.
  */
 struct service_server *service_server_open(const char **why, const char *address,
                                            const struct service *services,

@@ -1,8 +1,32 @@
 #include "visit.h"
 
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define READ_AT_ONCE 4 /* a page that is being read takes tens of megabytes */
+
+static sem_t readers;
+
+static void start_reading(void)
+{
+    (void)sem_init(&readers, 0, READ_AT_ONCE);
+}
+
+/* page_read, when it is its turn. */
+static bool read_in_turn(struct page *page, const struct fetched *fetched)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    bool fine;
+    pthread_once(&once, start_reading);
+    while (sem_wait(&readers) != 0)
+        continue; /* a signal */
+    fine = page_read(page, fetched->body, fetched->size, fetched->type, fetched->url);
+    sem_post(&readers);
+    return fine;
+}
 
 static unsigned status_of(enum fetch_result result)
 {
@@ -44,7 +68,7 @@ bool visit(struct page *page, char found_at[FETCH_URL_MAX],
         answer_unfetched(answer, result, &fetched);
         return false;
     }
-    fine = page_read(page, fetched.body, fetched.size, fetched.type, fetched.url);
+    fine = read_in_turn(page, &fetched);
     free(fetched.body);
     memcpy(found_at, fetched.url, FETCH_URL_MAX);
     if (!fine) {

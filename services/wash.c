@@ -7,11 +7,13 @@
 
 #define NAME_MAX_BYTES 32 /* no element of HTML has a longer name */
 #define VALUE_MAX_BYTES 4096
+#define TAGS_MAX 65536 /* that are kept; the text between more of them is */
 
 /* Where we read, and what we write. */
 struct wash {
     const char *at, *end;
     struct buffer out;
+    size_t tags;
 };
 
 static const char *const attributes[] = {"property", "name", "content",     "class",
@@ -184,8 +186,9 @@ static void take_tag(struct wash *wash, bool closes)
 {
     struct x402_slice name = take_name(wash, "/>");
     const char *skipped = raw_name(name);
-    bool kept = skipped == NULL && is_known_kind(name);
+    bool kept = skipped == NULL && is_known_kind(name) && wash->tags < TAGS_MAX;
     if (kept) {
+        wash->tags++;
         put(wash, closes ? "</" : "<");
         buffer_add(&wash->out, name.data, name.size);
     }

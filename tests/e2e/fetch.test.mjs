@@ -258,10 +258,11 @@ function drip(socket, piece, every) {
   socket.on('close', () => clearInterval(timer));
 }
 
-describe('a page without end', () => {
-  const peak = () => Number(
-    /VmHWM:\s+(\d+)/.exec(fs.readFileSync(`/proc/${services.child.pid}/status`, 'utf8'))[1]);
+/** The most memory that they have had, in kB. */
+const peak = (of = services) => Number(
+  /VmHWM:\s+(\d+)/.exec(fs.readFileSync(`/proc/${of.child.pid}/status`, 'utf8'))[1]);
 
+describe('a page without end', () => {
   test('is_too_large', async () => {
     const url = internet.page('/endless', (request, response) => {
       response.writeHead(200, { 'content-type': 'text/html' });
@@ -329,6 +330,20 @@ describe('a page without end', () => {
       await isProblem(response, 504);
     assert.ok(Date.now() - start >= 9000 && Date.now() - start < 15_000, Date.now() - start);
   });
+
+  test('leaves_room_for_other_services_however_many_wait_for_it', async () => {
+    const never = internet.page('/never', () => {});
+    const all = Array.from({ length: 100 }, () => summarize(never));
+    const first = await Promise.race(all);
+    assert.equal(first.headers.get('retry-after'), '1');
+    await isProblem(first, 503);
+    const start = Date.now();
+    assert.equal((await fetch(`${services.url}/api/embed?text=hello`)).status, 200);
+    assert.ok(Date.now() - start < 5000, 'at once');
+    const statuses = (await Promise.all(all)).map(({ status }) => status);
+    assert.equal(statuses.filter((status) => status === 504).length, 32);
+    assert.equal(statuses.filter((status) => status === 503).length, 68);
+  });
 });
 
 describe('a page out of shape', () => {
@@ -350,6 +365,16 @@ describe('a page out of shape', () => {
   test('that_only_nests_has_nothing_to_read', async () => {
     const nested = `${'<div>'.repeat(100_000)}${SENTENCES[0]}`;
     await isProblem(await summarize(internet.page('/nested', nested)), 422);
+  });
+
+  test('of_nothing_but_tags_takes_little_memory_however_many_ask', async () => {
+    const other = await startServices({ env: internet.env });
+    const url = internet.page('/tags', '<p>a'.repeat(500_000));
+    const all = await Promise.all(Array.from({ length: 32 }, () => summarize(url, other)));
+    for (const response of all) assert.match(String(response.status), /200|422|503/);
+    const kilobytes = peak(other);
+    await other.stop();
+    if (!SANITIZED) assert.ok(kilobytes < 400 * 1024, `${kilobytes} kB`);
   });
 
   test('does_not_hold_up_others', async () => {

@@ -105,11 +105,14 @@ static void what_an_interface_has_is_ours(void **state)
     (void)state;
     struct sockaddr_in in = {.sin_family = AF_INET};
     struct sockaddr_in6 mapped = {.sin6_family = AF_INET6};
+    struct sockaddr_in6 translated = {.sin6_family = AF_INET6};
 
     in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     inet_pton(AF_INET6, "::ffff:127.0.0.1", &mapped.sin6_addr);
+    inet_pton(AF_INET6, "64:ff9b::127.0.0.1", &translated.sin6_addr);
     assert_true(address_is_ours((struct sockaddr *)&in));
     assert_true(address_is_ours((struct sockaddr *)&mapped));
+    assert_true(address_is_ours((struct sockaddr *)&translated));
     in.sin_addr.s_addr = htonl(0x08080808);
     assert_false(address_is_ours((struct sockaddr *)&in));
 }

@@ -306,6 +306,22 @@ static void huge_repetitions_are_read_in_linear_time(void **state)
     free(body);
 }
 
+static void what_stands_behind_too_many_tags_is_still_text(void **state)
+{
+    (void)state;
+    char *body = malloc(2 * 1024 * 1024);
+    size_t size = (size_t)sprintf(body, "<title>T</title><p>");
+
+    for (int i = 0; i < 100000; i++)
+        size += (size_t)sprintf(body + size, "<b>word</b> ");
+    size += (size_t)sprintf(body + size, SENTENCE "<script>no prose</script>");
+    read_as(HTML, body, size);
+    assert_string_equal(page.title, "T");
+    assert_non_null(strstr(page.text, "This paragraph"));
+    assert_null(strstr(page.text, "no prose"));
+    free(body);
+}
+
 /* libxml2 by itself compares each attribute with each other: minutes. */
 static void a_tag_of_many_attributes_is_read_in_linear_time(void **state)
 {
@@ -376,6 +392,7 @@ int main(void)
         cmocka_unit_test(an_unknown_character_set_is_guessed),
         cmocka_unit_test(a_byte_that_cannot_be_read_is_marked),
         cmocka_unit_test(huge_repetitions_are_read_in_linear_time),
+        cmocka_unit_test(what_stands_behind_too_many_tags_is_still_text),
         cmocka_unit_test(a_tag_of_many_attributes_is_read_in_linear_time),
         cmocka_unit_test(markup_in_quotes_comments_and_scripts_stays_there),
         cmocka_unit_test(zeros_and_controls_do_not_end_the_page),
