@@ -1,8 +1,9 @@
 // The browser paywall: one button signs the payment with the browser's wallet (EIP-1193,
 // EIP-6963, EIP-712) and shows what it bought. Nothing is sent but the paid call itself.
 //
-// A payment that was signed is kept until it is known to be used or worthless: whatever goes
-// wrong on the way, the same one is presented again, so that one call is never paid twice.
+// A payment that was signed is kept, by the tab, too, until it is known to be used or worthless:
+// whatever goes wrong on the way, the same one is presented again, so that one call is never
+// paid twice, and what was paid for and not delivered is not forgotten by a page loaded again.
 
 const TYPES = {
   EIP712Domain: [
@@ -24,9 +25,11 @@ const REASONS = {
   invalid_exact_evm_signature:
     'The signature is not this account’s. Smart accounts cannot pay here yet.',
   invalid_exact_evm_payload_authorization_valid_before:
-    'The payment came too late. Is the clock of this device right?',
+    'The payment came too late, or the clock of this device is wrong.',
   invalid_exact_evm_payload_authorization_value_mismatch:
     'The price has changed. Load the page again to see the new one.',
+  invalid_payload:
+    'The gateway does not understand this signature. Smart accounts cannot pay here yet.',
   payment_abandoned: 'The call was cut off by a crash. That payment will never be charged.',
 };
 
@@ -87,8 +90,11 @@ export function kindOf(type) {
 
 const page = {};
 const wallets = new Map(); // name -> {name, icon, provider}
+const WAIT_MAX = 30; // seconds; who asks for more is not waited for
 let offer;
-let signed = null; // {header, lost}: presented until it is used or worthless
+// {header, wallet, way, open}: presented until it is used or worthless. `open`: what became of
+// it is not known, so that nothing else may be signed in its place.
+let signed = null;
 let busy = false;
 
 const element = (id) => document.getElementById(id);
@@ -105,17 +111,14 @@ function say(text, mood = '') {
   status.replaceChildren(make('p', { textContent: text }));
 }
 
-/** The way to pay that is chosen. */
+/** The way to pay that is chosen: its place in the offer. */
 function chosen() {
-  const radio = document.querySelector('#ways input:checked');
-  return offer.accepts[radio ? Number(radio.value) : 0];
+  return Number(document.querySelector('#ways input:checked')?.value ?? 0);
 }
 
-/** One way to pay is no choice. Another way needs another signature. */
+/** One way to pay is no choice. */
 function showWays() {
-  const ways = element('ways');
-  ways.hidden = offer.accepts.length < 2;
-  ways.addEventListener('change', () => { signed = null; });
+  element('ways').hidden = offer.accepts.length < 2;
 }
 
 function showWallet(wallet) {
@@ -143,6 +146,26 @@ function findWallets() {
   if (wallets.size === 0 && window.ethereum) addWallet('your wallet', '', window.ethereum);
 }
 
+/* ----------------------------------------------------------------------- what is kept */
+
+const placeOf = () => `x402 ${location.pathname}${location.search}`;
+
+/** Takes a payment, or null, for the one there is. Not every browser lets a page keep it. */
+function keep(payment) {
+  signed = payment;
+  try {
+    if (payment) sessionStorage.setItem(placeOf(), JSON.stringify(payment));
+    else sessionStorage.removeItem(placeOf());
+  } catch { /* then the page has it as long as it is open */ }
+}
+
+function recall() {
+  try {
+    signed = JSON.parse(sessionStorage.getItem(placeOf()));
+  } catch { /* nothing is kept here */ }
+  if (signed) say('A payment for this call was signed here before. The button presents it again and signs no other.');
+}
+
 /* ---------------------------------------------------------------------------- signing */
 
 async function onChain(provider, id) {
@@ -158,7 +181,8 @@ async function onChain(provider, id) {
 
 async function sign(wallet) {
   const { provider } = wallet;
-  const accept = chosen();
+  const way = chosen();
+  const accept = offer.accepts[way];
   const [account] = await provider.request({ method: 'eth_requestAccounts' });
   await onChain(provider, chainOf(accept.network));
   const now = Math.floor(Date.now() / 1000) + page.clockOffset;
@@ -169,65 +193,116 @@ async function sign(wallet) {
   const { x402Version, resource } = offer;
   const payload = { signature: withRecoveryId(signature), authorization: message };
   const header = encodeJson({ x402Version, resource, accepted: accept, payload });
-  return { header, lost: false };
+  return { header, wallet: wallet.name, way, open: false };
 }
 
 /* ----------------------------------------------------------------------------- paying */
 
 const pause = (seconds) => new Promise((done) => { setTimeout(done, seconds * 1000); });
 
-/** Presents the payment; while the gateway says "later", again. */
+/** How many seconds to wait before it is presented again; 0: this is the answer. */
+function waitOf(response) {
+  const wait = Number(response.headers.get('retry-after'));
+  return [409, 429, 503].includes(response.status) && wait > 0 && wait <= WAIT_MAX ? wait : 0;
+}
+
+/** Presents the payment; while the answer is "later", again. */
 async function present() {
   for (let tries = 1; ; tries++) {
     const response = await fetch(location.href, {
       headers: { 'PAYMENT-SIGNATURE': signed.header, Accept: '*/*' }, cache: 'no-store',
       redirect: 'manual',
     });
-    const wait = Number(response.headers.get('retry-after')) || 1;
-    if (![409, 429, 503].includes(response.status) || tries === 20) return response;
-    say(response.status === 503 ? 'The payment is being settled…' : 'Waiting for the service…');
+    const wait = waitOf(response);
+    if (wait === 0 || tries === 20) return response;
+    say(receiptOf(response) ? 'The payment is being settled…' : 'Waiting for the service…');
     await pause(Math.min(wait, 10));
+  }
+}
+
+/** The settlement response; null when there is none. */
+function receiptOf(response) {
+  const text = response.headers.get('payment-response');
+  try {
+    return text && decodeJson(text);
+  } catch {
+    return null;
   }
 }
 
 /** Why it was refused: the code of a problem document, or of a fresh offer. */
 async function refusal(response) {
   const fresh = response.headers.get('payment-required');
-  const receipt = response.headers.get('payment-response');
-  if (receipt) return decodeJson(receipt).errorReason;
+  const receipt = receiptOf(response);
+  if (receipt) return receipt.errorReason ?? '';
   if (fresh) return decodeJson(fresh).error;
   const type = response.headers.get('content-type') ?? '';
   return kindOf(type) === 'json' ? ((await response.json()).code ?? '') : '';
 }
 
-async function explain(response) {
+/** The gateway's own "not now", of a payment that it may have served before. */
+const NOT_NOW = {
+  settlement_pending: 'The payment is still being settled.',
+  payment_in_progress: 'This payment is being served at the moment.',
+  rate_limited: 'Too many calls at the moment.',
+  ledger_unavailable: 'Payments cannot be taken at the moment.',
+};
+
+/** What no gateway takes, however often it is presented; 400. */
+const MALFORMED = ['payment_header_too_large', 'invalid_base64', 'invalid_json', 'invalid_payload',
+  'invalid_x402_version'];
+
+/** The payment will not be taken any more. Unless it is known, an earlier try may have been. */
+function explainWorthless(code, isUncharged) {
+  keep(null);
+  const charged = isUncharged ? 'You were not charged.' : 'An earlier try of it may have been charged.';
+  say(`${REASONS[code] ?? `The payment was refused (${code}).`} ${charged}`, 'bad');
+}
+
+/** What an answer says that is not the one paid for; `wasOpen`: before it was presented. */
+async function explain(response, wasOpen) {
   const code = await refusal(response).catch(() => '');
-  if (response.status === 402) { // it will not be taken any more
-    const charged = signed.lost ? '' : ' You were not charged.';
-    signed = null;
-    say(`${REASONS[code] ?? `The payment was refused (${code}).`}${charged}`, 'bad');
+  const again = 'try again: the same payment is used.';
+  if (response.type === 'opaqueredirect') {
+    say(`The answer leads to another address, which this page cannot follow. It may have been paid for; ${again}`, 'bad');
+  } else if (response.status === 402 || MALFORMED.includes(code)) {
+    explainWorthless(code, !wasOpen || code === 'payment_abandoned' || receiptOf(response));
   } else if (code === 'nonce_already_used') {
-    signed = null;
+    keep(null);
     say('This payment was used: its answer was delivered before.', 'bad');
-  } else {
-    say(`The service answered ${response.status}. You were not charged; `
-      + 'try again: the same payment is used.', 'bad');
+  } else if (Object.hasOwn(NOT_NOW, code)) {
+    keep({ ...signed, open: wasOpen || code === 'settlement_pending' || code === 'payment_in_progress' });
+    say(`${NOT_NOW[code]} Wait a little and ${again}`, 'bad');
+  } else if (receiptOf(response)?.success) {
+    say(`The service answered ${response.status}. The call is paid for and still owed to you; ${again}`, 'bad');
+  } else if ([502, 504].includes(response.status) || response.status >= 520) { // or a proxy before the gateway
+    say(`The service answered ${response.status}. You are charged only for what is delivered; ${again}`, 'bad');
+  } else { // the service was asked, so no earlier try was served
+    keep({ ...signed, open: false });
+    say(`The service answered ${response.status}. You were not charged; ${again}`, 'bad');
   }
 }
 
+/** Another wallet or way is another signature, once the one there is is known to be unused. */
+function mayBePresented(wallet) {
+  return signed !== null && (signed.open || (signed.wallet === wallet.name && signed.way === chosen()));
+}
+
 async function buy(wallet) {
-  if (signed === null) {
+  if (!mayBePresented(wallet)) {
     say('Confirm the signature in your wallet…');
-    signed = await sign(wallet);
+    keep(await sign(wallet));
   }
+  const wasOpen = signed.open;
+  keep({ ...signed, open: true });
   say('Paying…');
   const response = await present();
   if (!response.ok) {
-    await explain(response);
+    await explain(response, wasOpen);
     return;
   }
   await showAnswer(response);
-  signed = null;
+  keep(null);
 }
 
 async function pay(wallet) {
@@ -246,13 +321,13 @@ async function pay(wallet) {
 /** A payment whose answer was lost may have been used. */
 function trouble(error) {
   const why = error?.message ?? error;
-  if (signed === null) return `That did not work: ${why}`;
-  signed.lost = true;
+  if (!signed?.open) return `That did not work: ${why}`;
   return `The answer did not arrive (${why}). Try again: the same payment is used.`;
 }
 
 function setBusy(now) {
   busy = now;
+  element('ways').disabled = now;
   for (const button of document.querySelectorAll('#wallets button')) {
     button.setAttribute('aria-disabled', String(now));
   }
@@ -326,9 +401,8 @@ async function showAnswer(response) {
 }
 
 function showReceipt(response) {
-  const header = response.headers.get('payment-response');
-  const link = header === null ? undefined : decodeJson(header).extra?.receipt;
-  if (!link) return;
+  const link = receiptOf(response)?.extra?.receipt;
+  if (!/^(https?:\/)?\//.test(link ?? '')) return;
   element('after').replaceChildren('Receipt: ', make('a', { href: link, textContent: link }));
 }
 
@@ -345,6 +419,7 @@ function start() {
   }
   showWays();
   findWallets();
+  recall();
 }
 
 if (typeof document !== 'undefined') start();

@@ -54,6 +54,7 @@ describe('the browser paywall', { timeout: 240_000 }, () => {
     shop = await openShop({
       gateway: {
         locations: `${sell('/api/')} ${sell('/first/', 'x402_settle before;')}
+          ${sell('/two/', 'x402_accept base-sepolia base;')}
           location /x402/receipts/ { x402_price off; x402_receipts; }`,
       },
     });
@@ -179,10 +180,10 @@ describe('the browser paywall', { timeout: 240_000 }, () => {
     assert.equal(wallet.requests.filter(({ method }) => method === 'eth_signTypedData_v4').length, 1);
   });
 
-  test('an_answer_that_was_lost_is_asked_for_with_the_same_payment', async () => {
-    await open('/api/json');
+  /** The answer to the next click reaches nobody. */
+  async function loseOneAnswer(path) {
     await button().waitFor();
-    await page.route('**/api/json', async (route) => {
+    await page.route(`**${path}`, async (route) => {
       await route.fetch(); // it reaches the gateway, and nothing comes back
       await route.abort('connectionreset');
     }, { times: 1 });
@@ -190,9 +191,81 @@ describe('the browser paywall', { timeout: 240_000 }, () => {
     await button().click();
     await says('The answer did not arrive');
     await waitFor(async () => (await bought()).length === 1, 'the payment is recorded');
+  }
+
+  test('an_answer_that_was_lost_is_asked_for_with_the_same_payment', async () => {
+    await open('/api/json');
+    await loseOneAnswer('/api/json');
     await button().click();
     await says('its answer was delivered before');
     assert.equal((await bought()).length, 1);
+  });
+
+  const signatures = () => wallet.requests.filter(({ method }) => method === 'eth_signTypedData_v4').length;
+
+  test('a_page_that_is_loaded_again_presents_the_payment_whose_answer_was_lost', async () => {
+    await open('/api/json');
+    await loseOneAnswer('/api/json');
+    await page.reload();
+    await says('signed here before');
+    await button().click();
+    await says('its answer was delivered before');
+    assert.equal(signatures(), 1);
+    await page.reload();
+    await buy();
+    assert.equal(signatures(), 2, 'what is used up is forgotten');
+  });
+
+  test('another_way_to_pay_is_not_signed_while_the_first_may_have_been_charged', async () => {
+    await open('/two/x');
+    await loseOneAnswer('/two/x');
+    await page.getByRole('radio').nth(1).check();
+    await button().click();
+    await says('its answer was delivered before');
+    assert.equal(signatures(), 1);
+    assert.equal((await bought()).length, 1);
+  });
+
+  test('another_way_to_pay_is_signed_when_the_first_is_known_to_be_unused', async () => {
+    wallet.known.push(8453);
+    goods.next = (response) => { response.writeHead(500); response.end('no'); };
+    await open('/two/x');
+    await button().click();
+    await says('You were not charged');
+    await page.getByRole('radio').nth(1).check();
+    await button().click();
+    await says('Paid $0.001');
+    assert.deepEqual((await bought()).map(({ chainId, delivery }) => [chainId, delivery]),
+      [[8453, 'delivered'], [84532, 'void']]);
+  });
+
+  test('a_signature_that_no_gateway_understands_is_not_presented_again', async () => {
+    wallet.alter = (signature) => signature + '00'.repeat(65);
+    await open('/api/json');
+    await button().click();
+    await says('does not understand this signature');
+    wallet.alter = (signature) => signature;
+    await buy();
+    assert.equal((await bought()).length, 1);
+  });
+
+  test('a_redirect_is_not_said_to_be_free', async () => {
+    goods.next = (response) => { response.writeHead(302, { location: '/elsewhere' }); response.end(); };
+    await open('/api/json');
+    await button().click();
+    await says('leads to another address');
+    await button().click();
+    await says('its answer was delivered before');
+    assert.equal(signatures(), 1);
+  });
+
+  test('a_service_that_is_out_of_order_is_not_waited_for', async () => {
+    const calls = goods.calls;
+    goods.next = (response) => { response.writeHead(503); response.end('no'); };
+    await open('/api/json');
+    await button().click();
+    await says('The service answered 503. You were not charged');
+    assert.equal(goods.calls, calls + 1);
   });
 
   test('a_payer_without_money_is_told_so_where_it_is_settled_first', async () => {
