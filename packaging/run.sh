@@ -175,6 +175,9 @@ Running until Ctrl-C. In another terminal:
     \$0.002   build/x402 pay '$gateway/api/og?title=Hello&theme=cobalt' --key $keys/caller > card.png
     \$0.005   build/x402 pay '$gateway/api/fetch-summarize?url=https://www.x402.org' --key $keys/caller
     \$0.0005  build/x402 pay '$gateway/api/embed?text=good+morning' --key $keys/caller
+  See the figures, live, and buy with a wallet in a browser:
+    $gateway/x402/status
+    $gateway/api/og?title=Hello
   See the money:
     build/x402 payments --data $ledger
     build/x402 stats --data $ledger
