@@ -149,11 +149,16 @@ enum x402_style {
 /* The escape that starts a style, or "" when out is no terminal or NO_COLOR is set. */
 const char *x402_cli_style(FILE *out, enum x402_style style);
 
-/* Prints a text to out; control characters come out as '?'. */
+/*
+ * Prints a text to out; controls, marks that turn text around and what is not UTF-8
+ * come out as '?'.
+ */
 void x402_cli_print_safe(FILE *out, const char *text);
 
 /* A JSON string with its quotes; what is not UTF-8 becomes U+FFFD. */
 void x402_cli_json_string(FILE *out, const char *text);
+/* JSON in UTF-8 that is whole already, with what a terminal might obey escaped. */
+void x402_cli_print_json(FILE *out, const char *json);
 /* A JSON string "0x…" of bytes. */
 void x402_cli_json_hex(FILE *out, const uint8_t *bytes, size_t size);
 

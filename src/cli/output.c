@@ -72,15 +72,7 @@ const char *x402_cli_style(FILE *out, enum x402_style style)
     return escapes[style];
 }
 
-void x402_cli_print_safe(FILE *out, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        fputc(c < 0x20 || c == 0x7f ? '?' : c, out);
-    }
-}
-
-/* -------------------------------------------------------------------------- JSON */
+/* ------------------------------------------------------------------------- UTF-8 */
 
 static bool is_continuation(unsigned char c)
 {
@@ -110,14 +102,46 @@ static size_t utf8_size(const unsigned char *text)
     return 4;
 }
 
-static void json_ascii(FILE *out, unsigned char c)
+/*
+ * The controls of Unicode, U+0080 to U+009F, which some terminals obey like the escapes
+ * that they abbreviate.
+ */
+static bool is_control(const unsigned char *text)
 {
-    if (c == '"' || c == '\\')
-        fprintf(out, "\\%c", c);
-    else if (c < 0x20 || c == 0x7f)
-        fprintf(out, "\\u%04x", c);
+    return text[0] < 0x20 || text[0] == 0x7f || (text[0] == 0xc2 && text[1] < 0xa0);
+}
+
+/* Marks that turn the text around them: what is read is not what is there (UAX #9). */
+static bool is_turning(const unsigned char *text)
+{
+    return text[0] == 0xe2 &&
+           ((text[1] == 0x80 && text[2] >= 0xaa && text[2] <= 0xae) ||
+            (text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9));
+}
+
+void x402_cli_print_safe(FILE *out, const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    while (*at != '\0') {
+        size_t size = utf8_size(at);
+        if (size == 0 || is_control(at) || is_turning(at))
+            fputc('?', out);
+        else
+            fwrite(at, 1, size, out);
+        at += size > 0 ? size : 1;
+    }
+}
+
+/* -------------------------------------------------------------------------- JSON */
+
+static void json_character(FILE *out, const unsigned char *text, size_t size)
+{
+    if (*text == '"' || *text == '\\')
+        fprintf(out, "\\%c", *text);
+    else if (is_control(text))
+        fprintf(out, "\\u%04x", text[size - 1]); /* as they end, in UTF-8, too */
     else
-        fputc(c, out);
+        fwrite(text, 1, size, out);
 }
 
 void x402_cli_json_string(FILE *out, const char *text)
@@ -128,13 +152,24 @@ void x402_cli_json_string(FILE *out, const char *text)
         size_t size = utf8_size(at);
         if (size == 0)
             fputs("\\ufffd", out);
-        else if (size == 1)
-            json_ascii(out, *at);
         else
-            fwrite(at, 1, size, out);
+            json_character(out, at, size);
         at += size > 0 ? size : 1;
     }
     fputc('"', out);
+}
+
+void x402_cli_print_json(FILE *out, const char *json)
+{
+    const unsigned char *at = (const unsigned char *)json;
+    for (; *at != '\0'; at++) {
+        if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0)
+            fprintf(out, "\\u%04x", *++at);
+        else if (*at == 0x7f)
+            fputs("\\u007f", out);
+        else
+            fputc(*at, out);
+    }
 }
 
 void x402_cli_json_hex(FILE *out, const uint8_t *bytes, size_t size)

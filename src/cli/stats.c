@@ -127,11 +127,13 @@ static bool print_json(const struct view *view)
     }
     fputs("],\"earnings\":", stdout);
     x402_earnings_print_json(&view->earnings);
-    if (fine)
-        printf(",\"time\":%lld,%s}\n", (long long)view->report.now_seconds,
-               members.data);
-    else
+    if (fine) {
+        printf(",\"time\":%lld,", (long long)view->report.now_seconds);
+        x402_cli_print_json(stdout, members.data);
+        puts("}");
+    } else {
         x402_cli_error(COMMAND, "not enough memory");
+    }
     free(members.data);
     return fine;
 }

@@ -54,9 +54,25 @@ static void control_characters_do_not_reach_a_terminal(void **state)
     char *out = NULL;
     size_t size;
     FILE *file = open_memstream(&out, &size);
-    x402_cli_print_safe(file, "a\033[31mb\r\n\x7f");
+    x402_cli_print_safe(file, "a\033[31mb\r\n\x7f \xc2\x9b"
+                              "31m caf\xc3\xa9\xc2\xa0 \x9b \xe2\x80\xae\xe2\x81\xa6.");
     fclose(file);
-    assert_string_equal(out, "a?[31mb???");
+    assert_string_equal(out, "a?[31mb??? ?31m caf\xc3\xa9\xc2\xa0 ? ??.");
+    free(out);
+}
+
+static void nor_do_they_in_json(void **state)
+{
+    (void)state;
+    char *out = json_of("\xc2\x80\xc2\x9b\xc2\xa0");
+    size_t size;
+    FILE *file;
+    assert_string_equal(out, "\"\\u0080\\u009b\xc2\xa0\"");
+    free(out);
+    file = open_memstream(&out, &size);
+    x402_cli_print_json(file, "{\"a\":\"\xc2\x9b\x7f\xc3\xa9\"}");
+    fclose(file);
+    assert_string_equal(out, "{\"a\":\"\\u009b\\u007f\xc3\xa9\"}");
     free(out);
 }
 
@@ -173,6 +189,7 @@ int main(void)
         cmocka_unit_test(json_strings_escape_what_json_must),
         cmocka_unit_test(what_is_not_utf8_is_replaced_in_json),
         cmocka_unit_test(control_characters_do_not_reach_a_terminal),
+        cmocka_unit_test(nor_do_they_in_json),
         cmocka_unit_test(colour_is_for_terminals_that_did_not_refuse_it),
         cmocka_unit_test(times_are_written_in_utc),
         cmocka_unit_test(durations_are_rounded_to_what_people_read),
