@@ -168,7 +168,7 @@ console.log(await answer.text());
 /** A link of the document, when it is one that may be followed. */
 export function safeLink(link) {
   if (typeof link !== 'string') return null;
-  return /^https?:\/\//.test(link) || /^\/(?!\/)/.test(link) ? link : null;
+  return /^https?:\/\//.test(link) || /^\/(?![/\\])/.test(link) ? link : null;
 }
 
 export const shortHex = (hex) => `${hex.slice(0, 6)}…${hex.slice(-4)}`;

@@ -82,7 +82,7 @@ test('a_command_says_what_the_shell_will_take_as_it_is', () => {
 test('only_links_that_may_be_followed_are_links', () => {
   assert.equal(safeLink('https://sepolia.basescan.org/tx/0x1'), 'https://sepolia.basescan.org/tx/0x1');
   assert.equal(safeLink('/x402/receipts/a'), '/x402/receipts/a');
-  for (const link of ['javascript:alert(1)', '//elsewhere/x', '', 'data:text/html,x', undefined]) assert.equal(safeLink(link), null);
+  for (const link of ['javascript:alert(1)', '//elsewhere/x', '/\\elsewhere/x', '', 'data:text/html,x', undefined]) assert.equal(safeLink(link), null);
 });
 
 test('what_was_only_asked_for_is_not_sold', () => {
