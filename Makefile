@@ -71,7 +71,7 @@ SERVICES_PACKAGES := libxml-2.0 pangocairo fontconfig
 SERVICES_CPPFLAGS = $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(SERVICES_PACKAGES)))
 LIBS_SERVICES = $(shell pkg-config --libs $(SERVICES_PACKAGES)) -lmicrohttpd -ljansson -lcurl -lm
 
-.PHONY: all help deps run test unit model e2e bench fuzz format format-check lint clean \
+.PHONY: all help deps run test unit model e2e attack bench fuzz format format-check lint clean \
 	nginx-headers test-builds
 
 all: $(B)/x402 $(B)/ngx_http_x402_module.so $(if $(SERVICES),$(B)/x402-services)
@@ -83,6 +83,7 @@ help:
 	@echo "make test    every test"
 	@echo "make unit model e2e     parts of it"
 	@echo "make bench   what a call costs, beside plain proxying and Node; QUICK=1 for a look"
+	@echo "make attack  what attacks on the gateway and on the reference stack come to"
 	@echo "make fuzz    each fuzz target for FUZZ_SECONDS (10)"
 	@echo "make format lint clean"
 
@@ -181,6 +182,10 @@ $(B)/model/%: tests/model/%.c $(B)/libsettle.a $(B)/libledger.a $(B)/libx402.a
 # This one has parts, in a folder.
 $(B)/model/settlement_model: $(call objects,tests/model/settlement/*.c)
 
+$(B)/differential/%: tests/differential/%.c $(B)/libx402.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_CORE)
+
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/libcli.a $(B)/libsettle.a $(B)/libreport.a $(B)/libledger.a \
   $(B)/libx402.a
 	@mkdir -p $(@D)
@@ -191,6 +196,9 @@ $(SERVICES_FUZZERS): $(B)/fuzz/%: tests/fuzz/%.c $(B)/libservices.a $(B)/libx402
 	@mkdir -p $(@D)
 	clang $(CPPFLAGS) -I. $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< $(filter %.a,$^) \
 	  $(LIBS_SERVICES) $(LIBS_CORE) -lpthread
+
+.PHONY: differential-programs
+differential-programs: $(B)/differential/answers
 
 .PHONY: unit-here model-here fuzz-here
 unit-here: $(UNIT_TESTS)
@@ -206,8 +214,8 @@ fuzz-here: $(FUZZERS)
 
 # With SAN=1 these are the programs the tests use: a movable clock, nothing else changed.
 test-builds: all
-	@$(MAKE) --no-print-directory B=build/test VARIANT=test all bench-programs
-	@$(MAKE) --no-print-directory B=build/asan VARIANT=asan CC=clang all bench-programs
+	@$(MAKE) --no-print-directory B=build/test VARIANT=test all bench-programs differential-programs
+	@$(MAKE) --no-print-directory B=build/asan VARIANT=asan CC=clang all bench-programs differential-programs
 
 unit:
 	@$(MAKE) --no-print-directory B=build/gcc-asan VARIANT=asan CC=gcc unit-here
@@ -240,6 +248,9 @@ $(B)/bench/%: bench/%.c $(B)/libreport.a $(B)/libledger.a $(B)/libx402.a
 # The tests sell by them, too.
 .PHONY: bench-programs
 bench-programs: $(addprefix $(B)/bench/,load payments ledger floor)
+
+attack: test-builds
+	@X402_BUILD=build/test node tests/attack/run.mjs gateway reference
 
 bench: all bench-programs
 	@X402_BUILD=$(B) node bench/run.mjs
