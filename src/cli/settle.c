@@ -22,6 +22,7 @@
 static const char help[] =
     "usage: x402 settle --rpc NETWORK=URL --key FILE [--data DIR] [--once]\n"
     "                   [--batch-size N] [--batch-age SECONDS] [--max-fee GWEI]\n"
+    "                   [--log-format text|json]\n"
     "       x402 settle --facilitator URL [--rpc NETWORK=URL] [--data DIR] [--once]\n"
     "\n"
     "Collects what was sold: sends the payments that are due to their chain, reads "
@@ -40,6 +41,8 @@ static const char help[] =
     "  --data DIR         the gateway's data directory; its ledger is DIR/ledger.db\n"
     "  --once             settle what is due, wait for it, and end; 0 when nothing is\n"
     "                     left, 1 when something is, and what and why is said\n"
+    "  --log-format FORMAT  how events are told on stderr: text, or json, a line an\n"
+    "                     event, with the receipts of its payments\n"
     "\n"
     "Where the batching contract is ('x402 contract deploy'), payments to one payee "
     "go\n"
@@ -115,10 +118,23 @@ static bool stop_wait(void *data, int fd, int milliseconds)
     return poll(polled, 2, milliseconds) > 0 && polled[0].revents != 0;
 }
 
-static void print_note(void *data, const char *line)
+static void print_text(void *data, const struct x402_note_event *event)
 {
     (void)data;
-    x402_cli_note(COMMAND, "%s", line);
+    x402_cli_note(COMMAND, "%s", event->message);
+}
+
+/* A line at once, whoever writes beside us. */
+static void print_json(void *data, const struct x402_note_event *event)
+{
+    char line[X402_NOTE_JSON_MAX + 1];
+    size_t size = x402_note_encode(line, event);
+
+    (void)data;
+    line[size++] = '\n';
+    flockfile(stderr);
+    fwrite(line, 1, size, stderr);
+    funlockfile(stderr);
 }
 
 /* -------------------------------------------------------------------------- options */
@@ -181,7 +197,21 @@ static bool decode_gwei(uint64_t *out_wei, const char *text)
 /* Those not given keep their defaults. */
 struct texts {
     const char *batch_size, *batch_age, *max_fee;
+    const char *log_format;
 };
+
+static bool take_log_format(struct x402_settler_options *out, const char *format)
+{
+    if (format == NULL || strcmp(format, "text") == 0) {
+        out->note = print_text;
+    } else if (strcmp(format, "json") == 0) {
+        out->note = print_json;
+    } else {
+        x402_cli_usage_error(COMMAND, "--log-format: write text or json");
+        return false;
+    }
+    return true;
+}
 
 static bool take_policy(struct x402_settler_options *out, const struct texts *texts)
 {
@@ -212,7 +242,6 @@ static int run(struct x402_settler_options *options)
         return X402_EXIT_FAILED;
     }
     options->wait = stop_wait;
-    options->note = print_note;
     options->data = &stop_fd;
     enum x402_error error = x402_settler_run(options);
     close(stop_fd);
@@ -281,6 +310,7 @@ int x402_cli_settle(int argc, char **argv)
         {"batch-size", 0, X402_OPTION_TEXT, &texts.batch_size},
         {"batch-age", 0, X402_OPTION_TEXT, &texts.batch_age},
         {"max-fee", 0, X402_OPTION_TEXT, &texts.max_fee},
+        {"log-format", 0, X402_OPTION_TEXT, &texts.log_format},
         {"facilitator", 0, X402_OPTION_TEXT, &facilitator.url},
         {"facilitator-header-file", 0, X402_OPTION_TEXT, &facilitator.header_file},
         {"facilitator-timeout", 0, X402_OPTION_TEXT, &facilitator.timeout},
@@ -301,7 +331,7 @@ int x402_cli_settle(int argc, char **argv)
     if (!take_chains(chains, &count, &rpcs))
         return X402_EXIT_USAGE;
     struct x402_settler_options settler = {.chains = chains, .once = once};
-    if (!take_policy(&settler, &texts))
+    if (!take_policy(&settler, &texts) || !take_log_format(&settler, texts.log_format))
         return X402_EXIT_USAGE;
     if (!x402_cli_ledger_path(ledger_path, COMMAND, data))
         return X402_EXIT_FAILED;

@@ -208,6 +208,7 @@ struct x402_settlement {
     uint8_t signature65[65];
     int64_t transaction_id; /* of the outbox row it is in; 0 when in none */
     int64_t due_at_seconds; /* when it last changed; of a due one, when it became so */
+    int64_t admitted_at_seconds; /* first */
     enum x402_dialect dialect;
     char route[X402_ROUTE_MAX];
 };

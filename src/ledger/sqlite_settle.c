@@ -27,6 +27,7 @@ void x402_sqlite_column_settlement(sqlite3_stmt *statement, struct x402_settleme
     out->due_at_seconds = sqlite3_column_int64(statement, 13);
     out->dialect = (enum x402_dialect)sqlite3_column_int(statement, 14);
     x402_sqlite_column_text(statement, 15, out->route, sizeof(out->route));
+    out->admitted_at_seconds = sqlite3_column_int64(statement, 16);
 }
 
 enum x402_error x402_sqlite_settlements(struct x402_sqlite *sqlite,

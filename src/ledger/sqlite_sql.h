@@ -8,15 +8,15 @@
 #define X402_SETTLEMENT_COLUMNS                                                        \
     "p.id, p.delivery, p.money, p.chain_id, t.asset, p.payer, p.payee, p.value, "      \
     "p.valid_after, p.valid_before, p.nonce, p.signature, "                            \
-    "ifnull(p.transaction_id, 0), p.updated_at, p.dialect, p.route"
-#define X402_SETTLEMENT_COLUMNS_COUNT 16
+    "ifnull(p.transaction_id, 0), p.updated_at, p.dialect, p.route, p.created_at"
+#define X402_SETTLEMENT_COLUMNS_COUNT 17
 
 #define X402_OUTBOX_COLUMNS                                                            \
     "id, chain_id, signer, nonce, hash, max_fee, max_priority_fee, gas_limit, "        \
     "submitted_at, replaces_id, block_number, raw"
 
 #define X402_ROW_SELECT                                                                \
-    "SELECT " X402_SETTLEMENT_COLUMNS ", p.created_at, p.attempts, "                   \
+    "SELECT " X402_SETTLEMENT_COLUMNS ", p.attempts, "                                 \
     "s.hash, s.block_number, s.gas_used, s.fee, f.reason, "                            \
     "nullif(o.hash, zeroblob(32)) FROM payment p JOIN token t ON t.id = p.token_id "   \
     "LEFT JOIN settled s ON s.payment_id = p.id "                                      \

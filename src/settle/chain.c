@@ -17,9 +17,10 @@
 #define BACKOFF_MILLISECONDS 1000
 #define PENDING_MAX 4096 /* transactions of one key that a node's pool may hold */
 #define BACKOFF_MILLISECONDS_MAX 30000
-#define URGENT_SECONDS 120     /* after that callers have gone */
-#define DUE_PEEK 16            /* half of it for those that somebody waits for */
-#define LOOK_MILLISECONDS 1000 /* so long a look holds for who only waits */
+#define URGENT_SECONDS 120           /* after that callers have gone */
+#define DUE_PEEK 16                  /* half of it for those that somebody waits for */
+#define LOOK_MILLISECONDS 1000       /* so long a look holds for who only waits */
+#define IDLE_LOOK_MILLISECONDS 60000 /* who looks on wants to know how the chain is */
 
 int64_t x402_chain_milliseconds(void)
 {
@@ -82,6 +83,7 @@ void x402_chain_close(struct x402_chain *chain)
     chain->traces = NULL;
     free(chain->quiet);
     chain->quiet = NULL;
+    x402_bytes_wipe(chain->receipt_key32, sizeof chain->receipt_key32);
     x402_rpc_close(chain->rpc);
     chain->rpc = NULL;
 }
@@ -136,7 +138,8 @@ static enum x402_error check_chain_id(struct x402_chain *chain)
         if (!x402_json_quantity(&id, call.reply.result)) {
             x402_chain_nonsense(chain, &call);
         } else if (id != chain->network.chain_id) {
-            x402_chain_note(chain, "%s: node %s is of chain %" PRIu64 ", not %" PRIu64,
+            x402_chain_note(chain, X402_NOTE_ERROR,
+                            "%s: node %s is of chain %" PRIu64 ", not %" PRIu64,
                             chain->name, x402_rpc_origin(chain->rpc), id,
                             chain->network.chain_id);
             error = X402_ERR_NETWORK;
@@ -165,8 +168,8 @@ static bool evict_dead(struct x402_chain *chain, char owner[X402_OWNER_SIZE])
                                             owner) == X402_OK;
     x402_owner_shown(shown, owner);
     if (evicted)
-        x402_chain_note(chain, "%s: taking over from %s, which is gone", chain->name,
-                        shown);
+        x402_chain_note(chain, X402_NOTE_TAKEN_OVER,
+                        "%s: taking over from %s, which is gone", chain->name, shown);
     memcpy(owner, shown, sizeof shown);
     return evicted;
 }
@@ -304,6 +307,13 @@ void x402_chain_recheck(struct x402_chain *chain)
     chain->final_continues = false; /* from the beginning */
 }
 
+static void remember_view(struct x402_chain *chain)
+{
+    chain->seen_balance_wei = chain->view.balance_wei;
+    chain->seen_base_fee_wei = chain->view.latest.base_fee_wei;
+    chain->seen_block = chain->view.latest.number;
+}
+
 bool x402_chain_look(struct x402_chain *chain)
 {
     struct x402_rpc_call calls[LOOKS] = {
@@ -319,6 +329,7 @@ bool x402_chain_look(struct x402_chain *chain)
     bool fine = x402_chain_ask(chain, calls, LOOKS) && take_view(chain, calls);
     chain->looked_milliseconds = fine ? x402_chain_milliseconds() : 0;
     if (fine) {
+        remember_view(chain);
         watch_fork(chain, &calls[LOOK_BEFORE]);
         watch_height(chain);
     }
@@ -357,6 +368,15 @@ bool x402_chain_is_shaken(const struct x402_chain *chain)
     return chain->gap_milliseconds >= 0 || chain->rechecking;
 }
 
+/* Nothing is to be done, and nobody has looked for long, or the last look was in vain:
+ * that a node is lost is told before it is needed. */
+static bool is_look_due(const struct x402_chain *chain)
+{
+    return chain->looked_milliseconds == 0 ||
+           x402_chain_milliseconds() - chain->looked_milliseconds >=
+               IDLE_LOOK_MILLISECONDS;
+}
+
 /* Whether there is anything that needs the node at all; *ready: something to send. */
 static bool has_work(struct x402_chain *chain, bool *ready)
 {
@@ -380,7 +400,8 @@ static bool has_work(struct x402_chain *chain, bool *ready)
     }
     chain->urgent = any_is_urgent(chain, due, due_count);
     return *ready || settled_count > 0 || wanted || strays ||
-           chain->flights.count > 0 || chain->filled || x402_chain_is_shaken(chain);
+           chain->flights.count > 0 || chain->filled || x402_chain_is_shaken(chain) ||
+           is_look_due(chain);
 }
 
 /* Somebody waits for what is under way, and nothing else is to be done. */
@@ -464,6 +485,45 @@ static void work(struct x402_chain *chain)
         x402_strays_settle(chain);
 }
 
+void x402_chain_state(const struct x402_chain *chain, struct x402_settler_state *out)
+{
+    bool troubled = chain->trouble != X402_TROUBLE_NONE;
+
+    memset(out, 0, sizeof *out);
+    out->chain_id = chain->network.chain_id;
+    memcpy(out->signer20, chain->signer20, 20);
+    x402_owner_shown(out->owner, chain->owner);
+    out->gas_balance_wei = chain->seen_balance_wei;
+    out->base_fee_wei = chain->seen_base_fee_wei;
+    out->latest_block = chain->seen_block;
+    out->safe_block = chain->seen_safe_block;
+    out->in_flight = chain->under_way;
+    snprintf(out->trouble, sizeof out->trouble, "%s",
+             troubled ? chain->trouble_text : "");
+}
+
+/* Who holds the key speaks for it; with nobody there, who would. */
+static bool is_spoken_for(struct x402_chain *chain)
+{
+    char owner[X402_OWNER_SIZE];
+
+    return !chain->leased &&
+           x402_ledger_signer_owner(chain->ledger, owner, chain->network.chain_id,
+                                    chain->signer20) == X402_OK;
+}
+
+void x402_chain_say(struct x402_chain *chain)
+{
+    struct x402_settler_state state;
+
+    if (is_spoken_for(chain)) {
+        x402_pulse_hush(chain->pulse, chain->network.chain_id, chain->signer20);
+        return;
+    }
+    x402_chain_state(chain, &state);
+    x402_pulse_say(chain->pulse, &state);
+}
+
 void x402_chain_end(struct x402_chain *chain)
 {
     int64_t wait = BACKOFF_MILLISECONDS;
@@ -472,7 +532,8 @@ void x402_chain_end(struct x402_chain *chain)
 
     if (!chain->troubled && chain->trouble != X402_TROUBLE_NONE) {
         chain->trouble = X402_TROUBLE_NONE;
-        x402_chain_note(chain, "%s: all is well again", chain->name);
+        x402_chain_note(chain, X402_NOTE_RECOVERED, "%s: all is well again",
+                        chain->name);
     }
     chain->failures = chain->failed ? chain->failures + 1 : 0;
     for (unsigned i = 1; i < chain->failures && wait < most; i++)
@@ -483,6 +544,9 @@ void x402_chain_end(struct x402_chain *chain)
 
 void x402_chain_begin(struct x402_chain *chain)
 {
+    if (!chain->has_receipt_key && chain->ledger != NULL)
+        chain->has_receipt_key =
+            x402_ledger_receipt_key(chain->ledger, chain->receipt_key32) == X402_OK;
     chain->troubled = chain->failed = chain->urgent = false;
     chain->answered = chain->puzzled = false;
     chain->began_milliseconds = x402_chain_milliseconds();
@@ -495,12 +559,15 @@ enum x402_error x402_chain_pass(struct x402_chain *chain)
 {
     enum x402_error error = X402_OK;
 
+    if (chain->began_milliseconds > 0)
+        x402_chain_say(chain); /* a long rest is over, and a long step may come */
     x402_chain_begin(chain);
     if (!chain->checked)
         error = check_chain_id(chain);
     if (error == X402_OK && x402_chain_hold(chain))
         work(chain);
     x402_chain_end(chain);
+    x402_chain_say(chain);
     return error == X402_ERR_NETWORK ? error : X402_OK;
 }
 

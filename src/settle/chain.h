@@ -21,6 +21,8 @@
  *   puzzle.c    and those about which a node says nothing that makes sense
  *   verdict.c   what is told to the ledger
  *   note.c      what is told to people
+ *   event.c     as text, and as JSON
+ *   pulse.c     and what the ledger is told of the settler itself
  */
 #ifndef X402_SETTLE_CHAIN_H
 #define X402_SETTLE_CHAIN_H
@@ -28,9 +30,11 @@
 #include "evm/abi.h"
 #include "settle/ask.h"
 #include "settle/batch.h"
+#include "settle/event.h"
 #include "settle/fee.h"
 #include "settle/plan.h"
 #include "settle/proof.h"
+#include "settle/pulse.h"
 #include "settle/search.h"
 #include "settle/settler.h"
 
@@ -195,6 +199,9 @@ struct x402_chain {
     char name[X402_CAIP2_TEXT_SIZE]; /* "base-sepolia" or CAIP-2 */
     uint8_t signer20[20];
     const char *owner;
+    struct x402_pulse *pulse; /* NULL: nobody listens */
+    bool has_receipt_key;
+    uint8_t receipt_key32[32]; /* of the names of receipts */
     struct x402_rpc *rpc;
     struct x402_fee_policy policy;
 
@@ -259,11 +266,15 @@ struct x402_chain {
     bool pending_refused; /* the node simulates on no "pending" block */
     char refusal[X402_RPC_ERROR_MESSAGE_MAX]; /* of the transaction refused last */
 
-    enum x402_trouble trouble;  /* noted last */
-    bool troubled;              /* in this pass */
-    unsigned failures;          /* passes in a row that failed */
-    int64_t began_milliseconds; /* when the pass did */
-    int64_t pass_milliseconds;  /* when the next one is due */
+    /* Last known, for who looks on; 0 never. */
+    uint64_t seen_balance_wei, seen_base_fee_wei, seen_block, seen_safe_block;
+
+    enum x402_trouble trouble;           /* noted last */
+    char trouble_text[X402_TROUBLE_MAX]; /* what it is now */
+    bool troubled;                       /* in this pass */
+    unsigned failures;                   /* passes in a row that failed */
+    int64_t began_milliseconds;          /* when the pass did */
+    int64_t pass_milliseconds;           /* when the next one is due */
 
     bool answered; /* in this pass: for some payment, what was asked to send it */
     bool puzzled;  /* in this pass: for one it was not, for which it was before */
@@ -298,7 +309,11 @@ void x402_chain_end(struct x402_chain *chain);
 X402_MUST_USE enum x402_error x402_chain_watch(struct x402_chain *chain);
 /* What the chain looks like now; false when the node does not say. */
 X402_MUST_USE bool x402_chain_look(struct x402_chain *chain);
+/* How it fares, as of the last pass. */
+void x402_chain_state(const struct x402_chain *chain, struct x402_settler_state *out);
 bool x402_chain_is_done(const struct x402_chain *chain); /* nothing due or under way */
+/* Tells who looks on how the chain fares, unless another settler has the key. */
+void x402_chain_say(struct x402_chain *chain);
 /* It did: all that is settled is looked at again. */
 void x402_chain_recheck(struct x402_chain *chain);
 /* The chain went back, and not all of what was settled is known to be in place. */
@@ -627,12 +642,39 @@ bool x402_verdict_settled(struct x402_chain *chain,
                           const struct x402_settlement *payment,
                           const struct x402_evidence *evidence, int64_t transaction_id);
 
+/* A verdict that it is settled was taken: how long that took, since it was admitted. */
+void x402_settled_measure(struct x402_pulse *pulse,
+                          const struct x402_settlement *payment);
+
 /* Tells the ledger whose payments were refused since it was told last. */
 void x402_refused_tell(struct x402_chain *chain);
 
-/* A line of the log. */
-__attribute__((format(printf, 2, 3))) void x402_chain_note(struct x402_chain *chain,
+/* A line of the log: what happened, where, and in words. */
+__attribute__((format(printf, 3, 4))) void x402_chain_note(struct x402_chain *chain,
+                                                           enum x402_note_kind kind,
                                                            const char *format, ...);
+
+/*
+ * The same of an event with facts: begin it, put them in, tell it. What is told is its
+ * copy of them, once; the event is the caller's.
+ */
+void x402_note_begin(struct x402_note_event *event, const struct x402_chain *chain,
+                     enum x402_note_kind kind);
+/* Of one token. */
+void x402_note_put_payments(struct x402_note_event *event,
+                            const struct x402_chain *chain,
+                            const struct x402_settlement *const *payments,
+                            size_t count);
+void x402_note_put_payment(struct x402_note_event *event,
+                           const struct x402_chain *chain,
+                           const struct x402_settlement *payment);
+void x402_note_put_transaction(struct x402_note_event *event, const uint8_t hash32[32],
+                               uint64_t block);
+void x402_note_put_reason(struct x402_note_event *event, const char *reason);
+__attribute__((format(printf, 3, 4))) void x402_note_tell(
+    const struct x402_settler_options *options, struct x402_note_event *event,
+    const char *format, ...);
+
 /*
  * A condition that lasts: noted when it is another one than in the pass before. The
  * first one of a pass counts.
@@ -641,8 +683,13 @@ __attribute__((format(printf, 3, 4))) void x402_chain_trouble(struct x402_chain 
                                                               enum x402_trouble trouble,
                                                               const char *format, ...);
 
-/* "payment 17: 0.001 USDC from 0x…" */
-#define X402_PAYMENT_TEXT_SIZE 200
+/* "<words> payment 17…: <reason>", of one payment. */
+void x402_payment_note(struct x402_chain *chain, enum x402_note_kind kind,
+                       const struct x402_settlement *payment, const char *words,
+                       const char *reason);
+
+/* "payment 17 (receipt 9dQ…): 0.001 USDC from 0x…" */
+#define X402_PAYMENT_TEXT_SIZE 256
 void x402_payment_text(char out[X402_PAYMENT_TEXT_SIZE], const struct x402_chain *chain,
                        const struct x402_settlement *payment);
 /* The same of one; of several, of one token: "87 payments, 0.087 USDC". */

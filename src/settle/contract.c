@@ -48,14 +48,16 @@ void x402_contract_look(struct x402_chain *chain)
     if (!chain->has_contract)
         return;
     x402_address_encode(address, x402_facilitator_address20);
-    x402_chain_note(chain, "%s: settling in batches through the facilitator at %s",
+    x402_chain_note(chain, X402_NOTE_BATCHING,
+                    "%s: settling in batches through the facilitator at %s",
                     chain->name, address);
 }
 
 void x402_contract_forget(struct x402_chain *chain)
 {
     if (chain->has_contract)
-        x402_chain_note(chain, "%s: the facilitator contract is gone: settling singly",
+        x402_chain_note(chain, X402_NOTE_BATCHING,
+                        "%s: the facilitator contract is gone: settling singly",
                         chain->name);
     chain->has_contract = false;
     chain->contract_seconds = x402_clock_seconds();
@@ -67,7 +69,8 @@ void x402_batch_shrink(struct x402_chain *chain, size_t count)
 {
     chain->batch_max = count > 1 ? count / 2 : 1;
     chain->batch_milliseconds = x402_chain_milliseconds();
-    x402_chain_note(chain, "%s: a batch of %zu is too much: %zu at most for a while",
+    x402_chain_note(chain, X402_NOTE_BATCHING,
+                    "%s: a batch of %zu is too much: %zu at most for a while",
                     chain->name, count, chain->batch_max);
 }
 

@@ -108,7 +108,7 @@ static void tell_unanchored(struct x402_chain *chain,
                             const struct x402_rpc_reply *reply)
 {
     if (!chain->unanchored_told)
-        x402_chain_note(chain,
+        x402_chain_note(chain, X402_NOTE_NODE,
                         "%s: node %s does not answer for the safe block, and nothing "
                         "becomes final: %s",
                         chain->name, x402_rpc_origin(chain->rpc), reply->message);
@@ -395,30 +395,66 @@ static void judge_group(struct x402_chain *chain, struct page *page, size_t inde
         look_again(chain, page, index, proven);
 }
 
-/* How many of the verdicts of a kind the ledger took. */
-static size_t count_applied(const struct page *page, enum x402_event event)
+static const struct x402_settlement *payment_of(const struct page *page,
+                                                int64_t payment_id)
+{
+    size_t i = 0;
+
+    while (page->items[i].settlement.payment_id != payment_id)
+        i++;
+    return &page->items[i].settlement;
+}
+
+/* The payments of which the ledger took a verdict of a kind; how many. */
+static size_t find_applied(const struct page *page, enum x402_event event,
+                           const struct x402_settlement *out[PAGE_MAX])
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < page->verdicts_count; i++)
-        count += page->verdicts[i].applied && page->verdicts[i].event == event;
+    for (size_t i = 0; i < page->verdicts_count && count < PAGE_MAX; i++) {
+        if (page->verdicts[i].applied && page->verdicts[i].event == event)
+            out[count++] = payment_of(page, page->verdicts[i].payment_id);
+    }
     return count;
+}
+
+static void tell_moved(struct x402_chain *chain,
+                       const struct x402_settlement *const *payments, size_t count)
+{
+    struct x402_note_event event;
+
+    x402_note_begin(&event, chain, X402_NOTE_MOVED);
+    x402_note_put_payments(&event, chain, payments, count);
+    x402_note_tell(chain->options, &event, "moved to another block: %zu payment%s",
+                   count, count == 1 ? "" : "s");
+}
+
+static void tell_final(struct x402_chain *chain,
+                       const struct x402_settlement *const *payments, size_t count,
+                       const struct x402_block *safe)
+{
+    struct x402_note_event event;
+
+    x402_note_begin(&event, chain, X402_NOTE_FINAL);
+    x402_note_put_payments(&event, chain, payments, count);
+    event.block = safe->number;
+    x402_note_tell(chain->options, &event, "final: %zu payment%s, safe block %" PRIu64,
+                   count, count == 1 ? "" : "s", safe->number);
 }
 
 /* A hash that changed is not told: that of a block not sealed yet is none to keep. */
 static void tell(struct x402_chain *chain, const struct page *page, size_t displaced,
                  const struct x402_block *safe)
 {
-    size_t moved = count_applied(page, X402_EVENT_SETTLED);
-    size_t final = count_applied(page, X402_EVENT_FINAL);
+    const struct x402_settlement *payments[PAGE_MAX];
+    size_t moved = find_applied(page, X402_EVENT_SETTLED, payments);
 
-    chain->moved += moved + final;
     if (moved > 0 && displaced > 0)
-        x402_chain_note(chain, "moved to another block: %zu payment%s", moved,
-                        moved == 1 ? "" : "s");
+        tell_moved(chain, payments, moved);
+    size_t final = find_applied(page, X402_EVENT_FINAL, payments);
     if (final > 0)
-        x402_chain_note(chain, "final: %zu payment%s, safe block %" PRIu64, final,
-                        final == 1 ? "" : "s", safe->number);
+        tell_final(chain, payments, final, safe);
+    chain->moved += moved + final;
 }
 
 static void judge_page(struct x402_chain *chain, struct page *page,

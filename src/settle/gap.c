@@ -75,15 +75,18 @@ static void send_empty(struct x402_chain *chain, uint64_t nonce, struct x402_fee
                            .gas_limit = EMPTY_GAS_LIMIT,
                            .submitted_at_seconds = x402_clock_seconds()};
     const struct x402_row *list = &row;
+    struct x402_note_event event;
     char hash[65] = "";
 
     if (!x402_chain_hold(chain) || x402_row_sign_empty(chain, &row) != X402_OK)
         return;
     x402_hex_encode(hash, row.hash32, 32);
-    x402_chain_note(chain,
-                    "%s: transaction %" PRIu64
-                    " is missing: filling its place with an empty one, 0x%s",
-                    chain->name, nonce, hash);
+    x402_note_begin(&event, chain, X402_NOTE_FILLED);
+    x402_note_put_transaction(&event, row.hash32, 0);
+    x402_note_tell(chain->options, &event,
+                   "%s: transaction %" PRIu64
+                   " is missing: filling its place with an empty one, 0x%s",
+                   chain->name, nonce, hash);
     x402_rows_send(chain, &list, 1);
     x402_row_release(&row);
     chain->fill = row;

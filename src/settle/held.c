@@ -112,7 +112,6 @@ void x402_held_refuse(struct x402_chain *chain, const struct x402_settlement *pa
                       enum x402_revert why, const char *reason, bool cost_gas)
 {
     struct x402_held *held = x402_held_of(chain, payment);
-    char text[X402_PAYMENT_TEXT_SIZE];
 
     if (held == NULL)
         return;
@@ -128,9 +127,8 @@ void x402_held_refuse(struct x402_chain *chain, const struct x402_settlement *pa
     held->try_at_milliseconds = x402_chain_milliseconds() + wait_of(chain, held);
     if (!news || cost_gas)
         return;
-    x402_payment_text(text, chain, payment);
-    x402_chain_note(chain, "waiting with %s: %s", text,
-                    reason[0] != '\0' ? reason : x402_revert_code(why));
+    x402_payment_note(chain, X402_NOTE_HELD, payment, "waiting with",
+                      reason[0] != '\0' ? reason : x402_revert_code(why));
 }
 
 /* A settler with another key may have taken some, or they expired: an hour after their

@@ -136,7 +136,8 @@ static const struct x402_row *row_to_replace(const struct x402_flight *flight)
 static enum x402_error store_replacement(struct x402_chain *chain,
                                          const struct x402_flight *flight,
                                          const struct x402_fee *fee, bool half,
-                                         struct x402_row *out)
+                                         struct x402_row *out,
+                                         struct x402_note_event *event)
 {
     const struct x402_settlement *payments[X402_ROW_PAYMENTS_MAX];
     const struct x402_row *row = row_to_replace(flight);
@@ -156,6 +157,7 @@ static enum x402_error store_replacement(struct x402_chain *chain,
         x402_batch_shrink(chain, count);
         draft.count = count / 2;
     }
+    x402_note_put_payments(event, chain, payments, draft.count);
     enum x402_error error = x402_row_store(chain, out, &draft);
     X402_FAILPOINT(settler_replaced);
     return error;
@@ -165,19 +167,22 @@ static bool replace(struct x402_chain *chain, const struct x402_flight *flight,
                     const struct x402_fee *fee, bool half, struct x402_row *out)
 {
     char old_hash[65] = "", new_hash[65] = "";
+    struct x402_note_event event;
 
     if (!x402_chain_hold(chain))
         return false;
-    if (store_replacement(chain, flight, fee, half, out) != X402_OK) {
+    x402_note_begin(&event, chain, X402_NOTE_REPLACED);
+    if (store_replacement(chain, flight, fee, half, out, &event) != X402_OK) {
         x402_chain_ledger_failed(chain);
         return false;
     }
     x402_hex_encode(old_hash, newest_of(flight)->hash32, 32);
     x402_hex_encode(new_hash, out->hash32, 32);
-    x402_chain_note(chain,
-                    "replaced 0x%s by 0x%s (nonce %" PRIu64 ", at most %" PRIu64
-                    " wei a gas)",
-                    old_hash, new_hash, out->nonce, fee->max_fee_wei);
+    x402_note_put_transaction(&event, out->hash32, 0);
+    x402_note_tell(chain->options, &event,
+                   "replaced 0x%s by 0x%s (nonce %" PRIu64 ", at most %" PRIu64
+                   " wei a gas)",
+                   old_hash, new_hash, out->nonce, fee->max_fee_wei);
     return true;
 }
 

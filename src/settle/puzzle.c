@@ -31,13 +31,11 @@ static int64_t wait_of(const struct x402_chain *chain, const struct x402_held *h
 static void tell(struct x402_chain *chain, const struct x402_settlement *payment,
                  const char *what)
 {
-    char text[X402_PAYMENT_TEXT_SIZE];
+    char reason[X402_NOTE_REASON_MAX];
 
-    x402_payment_text(text, chain, payment);
-    x402_chain_note(chain,
-                    "waiting with %s: the node does not say whether it can be "
-                    "paid: %s",
-                    text, what);
+    snprintf(reason, sizeof reason,
+             "the node does not say whether it can be paid: %.180s", what);
+    x402_payment_note(chain, X402_NOTE_HELD, payment, "waiting with", reason);
 }
 
 void x402_puzzle_take(struct x402_chain *chain, const struct x402_settlement *payment,

@@ -1,5 +1,7 @@
 #include "settle/remote_work.h"
 
+#include "settle/owner.h"
+
 #include "core/failpoint.h"
 #include "evm/keccak.h"
 
@@ -13,28 +15,35 @@
 #define BACKOFF_MILLISECONDS_MAX 30000
 #define SALES_MILLISECONDS 5000
 #define POLL_MILLISECONDS 100
+#define SAY_MILLISECONDS 1000
 #define LAST_ANSWERS_MILLISECONDS 10000
 #define DUE_MORE 32 /* looked at beyond those that wait, maybe all in one half */
 
 /* --------------------------------------------------------------------------- people
  */
 
-void x402_remote_note(struct x402_remote *remote, const char *format, ...)
+void x402_remote_note(struct x402_remote *remote, enum x402_note_kind kind,
+                      const char *format, ...)
 {
-    char line[1024];
+    char text[X402_NOTE_MESSAGE_MAX];
+    struct x402_note_event event;
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    remote->options->note(remote->options->data, line);
+    x402_note_begin(&event, NULL, kind);
+    if (kind == X402_NOTE_TROUBLE)
+        x402_note_put_reason(&event, remote->trouble);
+    x402_note_tell(remote->options, &event, "%s", text);
 }
 
 void x402_remote_ledger_failed(struct x402_remote *remote)
 {
     remote->ledger_failed = true;
     if (!remote->ledger_told)
-        x402_remote_note(remote, "ledger: %s", x402_ledger_message(remote->ledger));
+        x402_remote_note(remote, X402_NOTE_ERROR, "ledger: %s",
+                         x402_ledger_message(remote->ledger));
     remote->ledger_told = true;
 }
 
@@ -50,7 +59,8 @@ void x402_remote_failed(struct x402_remote *remote, const char *why)
 
     if (strcmp(remote->trouble, why) != 0 && !atomic_load(remote->stop)) {
         snprintf(remote->trouble, sizeof remote->trouble, "%s", why);
-        x402_remote_note(remote, "facilitator %s: %s", remote->origin, why);
+        x402_remote_note(remote, X402_NOTE_TROUBLE, "facilitator %s: %s",
+                         remote->origin, why);
     }
     remote->supported = false;
     if (now < remote->rest_until_milliseconds)
@@ -65,7 +75,8 @@ void x402_remote_failed(struct x402_remote *remote, const char *why)
 void x402_remote_worked(struct x402_remote *remote)
 {
     if (remote->trouble[0] != '\0')
-        x402_remote_note(remote, "facilitator %s: all is well again", remote->origin);
+        x402_remote_note(remote, X402_NOTE_RECOVERED,
+                         "facilitator %s: all is well again", remote->origin);
     remote->trouble[0] = '\0';
     remote->failures = 0;
     remote->rest_until_milliseconds = 0;
@@ -89,8 +100,8 @@ static void take_url(struct x402_remote *remote, const char *url)
 
 bool x402_remote_open(struct x402_remote **out,
                       const struct x402_settler_options *options,
-                      struct x402_ledger *ledger, const char *owner,
-                      const atomic_bool *stop)
+                      struct x402_ledger *ledger, struct x402_pulse *pulse,
+                      const char *owner, const atomic_bool *stop)
 {
     struct x402_remote *remote = calloc(1, sizeof *remote);
 
@@ -99,6 +110,7 @@ bool x402_remote_open(struct x402_remote **out,
     remote->options = options;
     remote->remote = options->remote;
     remote->ledger = ledger;
+    remote->pulse = pulse;
     remote->owner = owner;
     remote->stop = stop;
     take_url(remote, options->remote->url);
@@ -121,8 +133,9 @@ static void hear_last_answers(struct x402_remote *remote)
     size_t busy = x402_remote_http_busy(remote->http);
 
     if (busy > 0)
-        x402_remote_note(remote, "facilitator %s: waiting for %zu answer%s",
-                         remote->origin, busy, busy == 1 ? "" : "s");
+        x402_remote_note(remote, X402_NOTE_STOPPED,
+                         "facilitator %s: waiting for %zu answer%s", remote->origin,
+                         busy, busy == 1 ? "" : "s");
     while (x402_remote_http_busy(remote->http) > 0 && x402_chain_milliseconds() < end)
         x402_remote_http_poll(remote->http, POLL_MILLISECONDS, hear, remote);
 }
@@ -189,6 +202,7 @@ static void line_open(struct x402_remote *remote, const struct x402_remote_kind 
         return;
     }
     memcpy(chain->signer20, remote->signer20, 20);
+    chain->pulse = remote->pulse;
     remote->lines[remote->lines_count++] = (struct x402_remote_line){
         .kind = *kind, .chain = chain, .has_node = which.url != NULL};
 }
@@ -225,7 +239,8 @@ static void tell_unserved(struct x402_remote *remote, uint64_t chain_id)
         return;
     remote->unserved[remote->unserved_count++] = chain_id;
     x402_caip2_encode(name, chain_id);
-    x402_remote_note(remote, "facilitator %s does not settle on %s: its payments wait",
+    x402_remote_note(remote, X402_NOTE_NETWORK,
+                     "facilitator %s does not settle on %s: its payments wait",
                      remote->origin, name);
 }
 
@@ -354,7 +369,7 @@ static void ask_open(struct x402_remote *remote, const struct x402_remote_line *
 }
 
 /* The built-in token, whose name and version are known: the body needs them. */
-static bool is_of_token(struct x402_remote *remote, struct x402_remote_line *line,
+static bool is_of_token(struct x402_remote_line *line,
                         const struct x402_settlement *payment)
 {
     char asset[X402_ADDRESS_TEXT_SIZE];
@@ -363,10 +378,10 @@ static bool is_of_token(struct x402_remote *remote, struct x402_remote_line *lin
         return true;
     x402_address_encode(asset, payment->asset20);
     if (!line->told_asset)
-        x402_remote_note(remote,
-                         "%s: the token at %s is not built in, and no facilitator can "
-                         "be asked for its payments: settle them with a key",
-                         line->chain->name, asset);
+        x402_chain_note(line->chain, X402_NOTE_NETWORK,
+                        "%s: the token at %s is not built in, and no facilitator can "
+                        "be asked for its payments: settle them with a key",
+                        line->chain->name, asset);
     line->told_asset = true;
     return false;
 }
@@ -391,7 +406,7 @@ static void ask_due_one(struct x402_remote *remote, struct x402_remote_line *lin
     struct x402_remote_item *item = x402_remote_item_find(remote, payment->payment_id);
     bool free = may_ask(remote);
 
-    if (!is_of_token(remote, line, payment))
+    if (!is_of_token(line, payment))
         return;
     if (item == NULL && free)
         item = x402_remote_item_of(remote, line, payment);
@@ -483,12 +498,13 @@ static void introduce(struct x402_remote *remote, struct x402_remote_line *line)
     if (line->told)
         return;
     line->told = true;
-    x402_remote_note(remote, "%s: settling through the facilitator %s%s",
-                     line->chain->name, remote->origin,
-                     line->has_node ? ", and the chain has the last word"
-                                    : "; its word is all there is, and no payment "
-                                      "becomes final: give --rpc, and the chain is "
-                                      "asked");
+    x402_chain_note(line->chain, X402_NOTE_STARTED,
+                    "%s: settling through the facilitator %s%s", line->chain->name,
+                    remote->origin,
+                    line->has_node ? ", and the chain has the last word"
+                                   : "; its word is all there is, and no payment "
+                                     "becomes final: give --rpc, and the chain is "
+                                     "asked");
 }
 
 /* A node that failed is left in peace for a while; the facilitator is not. */
@@ -527,11 +543,73 @@ static void retell(struct x402_remote *remote)
     }
 }
 
+static void say_state(struct x402_remote *remote, struct x402_settler_state *state)
+{
+    state->remote = true;
+    memcpy(state->signer20, remote->signer20, 20);
+    state->gas_balance_wei = 0; /* there is no key */
+    if (remote->trouble[0] != '\0')
+        snprintf(state->trouble, sizeof state->trouble, "facilitator %.90s: %.140s",
+                 remote->origin, remote->trouble);
+    x402_pulse_say(remote->pulse, state);
+}
+
+/* A network on which something was sold, or of which it was said that it is settled. */
+static void say_line(struct x402_remote *remote, const struct x402_remote_line *line)
+{
+    struct x402_settler_state state;
+    char owner[X402_OWNER_SIZE];
+
+    if (!line->sold && remote->remote->chain_ids_count == 0)
+        return;
+    if (!line->chain->leased &&
+        x402_ledger_signer_owner(remote->ledger, owner, line->chain->network.chain_id,
+                                 remote->signer20) == X402_OK)
+        return; /* another settler asks this facilitator, and speaks */
+    x402_chain_state(line->chain, &state);
+    state.in_flight = 0;
+    for (size_t i = 0; i < remote->items_count; i++)
+        state.in_flight +=
+            remote->items[i]->line == line && remote->items[i]->row_id != 0;
+    say_state(remote, &state);
+}
+
+/* One that the facilitator has not named (yet). */
+static void say_unnamed(struct x402_remote *remote, uint64_t chain_id)
+{
+    struct x402_settler_state state;
+
+    memset(&state, 0, sizeof state);
+    state.chain_id = chain_id;
+    x402_owner_shown(state.owner, remote->owner);
+    if (remote->supported)
+        snprintf(state.trouble, sizeof state.trouble,
+                 "facilitator %.200s does not settle on it", remote->origin);
+    say_state(remote, &state);
+}
+
+/* Who looks on is told how it fares. */
+static void say(struct x402_remote *remote)
+{
+    const struct x402_remote_options *options = remote->remote;
+    int64_t now = x402_chain_milliseconds();
+
+    if (now - remote->said_milliseconds < SAY_MILLISECONDS)
+        return;
+    remote->said_milliseconds = now;
+    for (size_t i = 0; i < remote->lines_count; i++)
+        say_line(remote, &remote->lines[i]);
+    for (size_t i = 0; i < options->chain_ids_count; i++) {
+        if (line_find(remote, options->chain_ids[i]) == NULL)
+            say_unnamed(remote, options->chain_ids[i]);
+    }
+}
+
 static void end_pass(struct x402_remote *remote)
 {
     if (!remote->ledger_failed && remote->ledger_told) {
         remote->ledger_told = false;
-        x402_remote_note(remote, "ledger: all is well again");
+        x402_remote_note(remote, X402_NOTE_RECOVERED, "ledger: all is well again");
     }
 }
 
@@ -550,6 +628,7 @@ enum x402_error x402_remote_pass(struct x402_remote *remote)
     if (remote->asked)
         X402_FAILPOINT(settler_remote_asked);
     end_pass(remote);
+    say(remote);
     return error == X402_ERR_NETWORK ? error : X402_OK;
 }
 

@@ -28,6 +28,7 @@
 #define X402_REMOTE_TIMEOUT_MAX_SECONDS 600
 
 struct x402_remote;
+struct x402_pulse;
 
 /* Whether a facilitator is to be asked for payments of a chain, if it can be. */
 bool x402_remote_wants(const struct x402_remote_options *options, uint64_t chain_id);
@@ -38,7 +39,8 @@ bool x402_remote_wants(const struct x402_remote_options *options, uint64_t chain
  */
 X402_MUST_USE bool x402_remote_open(struct x402_remote **out,
                                     const struct x402_settler_options *options,
-                                    struct x402_ledger *ledger, const char *owner,
+                                    struct x402_ledger *ledger,
+                                    struct x402_pulse *pulse, const char *owner,
                                     const atomic_bool *stop);
 
 /*

@@ -148,13 +148,13 @@ static bool take_payment(struct x402_remote *remote, struct x402_remote_line *li
     return true;
 }
 
-static void tell_strays(struct x402_remote *remote, struct x402_remote_line *line)
+static void tell_strays(struct x402_remote_line *line)
 {
     if (line->strays > 0 && !line->told_strays)
-        x402_remote_note(remote,
-                         "%s: %zu payments are in transactions of a key, or asked of "
-                         "another facilitator: a settler that has it goes on",
-                         line->chain->name, line->strays);
+        x402_chain_note(line->chain, X402_NOTE_STRAY,
+                        "%s: %zu payments are in transactions of a key, or asked of "
+                        "another facilitator: a settler that has it goes on",
+                        line->chain->name, line->strays);
     line->told_strays = line->strays > 0;
 }
 
@@ -191,7 +191,7 @@ bool x402_remote_items_load(struct x402_remote *remote, struct x402_remote_line 
     line->strays = 0;
     bool fine = page != NULL && load(remote, line, page);
     free(page);
-    tell_strays(remote, line);
+    tell_strays(line);
     return fine;
 }
 

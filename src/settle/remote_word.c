@@ -19,6 +19,10 @@ void x402_remote_tell(struct x402_remote *remote, struct x402_remote_item *item)
         return;
     }
     item->has_verdict = false;
+    if (item->verdict.event == X402_EVENT_SETTLED && item->verdict.applied) {
+        x402_pulse_measure(remote->pulse, X402_MEASURE_BATCH, 1);
+        x402_settled_measure(remote->pulse, &item->payment);
+    }
     if (item->verdict.event != X402_EVENT_UNSETTLED) {
         remote->moved++;
         x402_remote_item_drop(remote, item);
@@ -36,12 +40,6 @@ static struct x402_verdict *new_verdict(struct x402_remote_item *item,
                                           .transaction_id = item->row_id};
     item->has_verdict = true;
     return &item->verdict;
-}
-
-static void payment_text(char out[X402_PAYMENT_TEXT_SIZE],
-                         const struct x402_remote_item *item)
-{
-    x402_payment_text(out, item->line->chain, &item->payment);
 }
 
 /* ----------------------------------------------------------------------- what it is
@@ -76,23 +74,36 @@ static enum x402_remote_action plan(const struct x402_remote_item *item,
     return x402_remote_plan(&what);
 }
 
+static void tell_settled(struct x402_remote *remote,
+                         const struct x402_remote_item *item,
+                         const struct x402_evidence *evidence)
+{
+    char text[X402_PAYMENT_TEXT_SIZE], hash[65] = "";
+    struct x402_note_event event;
+
+    x402_payment_text(text, item->line->chain, &item->payment);
+    x402_hex_encode(hash, evidence->hash32, 32);
+    x402_note_begin(&event, item->line->chain, X402_NOTE_SETTLED);
+    x402_note_put_payment(&event, item->line->chain, &item->payment);
+    x402_note_put_transaction(&event, evidence->hash32, evidence->block_number);
+    if (item->line->has_node)
+        x402_note_tell(remote->options, &event,
+                       "settled %s in 0x%s (block %" PRIu64 ")", text, hash,
+                       evidence->block_number);
+    else
+        x402_note_tell(remote->options, &event,
+                       "settled %s in 0x%s, says the facilitator", text, hash);
+}
+
 static void settle(struct x402_remote *remote, struct x402_remote_item *item,
                    const struct x402_evidence *evidence)
 {
     struct x402_verdict *verdict = new_verdict(item, X402_EVENT_SETTLED);
-    char text[X402_PAYMENT_TEXT_SIZE], hash[65] = "";
 
     memcpy(verdict->hash32, evidence->hash32, 32);
     memcpy(verdict->block_hash32, evidence->block_hash32, 32);
     verdict->block_number = evidence->block_number;
-    payment_text(text, item);
-    x402_hex_encode(hash, evidence->hash32, 32);
-    if (item->line->has_node)
-        x402_remote_note(remote, "settled %s in 0x%s (block %" PRIu64 ")", text, hash,
-                         evidence->block_number);
-    else
-        x402_remote_note(remote, "settled %s in 0x%s, says the facilitator", text,
-                         hash);
+    tell_settled(remote, item, evidence);
     x402_remote_tell(remote, item);
 }
 
@@ -117,13 +128,12 @@ static void fail(struct x402_remote *remote, struct x402_remote_item *item,
                  const struct news *news)
 {
     struct x402_verdict *verdict = new_verdict(item, X402_EVENT_FAILED);
-    char text[X402_PAYMENT_TEXT_SIZE];
 
     explain(verdict->reason, item, news);
     verdict->payers_fault = item->payers_fault || news->sight == X402_SIGHT_CANCELED ||
                             news->sight == X402_SIGHT_USED_OTHERWISE;
-    payment_text(text, item);
-    x402_remote_note(remote, "failed %s: %s", text, verdict->reason);
+    x402_payment_note(item->line->chain, X402_NOTE_FAILED, &item->payment, "failed",
+                      verdict->reason);
     x402_remote_tell(remote, item);
 }
 
@@ -138,29 +148,31 @@ static void try_later(struct x402_remote_item *item)
         x402_remote_retry_milliseconds(item->tries, has_ended(item));
 }
 
-static void tell_wait(struct x402_remote *remote, const struct x402_remote_item *item)
+static void tell_wait(const struct x402_remote_item *item)
 {
-    char text[X402_PAYMENT_TEXT_SIZE];
+    char reason[X402_NOTE_REASON_MAX];
 
-    payment_text(text, item);
-    x402_remote_note(remote, "waiting with %s: the facilitator says: %s", text,
-                     item->reason);
+    snprintf(reason, sizeof reason, "the facilitator says: %.200s", item->reason);
+    x402_payment_note(item->line->chain, X402_NOTE_HELD, &item->payment, "waiting with",
+                      reason);
 }
 
 /* It can be known only from the chain by now. */
-static void tell_end(struct x402_remote *remote, struct x402_remote_item *item)
+static void tell_end(struct x402_remote_item *item)
 {
-    char text[X402_PAYMENT_TEXT_SIZE];
+    char reason[X402_REMOTE_REASON_MAX + 256];
 
     if (item->told_end || item->certain || item->line->has_node || !has_ended(item))
         return;
     item->told_end = true;
-    payment_text(text, item);
-    x402_remote_note(remote,
-                     "%s: it may have been settled, or not: an answer was lost, its "
-                     "authorization has ended, and the facilitator says: %s; give "
-                     "--rpc %s=URL, and the chain is asked",
-                     text, item->reason, item->line->chain->name);
+    snprintf(
+        reason, sizeof reason,
+        "it may have been settled, or not: an answer was lost, its authorization "
+        "has ended, and the facilitator says: %s; give --rpc %s=URL, and the chain "
+        "is asked",
+        item->reason, item->line->chain->name);
+    x402_payment_note(item->line->chain, X402_NOTE_UNTRACED, &item->payment,
+                      "waiting with", reason);
 }
 
 static void act(struct x402_remote *remote, struct x402_remote_item *item,
@@ -179,8 +191,8 @@ static void act(struct x402_remote *remote, struct x402_remote_item *item,
     item->certain = item->certain && x402_remote_certain(news->word);
     try_later(item);
     if (news->is_new)
-        tell_wait(remote, item);
-    tell_end(remote, item);
+        tell_wait(item);
+    tell_end(item);
     if (action == X402_REMOTE_RELEASE) {
         (void)new_verdict(item, X402_EVENT_UNSETTLED);
         x402_remote_tell(remote, item);

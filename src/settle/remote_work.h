@@ -50,6 +50,8 @@ struct x402_remote {
     const struct x402_settler_options *options;
     const struct x402_remote_options *remote; /* of these */
     struct x402_ledger *ledger;
+    struct x402_pulse *pulse; /* or NULL */
+    int64_t said_milliseconds;
     const char *owner;
     const atomic_bool *stop;
     char url[X402_REMOTE_URL_MAX]; /* without slashes at its end */
@@ -80,8 +82,9 @@ struct x402_remote {
 /* ---------------------------------------------------------------------------- remote.c
  */
 
-/* A line of the log. */
-__attribute__((format(printf, 2, 3))) void x402_remote_note(struct x402_remote *remote,
+/* A line of the log: of all its networks, and of one. */
+__attribute__((format(printf, 3, 4))) void x402_remote_note(struct x402_remote *remote,
+                                                            enum x402_note_kind kind,
                                                             const char *format, ...);
 void x402_remote_ledger_failed(struct x402_remote *remote);
 /* The facilitator did not answer as one does: it is left in peace for a while. */

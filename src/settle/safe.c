@@ -45,7 +45,7 @@ static enum tag ask_deep(struct x402_chain *chain, struct x402_block *out)
     if (++chain->safe_refusals < REFUSALS_MAX)
         return TAG_UNKNOWN;
     if (chain->safe_refusals == REFUSALS_MAX)
-        x402_chain_note(chain,
+        x402_chain_note(chain, X402_NOTE_NODE,
                         "%s: node %s knows no safe block: payments are final %d blocks "
                         "below the latest",
                         chain->name, x402_rpc_origin(chain->rpc),
@@ -74,7 +74,9 @@ bool x402_chain_safe(struct x402_chain *chain, struct x402_block *out)
         view->safe_asked = true;
         view->safe_known = ask_safe(chain, &view->safe);
     }
-    if (view->safe_known)
+    if (view->safe_known) {
         *out = view->safe;
+        chain->seen_safe_block = view->safe.number;
+    }
     return view->safe_known;
 }

@@ -357,15 +357,19 @@ static void note_sending(struct x402_chain *chain, const struct x402_draft *draf
                          const struct x402_row *row, enum x402_batch_why why)
 {
     char text[X402_PAYMENT_TEXT_SIZE], hash[65] = "";
+    bool batch = draft->count > 1;
+    struct x402_note_event event;
 
     x402_payments_text(text, chain, draft->payments, draft->count);
     x402_hex_encode(hash, row->hash32, 32);
-    if (draft->count == 1)
-        x402_chain_note(chain, "sending %s in 0x%s (nonce %" PRIu64 ")", text, hash,
-                        row->nonce);
-    else
-        x402_chain_note(chain, "sending %s, in 0x%s (nonce %" PRIu64 ", %s)", text,
-                        hash, row->nonce, x402_batch_why_name(why));
+    x402_note_begin(&event, chain, X402_NOTE_SUBMITTED);
+    x402_note_put_payments(&event, chain, draft->payments, draft->count);
+    x402_note_put_transaction(&event, row->hash32, 0);
+    if (batch)
+        x402_note_put_reason(&event, x402_batch_why_name(why));
+    x402_note_tell(chain->options, &event,
+                   "sending %s%s in 0x%s (nonce %" PRIu64 "%s%s)", text,
+                   batch ? "," : "", hash, row->nonce, batch ? ", " : "", event.reason);
 }
 
 /*
@@ -392,6 +396,7 @@ static bool store(struct x402_chain *chain, struct x402_draft *draft,
     chain->next_nonce += !in_gap;
     chain->gap_unusable = chain->gap_unusable || in_gap; /* it has one now */
     chain->under_way++;
+    x402_pulse_measure(chain->pulse, X402_MEASURE_BATCH, draft->count);
     note_sending(chain, draft, row, why);
     return true;
 }

@@ -41,6 +41,7 @@ struct worker {
 struct settler {
     const struct x402_settler_options *options;
     struct x402_ledger *ledger; /* the caller's thread's */
+    struct x402_pulse *pulse;
     struct worker *workers;
     size_t workers_count; /* opened */
     char owner[X402_OWNER_SIZE];
@@ -59,16 +60,19 @@ struct settler {
     unsigned nudges;
 };
 
-__attribute__((format(printf, 2, 3))) static void note(const struct settler *settler,
+__attribute__((format(printf, 3, 4))) static void note(const struct settler *settler,
+                                                       enum x402_note_kind kind,
                                                        const char *format, ...)
 {
-    char line[1024];
+    char text[X402_NOTE_MESSAGE_MAX];
+    struct x402_note_event event;
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    settler->options->note(settler->options->data, line);
+    x402_note_begin(&event, NULL, kind);
+    x402_note_tell(settler->options, &event, "%s", text);
 }
 
 /* ------------------------------------------------------------------- open and close */
@@ -81,7 +85,7 @@ static enum x402_error open_ledger(const struct settler *settler,
                                              X402_LEDGER_WRITE, message);
 
     if (error != X402_OK)
-        note(settler, "%s", message);
+        note(settler, X402_NOTE_ERROR, "%s", message);
     return error;
 }
 
@@ -90,16 +94,19 @@ static bool open_remote(struct worker *worker)
     struct settler *settler = worker->settler;
 
     return x402_remote_open(&worker->remote, settler->options, worker->ledger,
-                            settler->owner, &settler->stop);
+                            settler->pulse, settler->owner, &settler->stop);
 }
 
 static bool open_chain(struct worker *worker, size_t index)
 {
     struct settler *settler = worker->settler;
 
-    return x402_chain_open(&worker->chain, settler->options,
-                           &settler->options->chains[index], worker->ledger,
-                           settler->owner, &settler->stop);
+    bool opened = x402_chain_open(&worker->chain, settler->options,
+                                  &settler->options->chains[index], worker->ledger,
+                                  settler->owner, &settler->stop);
+
+    worker->chain.pulse = settler->pulse;
+    return opened;
 }
 
 static enum x402_error open_worker(struct settler *settler, size_t index)
@@ -111,7 +118,8 @@ static enum x402_error open_worker(struct settler *settler, size_t index)
     if (error == X402_OK &&
         !(settler->options->remote != NULL ? open_remote(worker)
                                            : open_chain(worker, index))) {
-        note(settler, "the key is not a private key, or there is no memory");
+        note(settler, X402_NOTE_ERROR,
+             "the key is not a private key, or there is no memory");
         error = X402_ERR_KEY;
     }
     if (error != X402_OK)
@@ -172,7 +180,7 @@ static enum x402_error open_events(struct settler *settler)
     settler->nudge_fd = -1;
     if (listen_to(settler, settler->wake_fd))
         return X402_OK;
-    note(settler, "cannot wait for events: %s", strerror(errno));
+    note(settler, X402_NOTE_ERROR, "cannot wait for events: %s", strerror(errno));
     return X402_ERR_SPACE;
 }
 
@@ -183,6 +191,8 @@ static enum x402_error open_settler(struct settler *settler)
     x402_owner_name(settler->owner);
     if (error == X402_OK)
         error = open_ledger(settler, &settler->ledger);
+    if (error == X402_OK)
+        error = x402_pulse_open(&settler->pulse, settler->options->ledger_path);
     return error == X402_OK ? open_workers(settler) : error;
 }
 
@@ -196,6 +206,7 @@ static void close_settler(struct settler *settler)
         x402_ledger_close(settler->workers[i].ledger);
     }
     free(settler->workers);
+    x402_pulse_close(settler->pulse);
     x402_ledger_close(settler->ledger);
     x402_nudge_close(settler->nudge_fd, settler->options->ledger_path);
     close(settler->listen_fd);
@@ -361,7 +372,7 @@ static void tidy(struct settler *settler)
     settler->tidied_milliseconds = now;
     bool failed = x402_ledger_tidy(settler->ledger) != X402_OK;
     if (failed && !settler->tidy_failed)
-        note(settler, "cannot tidy the ledger: %s",
+        note(settler, X402_NOTE_ERROR, "cannot tidy the ledger: %s",
              x402_ledger_message(settler->ledger));
     settler->tidy_failed = failed;
 }
@@ -403,7 +414,7 @@ static enum x402_error start_workers(struct settler *settler)
         struct worker *worker = &settler->workers[i];
         int code = pthread_create(&worker->thread, NULL, run_worker, worker);
         if (code != 0) {
-            note(settler, "cannot start a thread: %s", strerror(code));
+            note(settler, X402_NOTE_ERROR, "cannot start a thread: %s", strerror(code));
             return X402_ERR_SPACE;
         }
         worker->running = true;
@@ -417,12 +428,13 @@ static void introduce(const struct settler *settler)
     char signer[X402_ADDRESS_TEXT_SIZE];
 
     for (size_t i = 0; i < settler->workers_count; i++) {
-        const struct x402_chain *chain = &settler->workers[i].chain;
+        struct x402_chain *chain = &settler->workers[i].chain;
         if (settler->workers[i].remote != NULL)
             continue; /* it says so when it knows for which networks */
         x402_address_encode(signer, chain->signer20);
-        note(settler, "%s: settling with the key of %s through %s", chain->name, signer,
-             x402_rpc_origin(chain->rpc));
+        x402_chain_note(chain, X402_NOTE_STARTED,
+                        "%s: settling with the key of %s through %s", chain->name,
+                        signer, x402_rpc_origin(chain->rpc));
     }
 }
 
@@ -433,6 +445,7 @@ static uint64_t summarize_chain(const struct settler *settler, uint64_t chain_id
     struct x402_network network;
     char name[X402_CAIP2_TEXT_SIZE];
     uint64_t monies[X402_MONEY_COUNT] = {0};
+    struct x402_note_event event;
 
     x402_caip2_encode(name, chain_id);
     if (x402_network_find(&network, x402_slice_of(name)) == X402_OK &&
@@ -442,12 +455,15 @@ static uint64_t summarize_chain(const struct settler *settler, uint64_t chain_id
         for (size_t j = 0; totals[i].chain_id == chain_id && j < X402_MONEY_COUNT; j++)
             monies[j] += totals[i].monies[j].count;
     }
-    note(settler,
-         "%s: %" PRIu64 " settled, %" PRIu64 " failed, %" PRIu64 " due, %" PRIu64
-         " under way",
-         name, monies[X402_MONEY_SETTLED] + monies[X402_MONEY_FINAL],
-         monies[X402_MONEY_FAILED], monies[X402_MONEY_DUE],
-         monies[X402_MONEY_SUBMITTED]);
+    x402_note_begin(&event, NULL, X402_NOTE_SUMMARY);
+    event.chain_id = chain_id;
+    snprintf(event.network, sizeof event.network, "%s", name);
+    x402_note_tell(settler->options, &event,
+                   "%s: %" PRIu64 " settled, %" PRIu64 " failed, %" PRIu64
+                   " due, %" PRIu64 " under way",
+                   name, monies[X402_MONEY_SETTLED] + monies[X402_MONEY_FINAL],
+                   monies[X402_MONEY_FAILED], monies[X402_MONEY_DUE],
+                   monies[X402_MONEY_SUBMITTED]);
     return monies[X402_MONEY_DUE] + monies[X402_MONEY_SUBMITTED];
 }
 
@@ -478,13 +494,11 @@ static const char *why_left(struct x402_chain *chain,
 static bool tell_left_one(const struct x402_payment_row *row, void *data)
 {
     struct left *left = data;
-    char text[X402_PAYMENT_TEXT_SIZE];
 
     if (row->settlement.chain_id != left->chain->network.chain_id)
         return true;
-    x402_payment_text(text, left->chain, &row->settlement);
-    x402_chain_note(left->chain, "left: %s: %s", text,
-                    why_left(left->chain, &row->settlement));
+    x402_payment_note(left->chain, X402_NOTE_LEFT, &row->settlement,
+                      "left:", why_left(left->chain, &row->settlement));
     return ++left->told < LEFT_TOLD_MAX;
 }
 
@@ -499,7 +513,8 @@ static void tell_left(struct worker *worker, uint64_t count)
             return;
     }
     if (count > left.told)
-        x402_chain_note(left.chain, "left: %" PRIu64 " more", count - left.told);
+        x402_chain_note(left.chain, X402_NOTE_LEFT, "left: %" PRIu64 " more",
+                        count - left.told);
 }
 
 static bool is_first_of_chain(const struct x402_totals *totals, size_t index)
@@ -523,7 +538,8 @@ static enum x402_error summarize(const struct settler *settler)
     size_t count = 0;
 
     if (x402_ledger_totals(settler->ledger, totals, X402_TOTALS_MAX, &count)) {
-        note(settler, "ledger: %s", x402_ledger_message(settler->ledger));
+        note(settler, X402_NOTE_ERROR, "ledger: %s",
+             x402_ledger_message(settler->ledger));
         return X402_ERR_LEDGER;
     }
     for (size_t i = 0; remote == NULL && i < settler->workers_count; i++) {
@@ -572,6 +588,8 @@ enum x402_error x402_settler_run(const struct x402_settler_options *options)
         error = run(&settler);
         if (options->once && error != X402_ERR_NETWORK)
             error = summarize(&settler);
+        else
+            note(&settler, X402_NOTE_STOPPED, "stopped");
     }
     close_settler(&settler);
     return error;

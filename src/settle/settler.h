@@ -11,6 +11,7 @@
 #define X402_SETTLE_SETTLER_H
 
 #include "ledger/ledger.h"
+#include "settle/event.h"
 
 #include <x402/network.h>
 
@@ -49,9 +50,9 @@ struct x402_settler_options {
     /* Waits, in the caller's thread, until `fd` is readable or the time is over; true
      * when it is time to stop. */
     bool (*wait)(void *data, int fd, int milliseconds);
-    /* One event, a line without newline: payments settled, nodes lost and found. Any
-     * thread, several at once. */
-    void (*note)(void *data, const char *line);
+    /* One event: payments settled, nodes lost and found. Any thread, several at once.
+     */
+    void (*note)(void *data, const struct x402_note_event *event);
     void *data;
 };
 

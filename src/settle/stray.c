@@ -23,7 +23,7 @@ static void tell(struct x402_chain *chain, size_t count)
 {
     if (count > 0 && !chain->strays_told)
         x402_chain_note(
-            chain,
+            chain, X402_NOTE_STRAY,
             "%s: in transactions of another key that nobody works with, or "
             "asked of a facilitator: %zu%s payment%s; a settler that has it "
             "goes on, and when they have ended, the chain is asked",

@@ -145,7 +145,7 @@ static void put_off(struct x402_chain *chain, const struct x402_settlement *paym
         traced->try_at_milliseconds = x402_chain_milliseconds() + PUT_OFF_MILLISECONDS;
     if (!chain->refusal_told)
         x402_chain_note(
-            chain,
+            chain, X402_NOTE_NODE,
             "%s: node %s does not say what became of a payment (%s: %s): it "
             "is asked again",
             chain->name, x402_rpc_origin(chain->rpc), call->method,
@@ -424,17 +424,13 @@ static void tell_untraced(struct x402_chain *chain,
                           const struct x402_settlement *payment,
                           struct x402_traced *traced)
 {
-    char text[X402_PAYMENT_TEXT_SIZE];
-
     if (traced->told)
         return;
     traced->told = true;
-    x402_payment_text(text, chain, payment);
-    x402_chain_note(chain,
-                    "%s: its authorization is used on the chain, by a transaction not "
-                    "found yet. It stays due and is looked for in older blocks; a node "
-                    "that keeps all logs finds it",
-                    text);
+    x402_payment_note(chain, X402_NOTE_UNTRACED, payment, "waiting with",
+                      "its authorization is used on the chain, by a transaction not "
+                      "found yet. It stays due and is looked for in older blocks; a "
+                      "node that keeps all logs finds it");
 }
 
 /* Logs can lag the state: only what is looked for several times in vain is told. */

@@ -1,5 +1,6 @@
 #include "settle/chain.h"
 
+#include "core/clock.h"
 #include "core/failpoint.h"
 
 #include <inttypes.h>
@@ -318,20 +319,32 @@ static void hold(struct x402_chain *chain, const struct x402_ruling *ruling)
     }
 }
 
+/* From the second it was admitted in; one that only moved was settled before. */
+void x402_settled_measure(struct x402_pulse *pulse,
+                          const struct x402_settlement *payment)
+{
+    int64_t since = x402_clock_milliseconds() - 1000 * payment->admitted_at_seconds;
+
+    if (payment->state.money != X402_MONEY_SETTLED)
+        x402_pulse_measure(pulse, X402_MEASURE_SETTLE,
+                           since > 0 ? 1000 * (uint64_t)since : 0);
+}
+
 static void remember(struct x402_chain *chain, const struct x402_ruling *ruling)
 {
     const struct x402_settlement *payment = ruling->payment;
-    char text[X402_PAYMENT_TEXT_SIZE], why[X402_REASON_MAX];
+    char why[X402_REASON_MAX];
 
+    if (ruling->action == X402_ACTION_SETTLE)
+        x402_settled_measure(chain->pulse, payment);
     if (ruling->action == X402_ACTION_SETTLE || ruling->action == X402_ACTION_FAIL)
         x402_held_drop(chain, payment->payment_id);
     if (ruling->action == X402_ACTION_RETRY ||
         (ruling->action == X402_ACTION_UNSETTLE && ruling->finding.cost_gas))
         hold(chain, ruling);
     if (ruling->action == X402_ACTION_FAIL) {
-        x402_payment_text(text, chain, payment);
         failure_text(why, &ruling->finding);
-        x402_chain_note(chain, "failed %s: %s", text, why);
+        x402_payment_note(chain, X402_NOTE_FAILED, payment, "failed", why);
     }
 }
 

@@ -109,7 +109,7 @@ describe('a batch goes', { concurrency: AT_ONCE }, () => {
     await till.collected();
     await noted(settler, /settled 100 payments, 0\.1 USDC, in 0x[0-9a-f]{64} \(block \d+\)/);
     assert.deepEqual(await itemsSent(shop), [100]);
-    assert.doesNotMatch(settler.log(), /payment \d+:/, 'no line a payment');
+    assert.doesNotMatch(settler.log(), /payment \d+ \(/, 'no line a payment');
     await till.isSquare();
     const rows = await payments(shop.gateway);
     await costsAddUp(shop, rows[0].transaction, rows);
@@ -200,7 +200,7 @@ describe('in a batch', { concurrency: AT_ONCE }, () => {
     await till.collected(others.flatMap(({ paid }) => paid));
     assert.deepEqual(await itemsSent(shop), [5], 'it was left out beforehand');
     assert.equal((await shop.row(lost)).money, 'due');
-    assert.match(settler.log(), /waiting with payment \d+: .*: ERC20: transfer amount exceeds/);
+    assert.match(settler.log(), /waiting with payment \d+ \(receipt [\w-]{22}\): .*: ERC20: transfer amount exceeds/);
     await checkBooks(shop.gateway, shop.chain);
   });
 
@@ -225,7 +225,7 @@ describe('in a batch', { concurrency: AT_ONCE }, () => {
     await till.collected(others.flatMap(({ paid }) => paid));
     assert.deepEqual(await itemsSent(shop), [5]);
     assert.equal((await shop.row(lost)).money, 'due');
-    assert.match(settler.log(), /waiting with payment \d+: .*: Blacklistable: account is/);
+    assert.match(settler.log(), /waiting with payment \d+ \(receipt [\w-]{22}\): .*: Blacklistable: account is/);
   });
 
   shopTest('what_somebody_else_settled_is_attributed_to_them', async (shop, till) => {
@@ -267,7 +267,7 @@ describe('in a batch', { concurrency: AT_ONCE }, () => {
     await till.collected(others.flatMap(({ paid }) => paid));
     assert.deepEqual(await itemsSent(shop), [6]);
     await till.until([late], (row) => row.money === 'due', 'it to be due');
-    await noted(settler, /due again: payment \d+: .*: failed in its batch: ERC20: transfer amount/);
+    await noted(settler, /due again: payment \d+ \(receipt [\w-]{22}\): .*: failed in its batch: ERC20: transfer amount/);
     const rows = await payments(shop.gateway);
     const { transaction } = rows.find((row) => row.money === 'settled');
     const receipt = await shop.chain.receipt(transaction);

@@ -17,10 +17,10 @@ static const struct x402_balances_how for_funds = {.in_pass = true};
 static const struct x402_balances_how for_credit = {.with_code = true,
                                                     .silence_is_none = true};
 
-static void take_note(void *data, const char *line)
+static void take_note(void *data, const struct x402_note_event *event)
 {
     (void)data;
-    (void)line;
+    (void)event;
 }
 
 static const struct x402_settler_options options = {.note = take_note};

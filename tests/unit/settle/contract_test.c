@@ -5,10 +5,10 @@
 static struct x402_chain chain;
 static struct x402_settler_options options;
 
-static void take_note(void *data, const char *line)
+static void take_note(void *data, const struct x402_note_event *event)
 {
     (void)data;
-    (void)line;
+    (void)event;
 }
 
 static int begin(void **state)

@@ -12,10 +12,10 @@ static struct x402_settlement payments[2];
 static struct x402_finding findings[2];
 static uint64_t balance;
 
-static void take_note(void *data, const char *line)
+static void take_note(void *data, const struct x402_note_event *event)
 {
     (void)data;
-    (void)line;
+    (void)event;
 }
 
 static const struct x402_settler_options options = {.note = take_note};

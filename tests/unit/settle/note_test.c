@@ -3,14 +3,16 @@
 #include "settle/chain.h"
 
 static struct x402_chain chain;
-static char noted[8][512];
+static char noted[8][X402_NOTE_MESSAGE_MAX];
+static struct x402_note_event last;
 static int notes;
 
-static void take_note(void *data, const char *line)
+static void take_note(void *data, const struct x402_note_event *event)
 {
     (void)data;
     assert_true(notes < 8);
-    snprintf(noted[notes++], sizeof noted[0], "%s", line);
+    last = *event;
+    snprintf(noted[notes++], sizeof noted[0], "%s", event->message);
 }
 
 static const struct x402_settler_options options = {.note = take_note};
@@ -95,6 +97,67 @@ static void nothing_done_is_nothing_told(void **state)
     assert_int_equal(notes, 0);
 }
 
+/* ----------------------------------------------------------------------- the facts */
+
+static void know_receipts(void)
+{
+    chain.has_receipt_key = true;
+    memset(chain.receipt_key32, 7, 32);
+}
+
+static void a_payment_by_itself_is_told_with_its_receipt(void **state)
+{
+    char receipt[X402_RECEIPT_ID_SIZE + 1] = "", begin_of_line[80];
+
+    (void)state;
+    know_receipts();
+    assert_true(x402_receipt_id_encode(receipt, chain.receipt_key32, 1));
+    x402_rulings_note(&chain, rulings, 1);
+    snprintf(begin_of_line, sizeof begin_of_line,
+             "settled payment 1 (receipt %s): 0.001 USDC from ", receipt);
+    assert_memory_equal(noted[0], begin_of_line, strlen(begin_of_line));
+    assert_string_equal(last.payments[0].receipt, receipt);
+}
+
+static void an_event_has_every_payment_its_value_and_its_transaction(void **state)
+{
+    (void)state;
+    know_receipts();
+    x402_rulings_note(&chain, rulings, 4);
+    assert_int_equal(last.kind, X402_NOTE_SETTLED);
+    assert_int_equal(last.payments_count, 4);
+    for (int i = 0; i < 4; i++) {
+        int64_t id;
+        assert_int_equal(last.payments[i].id, i + 1);
+        assert_true(x402_receipt_id_decode(&id, chain.receipt_key32,
+                                           x402_slice_of(last.payments[i].receipt)));
+        assert_int_equal(id, i + 1);
+    }
+    assert_true(last.has_value && last.value == 4000);
+    assert_true(last.has_transaction && last.block == 12);
+    assert_int_equal(last.chain_id, 84532);
+    assert_true(last.time_milliseconds > 1000 * (int64_t)1600000000);
+}
+
+static void a_trouble_is_told_once_and_its_latest_words_are_kept(void **state)
+{
+    struct x402_settler_state seen;
+
+    (void)state;
+    x402_chain_trouble(&chain, X402_TROUBLE_NODE, "node %s hangs", "a");
+    assert_int_equal(last.kind, X402_NOTE_TROUBLE);
+    assert_string_equal(last.reason, "node a hangs");
+    chain.troubled = false; /* the next pass */
+    x402_chain_trouble(&chain, X402_TROUBLE_NODE, "node %s hangs up", "a");
+    assert_int_equal(notes, 1);
+    chain.owner = "";
+    x402_chain_state(&chain, &seen);
+    assert_string_equal(seen.trouble, "node a hangs up");
+    chain.trouble = X402_TROUBLE_NONE;
+    x402_chain_state(&chain, &seen);
+    assert_string_equal(seen.trouble, "");
+}
+
 #define FRESH(test) cmocka_unit_test_setup(test, begin)
 
 int main(void)
@@ -105,6 +168,9 @@ int main(void)
         FRESH(one_settled_by_somebody_else_has_a_line_of_its_own),
         FRESH(payments_due_again_for_one_reason_are_one_line),
         FRESH(nothing_done_is_nothing_told),
+        FRESH(a_payment_by_itself_is_told_with_its_receipt),
+        FRESH(an_event_has_every_payment_its_value_and_its_transaction),
+        FRESH(a_trouble_is_told_once_and_its_latest_words_are_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

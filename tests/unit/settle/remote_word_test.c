@@ -10,10 +10,10 @@ static struct x402_remote remote;
 static struct x402_remote_line line;
 static struct x402_remote_item items[3];
 
-static void take_note(void *data, const char *text)
+static void take_note(void *data, const struct x402_note_event *event)
 {
     (void)data;
-    (void)text;
+    (void)event;
 }
 
 static const struct x402_settler_options options = {.note = take_note};

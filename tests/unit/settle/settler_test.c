@@ -52,10 +52,10 @@ static void hang_up(void)
     }
 }
 
-static void take_note(void *data, const char *line)
+static void take_note(void *data, const struct x402_note_event *event)
 {
     (void)data;
-    (void)line;
+    (void)event;
 }
 
 /* Nudges all the time, for less than a node that failed is left in peace. */

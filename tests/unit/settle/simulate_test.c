@@ -15,13 +15,13 @@ static struct x402_settlement payments[COUNT];
 static struct x402_finding findings[COUNT];
 static struct x402_dues dues = {payments, findings, COUNT};
 static size_t indexes[COUNT] = {0, 1, 2, 3};
-static char noted[512];
+static char noted[X402_NOTE_MESSAGE_MAX];
 static int notes;
 
-static void take_note(void *data, const char *line)
+static void take_note(void *data, const struct x402_note_event *event)
 {
     (void)data;
-    snprintf(noted, sizeof noted, "%s", line);
+    snprintf(noted, sizeof noted, "%s", event->message);
     notes++;
 }
 

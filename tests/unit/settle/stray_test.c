@@ -4,13 +4,13 @@
 #include "settle/chain.h"
 
 static struct x402_chain chain;
-static char noted[512];
+static char noted[X402_NOTE_MESSAGE_MAX];
 static int notes;
 
-static void take_note(void *data, const char *line)
+static void take_note(void *data, const struct x402_note_event *event)
 {
     (void)data;
-    snprintf(noted, sizeof noted, "%s", line);
+    snprintf(noted, sizeof noted, "%s", event->message);
     notes++;
 }
 

@@ -5,10 +5,10 @@
 
 static struct x402_chain chain;
 
-static void take_note(void *data, const char *line)
+static void take_note(void *data, const struct x402_note_event *event)
 {
     (void)data;
-    (void)line;
+    (void)event;
 }
 
 static const struct x402_settler_options options = {.note = take_note};
