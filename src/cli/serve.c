@@ -69,6 +69,7 @@ static const char help[] =
     "                        sums (the default), or who has a token, with payers;\n"
     "                        the token is made in the data directory\n"
     "  --access-log FILE     a line of JSON for every call\n"
+    "  --log-format text|json    how the settler tells what it does, on stderr\n"
     "  --print-config        print the nginx configuration instead of running it\n"
     "\n"
     "Examples\n"
@@ -375,6 +376,7 @@ int x402_cli_serve(int argc, char **argv)
         {"shadow", 0, X402_OPTION_FLAG, &flags.shadow},
         {"status", 0, X402_OPTION_TEXT, &flags.status},
         {"access-log", 0, X402_OPTION_TEXT, &flags.access_log},
+        {"log-format", 0, X402_OPTION_TEXT, &flags.log_format},
         {"print-config", 0, X402_OPTION_FLAG, &flags.print_config},
         {NULL, 0, X402_OPTION_FLAG, NULL},
     };

@@ -19,7 +19,7 @@ struct x402_serve_flags {
     struct x402_cli_facilitator_flags facilitator;
     const char *batch_age;
     const char *max_unsettled, *max_unsettled_new, *max_unsettled_total;
-    const char *access_log, *status;
+    const char *access_log, *log_format, *status;
     struct x402_option_list routes, frees;
     bool shadow, print_config;
 };
@@ -67,6 +67,7 @@ struct x402_serve {
     bool shadow;            /* nothing is charged */
     bool status_private;    /* figures are shown to who has the token */
     const char *access_log; /* NULL: none */
+    const char *log_format; /* of the settler; NULL: its default */
 };
 
 /* Whether it settles what it sells, by a key or a facilitator. */

@@ -500,6 +500,7 @@ static bool decode_pages(struct x402_serve *out, const struct x402_serve_flags *
     const char *problem = NULL;
     out->shadow = flags->shadow;
     out->access_log = flags->access_log;
+    out->log_format = flags->log_format;
     out->status_private =
         flags->status != NULL && strcmp(flags->status, "private") == 0;
     if (flags->status != NULL && !out->status_private &&
@@ -508,6 +509,9 @@ static bool decode_pages(struct x402_serve *out, const struct x402_serve_flags *
     else if (flags->access_log != NULL &&
              (flags->access_log[0] == '\0' || strchr(flags->access_log, '$') != NULL))
         problem = "--access-log: write the path of a file, without '$'";
+    else if (flags->log_format != NULL && strcmp(flags->log_format, "text") != 0 &&
+             strcmp(flags->log_format, "json") != 0)
+        problem = "--log-format: write text or json";
     if (problem != NULL)
         x402_cli_usage_error(COMMAND, "%s", problem);
     return problem == NULL;

@@ -22,7 +22,7 @@
     12000 /* for a graceful stop; nginx itself takes 10 s at most */
 #define HURRY_MILLISECONDS 3000 /* between a harder signal and the hardest */
 #define TICK_MILLISECONDS 50
-#define WORDS_MAX 18 /* of the settler's command line */
+#define WORDS_MAX 20 /* of the settler's command line */
 #define BACKOFF_MIN_MILLISECONDS 1000
 #define BACKOFF_MAX_MILLISECONDS 60000
 #define SETTLER_STABLE_MILLISECONDS 60000 /* having run so long, it starts afresh */
@@ -150,6 +150,7 @@ static void start_settler(struct supervisor *s)
     put_option(&words, "--rpc", serve->rpc_url ? rpc : NULL);
     put_option(&words, "--key", serve->settler_key);
     put_option(&words, "--batch-age", serve->batch_age);
+    put_option(&words, "--log-format", serve->log_format);
     put_option(&words, "--facilitator", serve->facilitator.url);
     put_option(&words, "--facilitator-header-file", serve->facilitator.header_file);
     put_option(&words, "--facilitator-timeout", serve->facilitator.timeout);
