@@ -80,6 +80,25 @@ static void a_trouble_is_told_within_two_seconds_and_so_is_its_end(void **state)
     assert_int_equal(fixture_release(state), 0);
 }
 
+static void a_chain_that_rests_is_heard_from_all_the_same(void **state)
+{
+    struct x402_settler_state said = state_of(1, ""), out[4];
+    const struct timespec moment = {.tv_nsec = 20000000};
+    const int64_t before = x402_clock_seconds();
+
+    x402_pulse_say(pulse, &said);
+    for (int i = 0; i < 500 && heard(out) == 0; i++)
+        nanosleep(&moment, NULL);
+    clock_forward(*state, 1000);
+    for (int i = 0; i < 500 && out[0].heard_at_seconds < before + 1000; i++) {
+        nanosleep(&moment, NULL);
+        assert_int_equal(heard(out), 1);
+    }
+    assert_true(out[0].heard_at_seconds >= before + 1000);
+    x402_pulse_close(pulse);
+    assert_int_equal(fixture_release(state), 0);
+}
+
 static void measures_are_noted(void **state)
 {
     static struct x402_histogram measures[X402_MEASURE_COUNT];
@@ -107,6 +126,7 @@ int main(void)
         cmocka_unit_test_setup(nobody_speaks_for_a_key_that_another_settler_has, begin),
         cmocka_unit_test_setup(a_trouble_is_told_within_two_seconds_and_so_is_its_end,
                                begin),
+        cmocka_unit_test_setup(a_chain_that_rests_is_heard_from_all_the_same, begin),
         cmocka_unit_test_setup(measures_are_noted, begin),
     };
 
