@@ -239,6 +239,20 @@ describe('the browser paywall', { timeout: 240_000 }, () => {
       [[8453, 'delivered'], [84532, 'void']]);
   });
 
+  test('a_page_that_is_loaded_again_while_its_payment_settles_gets_what_was_paid_for', async () => {
+    await open('/first/x');
+    await button().click();
+    await waitFor(async () => (await bought()).length === 1, 'the payment is recorded');
+    await page.reload();
+    const settler = startSettler(shop.gateway, shop.chain, shop.key);
+    await says('signed here before');
+    await buy();
+    const rows = await bought();
+    assert.deepEqual(rows.map(({ delivery }) => delivery), ['delivered']);
+    assert.equal(signatures(), 1);
+    await settler.stop();
+  });
+
   test('a_signature_that_no_gateway_understands_is_not_presented_again', async () => {
     wallet.alter = (signature) => signature + '00'.repeat(65);
     await open('/api/json');
