@@ -404,6 +404,18 @@ static bool has_work(struct x402_chain *chain, bool *ready)
            is_look_due(chain);
 }
 
+/* Of a pass that fails before it looks at what is due: how long the node is left in
+ * peace hangs on whether somebody waits. */
+static void see_urgency(struct x402_chain *chain)
+{
+    struct x402_settlement due[DUE_PEEK];
+    size_t count = 0;
+
+    if (x402_ledger_due(chain->ledger, chain->network.chain_id, due, DUE_PEEK,
+                        &count) == X402_OK)
+        chain->urgent = any_is_urgent(chain, due, count);
+}
+
 /* Somebody waits for what is under way, and nothing else is to be done. */
 static bool only_waits(const struct x402_chain *chain, bool ready)
 {
@@ -566,6 +578,8 @@ enum x402_error x402_chain_pass(struct x402_chain *chain)
         error = check_chain_id(chain);
     if (error == X402_OK && x402_chain_hold(chain))
         work(chain);
+    else if (chain->failed)
+        see_urgency(chain);
     x402_chain_end(chain);
     x402_chain_say(chain);
     return error == X402_ERR_NETWORK ? error : X402_OK;

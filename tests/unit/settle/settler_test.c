@@ -90,11 +90,54 @@ static void nudges_bring_no_node_that_failed_to_be_asked_sooner(void **state)
     assert_int_equal(asked, 1);
 }
 
+/* Of a node that has never answered, after so many passes. */
+static int64_t pause_after(unsigned passes, struct x402_ledger *ledger)
+{
+    static const uint8_t key32[32] = {[31] = 1};
+    static const struct x402_settler_options options = {.key32 = key32,
+                                                        .note = take_note};
+    static const atomic_bool stop;
+    static struct x402_chain chain;
+    const struct x402_settler_chain which = {.network = {.chain_id = CHAIN},
+                                             .url = node_url};
+
+    assert_true(x402_chain_open(&chain, &options, &which, ledger, "me", &stop));
+    close(node_fd); /* nobody listens */
+    node_fd = -1;
+    for (unsigned i = 0; i < passes; i++)
+        assert_int_equal(x402_chain_pass(&chain), X402_OK);
+    int64_t pause = chain.pass_milliseconds - x402_chain_milliseconds();
+    x402_chain_close(&chain);
+    return pause;
+}
+
+static void a_node_never_reached_is_left_in_peace_ever_longer(void **state)
+{
+    struct fixture *fixture = *state;
+
+    (void)sell(fixture->ledger, 1);
+    assert_true(pause_after(6, fixture->ledger) > 25000);
+}
+
+static void a_node_never_reached_is_asked_soon_while_somebody_waits(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit admit = presentation(1, 1);
+
+    admit.credit.settle_first = true;
+    assert_int_equal(admit_on(fixture->ledger, &admit), X402_ADMISSION_SETTLING);
+    assert_true(pause_after(6, fixture->ledger) <= X402_BACKOFF_URGENT_MILLISECONDS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             nudges_bring_no_node_that_failed_to_be_asked_sooner, begin, end),
+        cmocka_unit_test_setup_teardown(
+            a_node_never_reached_is_left_in_peace_ever_longer, begin, end),
+        cmocka_unit_test_setup_teardown(
+            a_node_never_reached_is_asked_soon_while_somebody_waits, begin, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
