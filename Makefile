@@ -170,6 +170,10 @@ $(B)/tests/%: tests/unit/%.c $(B)/libcli.a $(B)/libsettle.a $(B)/libreport.a $(B
 	$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -DX402_VECTORS='"$(CURDIR)/tests/vectors"' $(LDFLAGS) -o $@ $< \
 	  $(filter %.a,$^) $(LIBS_SETTLE) $(LIBS_LEDGER) $(LIBS_CORE) -lcmocka -lpthread
 
+# Where memory runs out on demand.
+$(B)/tests/memory/%: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc strdup)
+comma := ,
+
 $(B)/tests/services/%: tests/unit/services/%.c $(B)/libservices.a $(B)/libx402.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(SERVICES_CPPFLAGS) -I. -Itests $(CFLAGS) -MMD -MP -DX402_VECTORS='"$(CURDIR)/tests/vectors"' $(LDFLAGS) -o $@ $< \

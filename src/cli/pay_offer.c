@@ -311,9 +311,11 @@ static json_t *envelope_of(const struct x402_price *price, json_t *payload)
                          "payload", payload);
     json_t *envelope = json_pack("{s:i, s:O, s:o}", "x402Version", 2, "accepted",
                                  price->accepted, "payload", payload);
-    if (envelope != NULL && price->resource != NULL)
-        json_object_set(envelope, "resource", price->resource);
-    return envelope;
+    if (price->resource == NULL ||
+        json_object_set(envelope, "resource", price->resource) == 0)
+        return envelope;
+    json_decref(envelope);
+    return NULL;
 }
 
 static char *encode_base64(const char *text)
