@@ -181,8 +181,6 @@ Running until Ctrl-C. In another terminal:
   See the money:
     build/x402 payments --data $ledger
     build/x402 stats --data $ledger
-  See it change, in a browser:
-    $gateway/x402/status
   Sell an API of your own, on port 8000 say, for a tenth of a cent a call:
     build/x402 serve --upstream http://127.0.0.1:8000 --price 0.001 \\
       --pay-to $merchant --listen 127.0.0.1:4030 --data $data/mine \\
