@@ -77,8 +77,9 @@ void x402_note_put_reason(struct x402_note_event *event, const char *reason)
     snprintf(event->reason, sizeof event->reason, "%s", reason);
 }
 
-static void tell(const struct x402_settler_options *options,
-                 struct x402_note_event *event, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void tell(
+    const struct x402_settler_options *options, struct x402_note_event *event,
+    const char *format, va_list arguments)
 {
     vsnprintf(event->message, sizeof event->message, format, arguments);
     event->time_milliseconds = x402_clock_milliseconds();
