@@ -9,8 +9,8 @@ import { digits, progress, table } from './lib/table.mjs';
 
 function print(payments, result) {
   const rows = [...Object.entries(result.reads), ['/x402/stats', result.http]];
-  table([`status page at ${digits(payments)} payments`, 'CPU ms', 'p50 ms', 'p99 ms', ''],
-    rows.map(([name, r]) => [name, ...[r.cpu_ms, r.p50_ms, r.p99_ms].map((ms) => digits(ms, 2)), '']));
+  table([`status page at ${digits(payments)} payments`, 'CPU ms', 'p50 ms', 'p99 ms'],
+    rows.map(([name, r]) => [name, ...[r.cpu_ms, r.p50_ms, r.p99_ms].map((ms) => digits(ms, 2))]));
 }
 
 export async function page(payments, file) {

@@ -2,6 +2,7 @@
 // interleaved. CPU microseconds a request of the server's processes is the main figure: it
 // is steadier than a rate on a shared machine. Nothing here asserts.
 import { writeFileSync } from 'node:fs';
+import os from 'node:os';
 import { join } from 'node:path';
 import { BUILD } from '../tests/e2e/lib/process.mjs';
 import { CASES } from './cases.mjs';
@@ -51,17 +52,17 @@ function printResults(results) {
     one.generator_limited ? 'the generator is at its limit' : '',
     ...Object.entries(one.unexpected).map(([status, count]) => `${count} answers are ${status}`),
   ].filter(Boolean).join('; ');
-  table(['case', 'connections', 'CPU us', 'rate/s', 'p50 us', 'p99 us', ''], results.map((one) => [
+  table(['case', 'connections', 'CPU us', 'rate/s', 'p50 us', 'p99 us', 'remarks'], results.map((one) => [
     one.case, String(one.connections), spread(one.cpu_us), digits(one.rate.median),
-    digits(one.p50_us.median), digits(one.p99_us.median), remarks(one)]));
+    digits(one.p50_us.median), digits(one.p99_us.median), remarks(one)]), [0, 6]);
 }
 
 function printFloor(floor) {
-  table(['floor, each part alone', 'us', ''], [
+  table(['floor, each part alone', 'us'], [
     ['libsecp256k1 recovery', 'recovery_us'], ['x402_verify', 'verify_us'],
     ['x402_payment_decode, v2', 'decode_v2_us'], ['x402_payment_decode, v1', 'decode_v1_us'],
     ['x402_payment_decode, flat', 'decode_flat_us'], ['durable append of 4 KiB, p50', 'append_p50_us'],
-  ].map(([name, key]) => [name, spread(floor[key]), '']));
+  ].map(([name, key]) => [name, spread(floor[key])]));
 }
 
 async function closely(standing) {
@@ -76,30 +77,49 @@ async function closely(standing) {
   return result;
 }
 
-async function main() {
-  const { rows, live, settle, workers, quick, ...rest } = settings;
-  const started = Date.now();
-  const cases = CASES.filter((one) => rest.cases.test(one.name) && (one.server !== 'big' || rows > 0));
+function machine() {
+  const [{ model }] = os.cpus();
+  return { cores: os.availableParallelism(), model, load_before: os.loadavg()[0] };
+}
+
+/** What the figures depend on. */
+function printCircumstances({ cores, model, load_before: load }, seconds) {
+  const s = settings;
+  console.log(`\n${cores} cores of ${model}, load ${digits(load, 1)} before; ${s.workers} workers, `
+    + `${s.rounds} rounds of ${s.seconds} s, ${s.pairs} pairs, ${digits(s.rows)} payments in the big ledger; `
+    + `took ${digits(seconds)} s${s.quick ? '; a quick look, not figures to go by' : ''}`);
+}
+
+/** All figures of a run, printed as they come. */
+async function measure() {
+  const { rows, live, settle } = settings;
+  const cases = CASES.filter((one) => settings.cases.test(one.name) && (one.server !== 'big' || rows > 0));
   const bigLedger = rows > 0 ? filled(rows) : null;
   const standing = await startStanding(cases, bigLedger);
 
   const measured = await rounds(cases, standing);
   printResults(measured.results);
   printFloor(measured.floor);
-  measured.pairs = rest.pairs > 0 ? await closely(standing) : {};
+  measured.pairs = settings.pairs > 0 ? await closely(standing) : {};
   measured.memory = live > 0 ? await memory(live, standing.upstream, filled(live, { live: true })) : null;
   for (const server of Object.values(standing)) await server.stop();
   measured.page = rows > 0 ? await page(rows, bigLedger) : null;
   measured.settlement = settle > 0 ? await settlement(settle) : [];
+  return measured;
+}
 
-  measured.targets = targets(measured);
-  printTargets(measured.targets);
+async function main() {
+  const started = Date.now();
+  const where = machine();
+  const measured = await measure();
+  const reached = targets(measured);
+  printTargets(reached);
+  printCircumstances(where, (Date.now() - started) / 1000);
   const file = join(BUILD, 'bench.json');
-  writeFileSync(file, JSON.stringify({ settings: { ...settings, cases: rest.cases.source }, ...measured }, null, 1));
-  progress();
-  console.log(`\n${workers} workers, ${rest.rounds} rounds of ${rest.seconds} s, ${rest.pairs} pairs, `
-    + `${digits(rows)} payments in the big ledger; took ${Math.round((Date.now() - started) / 1000)} s`
-    + `${quick ? '; a quick look, not figures to go by' : ''}\nwritten to ${file}`);
+  writeFileSync(file, JSON.stringify({
+    machine: where, settings: { ...settings, cases: settings.cases.source }, ...measured, targets: reached,
+  }, null, 1));
+  console.log(`written to ${file}`);
 }
 
 await main();

@@ -83,9 +83,9 @@ async function measure({ name, payments, payers, contract }) {
 
 function print(results) {
   table(['settlement, on a local chain', 'payments', 'left', 'seconds', 'rate/s', 'gas each',
-    'transactions', 'calls to the node each', ''],
+    'transactions', 'calls to the node each'],
   results.map((r) => [r.case, digits(r.payments), digits(r.left), digits(r.seconds, 1), digits(r.rate),
-    digits(r.gas_each), digits(r.transactions), digits(r.calls_each, 2), '']));
+    digits(r.gas_each), digits(r.transactions), digits(r.calls_each, 2)]));
 }
 
 /** Measures and prints; gives the figures. */

@@ -61,6 +61,6 @@ export function targets({ results, floor, pairs, memory }) {
 }
 
 export function printTargets(rows) {
-  table(['figure (CPU and rates at 32 connections)', 'target', 'measured', ''],
+  table(['figure (CPU and rates at 32 connections)', 'target', 'measured', 'result'],
     rows.map((one) => [one.figure, one.target, one.measured, one.met ? 'met' : 'NOT MET']), [0, 1, 2, 3]);
 }

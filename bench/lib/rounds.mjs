@@ -33,8 +33,8 @@ function summary(one, connections, runs) {
 /** All cases at one number of connections; the floor's figures go to `floors`. */
 async function measure(connections, cases, standing, floors) {
   const runs = new Map(cases.map((one) => [one, []]));
+  const purse = new Purse(connections);
   for (let round = 0; round < settings.rounds; round++) {
-    const purse = new Purse(connections);
     const gateway = await newGateway(standing.upstream, purse, cases);
     const servers = { ...standing, gateway };
     floors.push(floor());
@@ -44,8 +44,9 @@ async function measure(connections, cases, standing, floors) {
       runs.get(one).push(load(servers[one.server], one.path, connections, payments));
     }
     await gateway.stop();
-    purse.drop();
+    purse.renew();
   }
+  purse.drop();
   return [...runs].map(([one, list]) => summary(one, connections, list));
 }
 
