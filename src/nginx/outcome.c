@@ -289,13 +289,25 @@ static ngx_uint_t ngx_http_x402_header_is(const ngx_table_elt_t *h, const char *
            ngx_strncasecmp(h->key.data, (u_char *)(uintptr_t)name, size) == 0;
 }
 
+/* RFC 9213: a Cache-Control for one kind of cache, which goes before the one for all.
+ */
+static ngx_uint_t ngx_http_x402_header_is_targeted(const ngx_table_elt_t *h)
+{
+    static const char suffix[] = "-Cache-Control";
+    size_t size = sizeof(suffix) - 1;
+
+    return h->hash != 0 && h->key.len > size &&
+           ngx_strncasecmp(h->key.data + h->key.len - size, (u_char *)(uintptr_t)suffix,
+                           size) == 0;
+}
+
 /* An upstream's own payment headers, and headers that tell a CDN to share the answer.
  */
 static ngx_uint_t ngx_http_x402_header_is_stripped(const ngx_table_elt_t *h)
 {
-    static const char *const names[] = {
-        "Payment-Response",  "X-Payment-Response", "Payment-Required",
-        "Surrogate-Control", "CDN-Cache-Control",  "Cloudflare-CDN-Cache-Control"};
+    static const char *const names[] = {"Payment-Response", "X-Payment-Response",
+                                        "Payment-Required", "Surrogate-Control",
+                                        "Edge-Control"};
     size_t i;
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -304,7 +316,7 @@ static ngx_uint_t ngx_http_x402_header_is_stripped(const ngx_table_elt_t *h)
         }
     }
 
-    return 0;
+    return ngx_http_x402_header_is_targeted(h);
 }
 
 /* One directive of Cache-Control that would let a shared cache keep a paid answer. */

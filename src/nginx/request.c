@@ -156,10 +156,25 @@ static ngx_uint_t ngx_http_x402_is_payment(const ngx_table_elt_t *h)
     return ngx_http_x402_payment_named(h, &kind);
 }
 
-static ngx_uint_t ngx_http_x402_is_payer(const ngx_table_elt_t *h)
+/*
+ * What no caller may tell an upstream: who paid, that it was paid, and another path
+ * than the one that was looked at, which some frameworks take from a header.
+ */
+static ngx_uint_t ngx_http_x402_is_forged(const ngx_table_elt_t *h)
 {
-    return ngx_http_x402_named(h, ngx_http_x402_payer_header,
-                               sizeof(ngx_http_x402_payer_header) - 1);
+    static const ngx_str_t names[] = {
+        ngx_string("x-402-payer"), ngx_string("payment-response"),
+        ngx_string("x-payment-response"), ngx_string("x-original-url"),
+        ngx_string("x-rewrite-url")};
+    size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (ngx_http_x402_named(h, (const char *)names[i].data, names[i].len)) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 ngx_int_t ngx_http_x402_remove_payment(ngx_http_request_t *r)
@@ -254,8 +269,8 @@ static ngx_uint_t ngx_http_x402_escape_is_ambiguous(const u_char *p, const u_cha
 }
 
 /*
- * `p` stands behind a slash: an empty, "." or ".." segment, perhaps with parameters,
- * which some servers strip before they read the path (RFC 3986 section 3.3)?
+ * `p` stands behind a slash: an empty, "." or ".." segment, perhaps with parameters or
+ * blanks, which some servers strip before they read the path (RFC 3986 section 3.3)?
  */
 static ngx_uint_t ngx_http_x402_segment_is_ambiguous(const u_char *p, const u_char *end)
 {
@@ -268,7 +283,7 @@ static ngx_uint_t ngx_http_x402_segment_is_ambiguous(const u_char *p, const u_ch
 
     ch = ngx_http_x402_unescape(&p, end);
 
-    return ch == '/' || ch == ';' || (dots && ch < 0);
+    return ch == '/' || ch == ';' || (dots && ch <= ' ');
 }
 
 /*
@@ -329,7 +344,7 @@ ngx_int_t ngx_http_x402_post_read_handler(ngx_http_request_t *r)
         ngx_http_x402_count_reason(X402_ERR_PATH);
     }
 
-    if (ngx_http_x402_remove_headers(r, ngx_http_x402_is_payer) != NGX_OK) {
+    if (ngx_http_x402_remove_headers(r, ngx_http_x402_is_forged) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
