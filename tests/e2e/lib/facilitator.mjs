@@ -1,9 +1,6 @@
 // A remote x402 facilitator: the reference SDK's own classes over the local chain, behind
 // the three endpoints of the protocol, and a layer in front that fails as services do.
 
-import fs from 'node:fs';
-import http from 'node:http';
-import path from 'node:path';
 import { x402Facilitator } from '@x402/core/facilitator';
 import { toFacilitatorEvmSigner } from '@x402/evm';
 import { ExactEvmScheme } from '@x402/evm/exact/facilitator';
@@ -11,9 +8,11 @@ import { ExactEvmSchemeV1 } from '@x402/evm/exact/v1/facilitator';
 import { createWalletClient, http as transport, publicActions } from 'viem';
 import { baseSepolia } from 'viem/chains';
 import { CHAIN_ID } from './chain.mjs';
-import { freePort, isRunning, signal, sleep, start, stop, waitForExit } from './process.mjs';
+import { Listener, bodyOf, say } from './listener.mjs';
+import { sleep } from './process.mjs';
+import { startSettling } from './settler.mjs';
 import { newAccount } from './wallet.mjs';
-import { X402, x402 } from './x402.mjs';
+import { x402 } from './x402.mjs';
 
 const SLOW_MILLISECONDS = 700;
 const FAKE_HASH = `0x${'ab'.repeat(32)}`;
@@ -193,9 +192,8 @@ class Exchange {
     this.say(status, 'application/json', JSON.stringify(json));
   }
 
-  say(status, type, body, headers = {}) {
-    this.response.writeHead(status, { 'content-type': type, ...headers });
-    this.response.end(body);
+  say(status, type, body, headers) {
+    say(this.response, status, type, body, headers);
   }
 }
 
@@ -205,18 +203,15 @@ class Exchange {
  * generations it takes.
  */
 export async function startFacilitator(chain, { rule, v1 = true, v2 = true, confirmationMilliseconds = 20_000 } = {}) {
-  const facilitator = new Facilitator(await freePort(), rule);
+  const facilitator = new Facilitator(rule);
   facilitator.reference = await reference(chain, { v1, v2, confirmationMilliseconds });
-  await facilitator.listen();
-  return facilitator;
+  return facilitator.listen();
 }
 
-class Facilitator {
-  constructor(port, rule = () => undefined) {
-    this.port = port;
-    this.url = `http://127.0.0.1:${port}`;
-    this.rule = rule;
-    this.exchanges = [];
+class Facilitator extends Listener {
+  constructor(rule = () => undefined) {
+    super();
+    Object.assign(this, { rule, exchanges: [] });
   }
 
   /** The requests to settle, in order; of one payment when it is given. */
@@ -226,30 +221,8 @@ class Facilitator {
     return all.filter(({ json }) => json.paymentPayload.payload.authorization.nonce === paid.message.nonce);
   }
 
-  listen() {
-    this.server = http.createServer((request, response) => {
-      this.answer(request, response).catch(() => request.socket.destroy());
-    });
-    this.server.on('connection', (socket) => socket.unref().on('error', () => {}));
-    return new Promise((resolve, reject) => {
-      this.server.once('error', reject);
-      this.server.listen(this.port, '127.0.0.1', () => {
-        this.server.unref();
-        resolve();
-      });
-    });
-  }
-
-  /** It is down: connections are refused until listen(). */
-  stop() {
-    this.server.closeAllConnections();
-    return new Promise((resolve) => { this.server.close(resolve); });
-  }
-
   async answer(request, response) {
-    const pieces = [];
-    for await (const piece of request) pieces.push(piece);
-    const exchange = new Exchange(this, request, response, Buffer.concat(pieces).toString('utf8'));
+    const exchange = new Exchange(this, request, response, await bodyOf(request));
     this.exchanges.push(exchange);
     const what = await this.rule(exchange);
     if (typeof what === 'function') await what(exchange);
@@ -273,21 +246,15 @@ export function settleThrough(gateway, facilitator, options) {
 }
 
 /** Starts a settler that runs until it is stopped or killed. */
-export function startThrough(gateway, facilitator, { env = {}, ...options } = {}) {
-  const log = path.join(gateway.folder, `through-${facilitator.port}.log`);
-  const child = start(X402, argumentsOf(gateway, facilitator, options), {
-    log, env: { ...gateway.environment, ...env },
+export function startThrough(gateway, facilitator, { env, ...options } = {}) {
+  return startSettling(gateway, argumentsOf(gateway, facilitator, options), {
+    log: `through-${facilitator.port}.log`, env, within: 20_000,
   });
-  return {
-    pid: child.pid,
-    exited: child.exited, // {code, signal}
-    exit: () => waitForExit(child, 30_000),
-    isRunning: () => isRunning(child),
-    log: () => fs.readFileSync(log, 'utf8'),
-    stop: () => stop(child, 20_000),
-    async kill() {
-      signal(child, 'SIGKILL');
-      await waitForExit(child);
-    },
-  };
+}
+
+/** The same, until the shop closes. */
+export function runThrough(shop, facilitator, options) {
+  const settler = startThrough(shop.gateway, facilitator, options);
+  shop.later(() => settler.stop());
+  return settler;
 }

@@ -1,8 +1,7 @@
 // A node between the settler and the chain that fails as nodes do: it loses replies,
 // refuses, goes away and comes back, and says who it is not.
 
-import http from 'node:http';
-import { freePort } from './process.mjs';
+import { Listener, bodyOf, say } from './listener.mjs';
 
 /**
  * Starts one in front of `chain`. `proxy.rule` says what becomes of a call, given
@@ -12,19 +11,12 @@ import { freePort } from './process.mjs';
  * (Exchange, below), which answers or does not, as it likes: node-faults.mjs has many.
  * `proxy.calls` is what was asked.
  */
-export async function startNodeProxy(chain, rule) {
-  const proxy = new NodeProxy(chain, await freePort(), rule);
-  await proxy.listen();
-  return proxy;
-}
+export const startNodeProxy = (chain, rule) => new NodeProxy(chain, rule).listen();
 
-class NodeProxy {
-  constructor(chain, port, rule = () => 'pass') {
-    this.chain = chain;
-    this.port = port;
-    this.url = `http://127.0.0.1:${port}`;
-    this.rule = rule;
-    this.calls = [];
+class NodeProxy extends Listener {
+  constructor(chain, rule = () => 'pass') {
+    super();
+    Object.assign(this, { chain, rule, calls: [] });
   }
 
   /** The calls of one method. */
@@ -37,30 +29,8 @@ class NodeProxy {
     return this.asked('eth_sendRawTransaction').map(({ params }) => params[0]);
   }
 
-  listen() {
-    this.server = http.createServer((request, response) => {
-      this.answer(request, response).catch(() => request.socket.destroy());
-    });
-    this.server.on('connection', (socket) => socket.unref().on('error', () => {}));
-    return new Promise((resolve, reject) => {
-      this.server.once('error', reject);
-      this.server.listen(this.port, '127.0.0.1', () => {
-        this.server.unref();
-        resolve();
-      });
-    });
-  }
-
-  /** The node is down: connections are refused until listen(). */
-  stop() {
-    this.server.closeAllConnections();
-    return new Promise((resolve) => { this.server.close(resolve); });
-  }
-
   async answer(request, response) {
-    const pieces = [];
-    for await (const piece of request) pieces.push(piece);
-    const asked = Buffer.concat(pieces).toString('utf8');
+    const asked = await bodyOf(request);
     const { id, method, params } = JSON.parse(asked);
     this.calls.push({ method, params });
     const what = (await this.rule({ method, params })) ?? 'pass';
@@ -79,8 +49,7 @@ class NodeProxy {
       request.socket.destroy();
       return;
     }
-    response.writeHead(200, { 'content-type': 'application/json' });
-    response.end(body);
+    say(response, 200, 'application/json', body);
   }
 
   /** The text that the node answers to the text of a question. */
@@ -116,9 +85,8 @@ class Exchange {
   }
 
   /** Answers with any text, and more headers. */
-  say(status, type, text, headers = {}) {
-    this.response.writeHead(status, { 'content-type': type, ...headers });
-    this.response.end(text);
+  say(status, type, text, headers) {
+    say(this.response, status, type, text, headers);
   }
 
   /** Closes the connection without an answer. */

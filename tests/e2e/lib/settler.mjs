@@ -2,7 +2,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { isRunning, signal, start, stop, waitForExit } from './process.mjs';
+import { isRunning, signal, start, stop, waitFor, waitForExit } from './process.mjs';
 import { account, keyFile } from './wallet.mjs';
 import { X402, x402, x402Output } from './x402.mjs';
 
@@ -30,20 +30,33 @@ export function trySettleOnce(gateway, chain, key, args = []) {
  * Starts a settler that runs until it is stopped or killed; `args` are more arguments, and
  * `env` adds to its environment.
  */
-export function startSettler(gateway, chain, key, { args = [], env = {} } = {}) {
-  const log = path.join(gateway.folder, 'settler.log');
-  const child = start(X402, [...argumentsOf(gateway, chain, key), ...args], {
-    log, env: { ...gateway.environment, ...env },
-  });
+export function startSettler(gateway, chain, key, { args = [], env } = {}) {
+  return startSettling(gateway, [...argumentsOf(gateway, chain, key), ...args], { env });
+}
+
+/**
+ * The same of a settler with just these arguments, whose log is a file of the gateway's
+ * folder. Told to stop it has `within` milliseconds.
+ */
+export function startSettling(gateway, args, { log = 'settler.log', env = {}, within } = {}) {
+  const file = path.join(gateway.folder, log);
+  const child = start(X402, args, { log: file, env: { ...gateway.environment, ...env } });
   return {
     pid: child.pid,
     exited: child.exited, // {code, signal}
+    exit: () => waitForExit(child, 30_000),
     isRunning: () => isRunning(child),
-    log: () => fs.readFileSync(log, 'utf8'),
-    stop: () => stop(child),
+    log: () => fs.readFileSync(file, 'utf8'),
+    stop: () => stop(child, within),
     async kill() {
       signal(child, 'SIGKILL');
       await waitForExit(child);
     },
   };
 }
+
+/** Waits until a settler has said `words`, a text or an expression; gives its log. */
+export const noted = (settler, words, within = 20_000) => waitFor(() => {
+  const log = settler.log();
+  return (words instanceof RegExp ? words.test(log) : log.includes(words)) && log;
+}, `the settler to say "${words}"`, within);
