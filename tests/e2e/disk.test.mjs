@@ -8,7 +8,6 @@ import { ask, isPaid, isProblem, isUsed } from './lib/ask.mjs';
 import { FAULTS, damage } from './lib/faults.mjs';
 import { startGateway } from './lib/gateway.mjs';
 import { sleep, waitFor } from './lib/process.mjs';
-import { startSettler } from './lib/settler.mjs';
 import { PRICE, openShop } from './lib/shop.mjs';
 import { startUpstream } from './lib/upstream.mjs';
 import { newAccount, payment } from './lib/wallet.mjs';
@@ -254,17 +253,16 @@ describe('a settler whose ledger is on a full disk', () => {
       const { paid } = await shop.sell();
       const proxy = await shop.nodeProxy();
       full.begin(shop.gateway);
-      const settler = startSettler(shop.gateway, proxy, shop.key);
-      shop.later(() => settler.stop());
+      const settler = shop.runSettler({ node: proxy });
       await waitFor(() => /disk is full/.test(settler.log()), 'the complaint');
       await sleep(3_000);
       assert.deepEqual(proxy.sent, []);
       assert.ok(settler.isRunning());
       full.end(shop.gateway);
-      await waitFor(async () => (await shop.row(paid)).money === 'settled', 'the money', 20_000);
+      await shop.moneyIs(paid, 'settled');
       assert.equal(await shop.transactionCount(), 1);
       assert.equal(await shop.chain.balance(shop.payee), PRICE);
-      await checkBooks(shop.gateway, shop.chain);
+      await shop.checkBooks();
     } finally {
       await shop.close();
     }

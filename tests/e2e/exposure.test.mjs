@@ -6,13 +6,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ask, isPaid, isProblem } from './lib/ask.mjs';
 import { USDC } from './lib/chain.mjs';
-import { SOMEBODY, cancel, drain } from './lib/elsewhere.mjs';
-import { waitFor } from './lib/process.mjs';
+import { cancel, drain } from './lib/elsewhere.mjs';
+import { using, waitFor } from './lib/process.mjs';
 import { randomNumbers, seedOfRun } from './lib/random.mjs';
-import { startSettler } from './lib/settler.mjs';
 import { PRICE, openShop } from './lib/shop.mjs';
 import { decode, newAccount, payment } from './lib/wallet.mjs';
-import { checkBooks, payments } from './lib/x402.mjs';
+import { payments } from './lib/x402.mjs';
 
 const AT_ONCE = 4; // tests: most of each is waiting
 const SAFE_DEPTH = 3;
@@ -43,9 +42,7 @@ class CreditShop {
 
   async runSettler() {
     this.node = await this.shop.nodeProxy();
-    const settler = startSettler(this.shop.gateway, this.node, this.shop.key);
-    this.shop.later(() => settler.stop());
-    return settler;
+    return this.shop.runSettler({ node: this.node });
   }
 
   /** A payer with money for so many calls. */
@@ -108,18 +105,7 @@ class CreditShop {
   }
 }
 
-function creditTest(name, body) {
-  test(name, async () => {
-    const credit = await new CreditShop().start();
-    let failed = true;
-    try {
-      await body(credit);
-      failed = false;
-    } finally {
-      await credit.close().catch((error) => { if (!failed) throw error; });
-    }
-  });
-}
+const creditTest = (name, body) => test(name, () => using(new CreditShop().start(), body));
 
 const transactionOf = (got) => decode(got.headers['payment-response']).transaction;
 
@@ -227,7 +213,7 @@ describe('credit', { concurrency: AT_ONCE }, () => {
       await credit.paidUp(payer);
     }
     assert.equal(await credit.exposure(), 0);
-    await checkBooks(credit.shop.gateway, credit.chain);
+    await credit.shop.checkBooks();
   });
 
   creditTest('comes_back_when_a_payer_has_money_again', async (credit) => {
@@ -305,7 +291,7 @@ describe('a payer', { concurrency: AT_ONCE }, () => {
         assert.match(row.reason, reason);
         assert.equal(row.delivery, 'delivered');
       }
-      await checkBooks(credit.shop.gateway, credit.chain);
+      await credit.shop.checkBooks();
     });
   }
 
@@ -346,7 +332,7 @@ describe('a payer with code at its address', { concurrency: AT_ONCE }, () => {
     await seenWithCode(credit, payer);
     isSettledFirst(await credit.call(payer));
     assert.equal(await credit.exposure(), 0);
-    await checkBooks(credit.shop.gateway, credit.chain);
+    await credit.shop.checkBooks();
   });
 
   creditTest('whose_code_disagrees_is_not_served', async (credit) => {
@@ -412,7 +398,7 @@ describe(`payers that come and go (X402_SEED=${SEED})`, () => {
     const lost = await unpaidByPayer(credit);
     assert.ok(lost.some((calls) => calls > 0), 'nobody got away with anything');
     assert.ok(Math.max(...lost) <= PAYER_MAX, `a payer owes ${Math.max(...lost)}`);
-    await checkBooks(credit.shop.gateway, credit.chain);
+    await credit.shop.checkBooks();
   });
 
   /** Until nothing is under way: what is due then is refused. */

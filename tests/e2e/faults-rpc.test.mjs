@@ -13,7 +13,6 @@ import { Lanes } from './lib/lanes.mjs';
 import { FAULTS, Faults, exemption } from './lib/node-faults.mjs';
 import { sleep } from './lib/process.mjs';
 import { randomNumbers, seedOfRun, shuffled } from './lib/random.mjs';
-import { startSettler } from './lib/settler.mjs';
 import { SAFE_DEPTH, openShop } from './lib/shop.mjs';
 import { Till } from './lib/till.mjs';
 
@@ -83,10 +82,7 @@ class Lane {
   }
 
   startSettler() {
-    const { gateway, key } = this.shop;
-    const settler = startSettler(gateway, this.node, key, { args: ['--batch-age', '1'] });
-    this.shop.later(() => settler.stop());
-    return settler;
+    return this.shop.runSettler({ node: this.node, args: ['--batch-age', '1'] });
   }
 
   /** Runs a settler on the node until a test holds. */
@@ -96,18 +92,25 @@ class Lane {
     await settler.stop();
   }
 
-  /** One of each: two of one payer, a dear one, one used by somebody else, a cancelled one. */
-  async sell(message) {
-    const { till, shop: { chain } } = this;
-    const [a, b, c, d] = [
+  /** Two of one payer, a dear one, one that somebody else shall use, one to be cancelled. */
+  async sellAll(message) {
+    const { till } = this;
+    const [a, b, c, canceller] = [
       await till.newPayer(), await till.newPayer(), await till.newPayer(), await till.newPayer(),
     ];
     const [, , [elsewhere], [cancelled]] = await Promise.all([
       till.sell(a, ['/api/x', '/cheap/x'], message), till.sell(b, ['/dear/x'], message),
-      till.sell(c, ['/api/x'], message), till.sell(d, ['/api/x'], message),
+      till.sell(c, ['/api/x'], message), till.sell(canceller, ['/api/x'], message),
     ]);
+    return { elsewhere, canceller, cancelled };
+  }
+
+  /** One of each, used and cancelled before a settler sees them. */
+  async sell(message) {
+    const { till, shop: { chain } } = this;
+    const { elsewhere, canceller, cancelled } = await this.sellAll(message);
     await useElsewhere(chain, elsewhere);
-    await cancel(chain, d, cancelled);
+    await cancel(chain, canceller, cancelled);
     till.fails(cancelled, /^canceled/);
   }
 
@@ -117,19 +120,13 @@ class Lane {
    */
   async sellInARace() {
     const { till, shop: { chain } } = this;
-    const [a, b, c, d] = [
-      await till.newPayer(), await till.newPayer(), await till.newPayer(), await till.newPayer(),
-    ];
-    const [, , [elsewhere], [cancelled]] = await Promise.all([
-      till.sell(a, ['/api/x', '/cheap/x']), till.sell(b, ['/dear/x']),
-      till.sell(c, ['/api/x']), till.sell(d, ['/api/x']),
-    ]);
+    const { elsewhere, canceller, cancelled } = await this.sellAll();
     const won = (race) => race.then(() => true, (lost) => {
       assert.equal(lost.actual, '0x0', lost.message); // the status of a receipt
       return false;
     });
     await won(useElsewhere(chain, elsewhere));
-    if (await won(cancel(chain, d, cancelled))) till.fails(cancelled, /^canceled/);
+    if (await won(cancel(chain, canceller, cancelled))) till.fails(cancelled, /^canceled/);
     this.races += 2;
   }
 

@@ -6,13 +6,14 @@ import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { ask, isPaid, isProblem } from './lib/ask.mjs';
 import { CHAIN_ID, USDC } from './lib/chain.mjs';
+import { cancel } from './lib/elsewhere.mjs';
 import { startGateway } from './lib/gateway.mjs';
 import { waitFor } from './lib/process.mjs';
 import { RawConnection, openHttp2, requestHttp2 } from './lib/raw.mjs';
 import { SAFE_DEPTH, openShop } from './lib/shop.mjs';
 import { settleOnce } from './lib/settler.mjs';
 import { startUpstream } from './lib/upstream.mjs';
-import { DIALECTS, DOMAIN, decode, newAccount, payment } from './lib/wallet.mjs';
+import { DIALECTS, decode, newAccount, payment } from './lib/wallet.mjs';
 
 const HASH = /^0x[0-9a-f]{64}$/;
 const TIME = /^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
@@ -101,14 +102,7 @@ describe('a receipt', () => {
   test('says_by_a_name_why_a_payment_failed_and_not_in_the_settlers_words', async () => {
     const { payer, paid, path } = await buy();
     await waitFor(async () => (await shop.row(paid)).delivery === 'delivered', 'the outcome');
-    const signature = await payer.signTypedData({
-      domain: DOMAIN, primaryType: 'CancelAuthorization',
-      types: { CancelAuthorization: [
-        { name: 'authorizer', type: 'address' }, { name: 'nonce', type: 'bytes32' },
-      ] },
-      message: { authorizer: payer.address, nonce: paid.message.nonce },
-    });
-    await shop.chain.send('cancelAuthorization', payer.address, paid.message.nonce, signature);
+    await cancel(shop.chain, payer, paid);
     await shop.chain.mine(3 * SAFE_DEPTH); // a delivered call fails by what is final
     await settleOnce(shop.gateway, shop.chain, shop.key);
     const { money, reason, transaction, block } = await becomes(shop.gateway, path, 'failed');

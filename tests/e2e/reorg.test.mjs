@@ -5,13 +5,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { keccak256, parseGwei, parseTransaction } from 'viem';
-import { SOMEBODY, drain, signedBy, useData } from './lib/elsewhere.mjs';
+import { SOMEBODY, signedBy, useData } from './lib/elsewhere.mjs';
 import { Miner } from './lib/miner.mjs';
 import { waitFor } from './lib/process.mjs';
-import { startSettler } from './lib/settler.mjs';
-import { openShop } from './lib/shop.mjs';
+import { noted } from './lib/settler.mjs';
+import { shopTest } from './lib/shop.mjs';
 import { Till } from './lib/till.mjs';
-import { account, newAccount, nowSeconds } from './lib/wallet.mjs';
+import { account, newAccount } from './lib/wallet.mjs';
 
 const AT_ONCE = 8; // tests: a settler mostly waits
 const SAFE_DEPTH = 10; // deeper than any reorganization here
@@ -23,7 +23,7 @@ let tests = 0;
  * A test with a shop of its own, a till, a node before the chain, and a miner. Every other
  * one settles in batches; with X402_ALL=1 every one does, and does not.
  */
-function shopTest(name, body) {
+function reorgTest(name, body) {
   const both = process.env.X402_ALL === '1';
   if (both || tests % 2 === 0) testWith(name, body, false);
   if (both || tests % 2 === 1) testWith(`${name}_in_batches`, body, true);
@@ -31,32 +31,19 @@ function shopTest(name, body) {
 }
 
 function testWith(name, body, contract) {
-  test(name, async () => {
-    const shop = await openShop({ safeDepth: SAFE_DEPTH, contract });
-    let failed = true;
-    try {
-      const till = new Till(shop);
-      const node = await shop.nodeProxy();
-      const miner = new Miner(shop.chain);
-      shop.later(() => miner.stop());
-      await body({ shop, till, node, miner, chain: shop.chain });
-      failed = false;
-    } finally {
-      await shop.close().catch((error) => { if (!failed) throw error; });
-    }
-  });
+  shopTest(name, async (shop) => {
+    const till = new Till(shop);
+    const node = await shop.nodeProxy();
+    const miner = new Miner(shop.chain);
+    shop.later(() => miner.stop());
+    await body({ shop, till, node, miner, chain: shop.chain });
+  }, { safeDepth: SAFE_DEPTH, contract });
 }
 
-function runSettler({ shop, node }) {
-  const settler = startSettler(shop.gateway, node, shop.key, { args: ['--batch-age', '1'] });
-  shop.later(() => settler.stop());
-  return settler;
-}
+const runSettler = ({ shop, node }) =>
+  shop.runSettler({ node, args: ['--batch-age', '1'] });
 
 const latest = async (chain) => Number(await chain.rpc('eth_blockNumber'));
-
-const noted = (settler, words) => waitFor(
-  () => settler.log().includes(words), `the settler to say "${words}"`, 40_000);
 
 /** Waits until the money of all that was sold is there, whatever the ledger says. */
 const moneyArrives = ({ shop, till, chain }, within = 60_000) => waitFor(
@@ -93,7 +80,7 @@ async function endSquare(context, options = {}) {
 
 describe('a reorganization', { concurrency: AT_ONCE }, () => {
   for (let depth = 1; depth <= DEPTH_MAX; depth++) {
-    shopTest(`of_depth_${depth}_pays_each_call_once_and_leaves_what_is_final`, async (context) => {
+    reorgTest(`of_depth_${depth}_pays_each_call_once_and_leaves_what_is_final`, async (context) => {
       const { till, chain, shop } = context;
       const payer = await till.newPayer();
       runSettler(context);
@@ -132,7 +119,7 @@ describe('a reorganization', { concurrency: AT_ONCE }, () => {
     });
   }
 
-  shopTest('that_puts_our_transactions_into_another_block_is_followed_there', async (context) => {
+  reorgTest('that_puts_our_transactions_into_another_block_is_followed_there', async (context) => {
     const { till, chain, node } = context;
     const payer = await till.newPayer();
     runSettler(context);
@@ -148,7 +135,7 @@ describe('a reorganization', { concurrency: AT_ONCE }, () => {
     assert.deepEqual([...new Set(node.sent)], sent, 'nothing else was sent');
   });
 
-  shopTest('that_a_node_has_not_heard_of_makes_nothing_final_in_a_block_that_is_gone', async (context) => {
+  reorgTest('that_a_node_has_not_heard_of_makes_nothing_final_in_a_block_that_is_gone', async (context) => {
     const { till, chain, node } = context;
     const payer = await till.newPayer();
     const settler = runSettler(context);
@@ -171,7 +158,7 @@ describe('a reorganization', { concurrency: AT_ONCE }, () => {
     await endSquare(context);
   });
 
-  shopTest('in_which_somebody_else_settles_is_settled_by_that', async (context) => {
+  reorgTest('in_which_somebody_else_settles_is_settled_by_that', async (context) => {
     const { till, chain, shop } = context;
     const [payer, other] = [await till.newPayer(), newAccount()];
     await chain.giveGas(other.address);
@@ -187,7 +174,7 @@ describe('a reorganization', { concurrency: AT_ONCE }, () => {
     await settler.stop();
   });
 
-  shopTest('that_takes_the_payers_money_fails_for_want_of_it', async (context) => {
+  reorgTest('that_takes_the_payers_money_fails_for_want_of_it', async (context) => {
     const { till, chain, shop, miner } = context;
     const payer = await till.newPayer();
     const poor = await till.newPayer();
@@ -199,7 +186,7 @@ describe('a reorganization', { concurrency: AT_ONCE }, () => {
     till.minted.set(poor, 0n);
     await till.sell(payer, ['/api/x']); // the nonces go on
     await miner.start();
-    await noted(settler, 'transfer amount exceeds balance');
+    await noted(settler, 'transfer amount exceeds balance', 40_000);
     await miner.stop();
     till.fails(lost, /^expired: .*insufficient_funds/);
     shop.gateway.setClock(301);
@@ -209,7 +196,7 @@ describe('a reorganization', { concurrency: AT_ONCE }, () => {
     await till.isSquare({ money: ['final'], wasted: 1 });
   });
 
-  shopTest('that_gives_our_nonce_to_another_transaction_of_the_key_pays_once', async (context) => {
+  reorgTest('that_gives_our_nonce_to_another_transaction_of_the_key_pays_once', async (context) => {
     const { till, chain, shop } = context;
     const payer = await till.newPayer();
     runSettler(context);
@@ -223,7 +210,7 @@ describe('a reorganization', { concurrency: AT_ONCE }, () => {
     assert.notEqual((await till.rows()).get(paid.message.nonce).transaction, foreign.hash);
   });
 
-  shopTest('again_and_again_at_any_depth_pays_each_call_once', async (context) => {
+  reorgTest('again_and_again_at_any_depth_pays_each_call_once', async (context) => {
     const { till, chain, miner } = context;
     const payer = await till.newPayer();
     await chain.mine(SAFE_DEPTH);
@@ -250,7 +237,7 @@ async function transactionOf({ till, node }, paid) {
 // ------------------------------------------------------------- transactions that are dropped
 
 describe('a transaction', { concurrency: AT_ONCE }, () => {
-  shopTest('that_the_pool_forgets_is_sent_again', async (context) => {
+  reorgTest('that_the_pool_forgets_is_sent_again', async (context) => {
     const { till, chain, node } = context;
     const payer = await till.newPayer();
     runSettler(context);
@@ -262,7 +249,7 @@ describe('a transaction', { concurrency: AT_ONCE }, () => {
     assert.deepEqual([...new Set(node.sent)], sent, 'the same ones');
   });
 
-  shopTest('that_the_pool_forgets_below_others_is_sent_again', async (context) => {
+  reorgTest('that_the_pool_forgets_below_others_is_sent_again', async (context) => {
     const { till, chain, node } = context;
     const payer = await till.newPayer();
     runSettler(context);
@@ -284,7 +271,7 @@ describe('a base fee', { concurrency: AT_ONCE }, () => {
     for (let i = 0; i < 110; i++) await miner.mine();
   }
 
-  shopTest('that_rises_tenfold_and_falls_again_and_again_lets_each_call_be_paid', async (context) => {
+  reorgTest('that_rises_tenfold_and_falls_again_and_again_lets_each_call_be_paid', async (context) => {
     const { till, miner, chain, shop } = context;
     const payer = await till.newPayer();
     await usually(miner);
@@ -306,7 +293,7 @@ describe('a base fee', { concurrency: AT_ONCE }, () => {
     await endSquare(context);
   });
 
-  shopTest('that_stays_high_is_paid_before_an_authorization_ends', async (context) => {
+  reorgTest('that_stays_high_is_paid_before_an_authorization_ends', async (context) => {
     const { till, miner, node, shop } = context;
     const payer = await till.newPayer();
     await usually(miner);
@@ -323,14 +310,14 @@ describe('a base fee', { concurrency: AT_ONCE }, () => {
     await endSquare(context);
   });
 
-  shopTest('above_what_may_be_spent_is_waited_out', async (context) => {
+  reorgTest('above_what_may_be_spent_is_waited_out', async (context) => {
     const { till, miner, node, shop } = context;
     const payer = await till.newPayer();
     miner.baseFee = parseGwei('60');
     await miner.start();
     const settler = runSettler(context);
     const [paid] = await till.sell(payer, ['/api/x']);
-    await noted(settler, 'gas costs more than');
+    await noted(settler, 'gas costs more than', 40_000);
     assert.equal(node.sent.length, 0);
     assert.equal((await shop.row(paid)).money, 'due');
     miner.baseFee = CHEAP;
@@ -341,19 +328,19 @@ describe('a base fee', { concurrency: AT_ONCE }, () => {
 // ------------------------------------------------------------------------- gas and the nonce
 
 describe('a key', { concurrency: AT_ONCE }, () => {
-  shopTest('without_gas_loses_nothing_and_goes_on_when_it_has_some', async (context) => {
+  reorgTest('without_gas_loses_nothing_and_goes_on_when_it_has_some', async (context) => {
     const { till, chain, shop, node } = context;
     const payer = await till.newPayer();
     await chain.giveGas(shop.key.address, '0');
     const settler = runSettler(context);
     await till.sell(payer, ['/api/x', '/cheap/x']);
-    await noted(settler, 'cannot pay for gas');
+    await noted(settler, 'cannot pay for gas', 40_000);
     assert.equal(node.sent.length, 0);
     await chain.giveGas(shop.key.address);
     await endSquare(context);
   });
 
-  shopTest('that_runs_out_of_gas_with_transactions_under_way_pays_them_later', async (context) => {
+  reorgTest('that_runs_out_of_gas_with_transactions_under_way_pays_them_later', async (context) => {
     const { till, chain, shop, miner } = context;
     const payer = await till.newPayer();
     runSettler(context);
@@ -366,7 +353,7 @@ describe('a key', { concurrency: AT_ONCE }, () => {
     await endSquare(context);
   });
 
-  shopTest('that_somebody_uses_beside_us_settles_behind_them', async (context) => {
+  reorgTest('that_somebody_uses_beside_us_settles_behind_them', async (context) => {
     const { till, chain, shop, miner } = context;
     const payer = await till.newPayer();
     const settler = runSettler(context);
@@ -380,7 +367,7 @@ describe('a key', { concurrency: AT_ONCE }, () => {
     await settler.stop();
   });
 
-  shopTest('whose_nonce_somebody_takes_from_our_transaction_settles_under_another', async (context) => {
+  reorgTest('whose_nonce_somebody_takes_from_our_transaction_settles_under_another', async (context) => {
     const { till, chain, shop } = context;
     const payer = await till.newPayer();
     runSettler(context);
@@ -394,7 +381,7 @@ describe('a key', { concurrency: AT_ONCE }, () => {
     assert.equal((await chain.receipt(foreign.hash)).status, '0x1');
   });
 
-  shopTest('that_has_a_transaction_beyond_a_gap_settles_below_it', async (context) => {
+  reorgTest('that_has_a_transaction_beyond_a_gap_settles_below_it', async (context) => {
     const { till, chain, shop } = context;
     const payer = await till.newPayer();
     const foreign = await signedBy(keyOf(shop), { nonce: 2, to: SOMEBODY, data: '0x' });
@@ -409,7 +396,7 @@ describe('a key', { concurrency: AT_ONCE }, () => {
 
   // Ours was signed behind somebody else's, which then vanished: nobody fills its nonce
   // but us.
-  shopTest('with_a_nonce_that_nobody_fills_any_more_fills_it', async (context) => {
+  reorgTest('with_a_nonce_that_nobody_fills_any_more_fills_it', async (context) => {
     const { till, chain, shop, miner } = context;
     const payer = await till.newPayer();
     await chain.automine(false);

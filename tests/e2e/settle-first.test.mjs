@@ -10,13 +10,13 @@ import { baseSepolia } from 'viem/chains';
 import { wrapFetchWithPayment as wrapFetchV1 } from 'x402-fetch';
 import { ask, isOffer, isPaid, isProblem, isRepeated, isUsed } from './lib/ask.mjs';
 import { Caller, PROTOCOLS, holdLedger } from './lib/calls.mjs';
+import { cancel } from './lib/elsewhere.mjs';
 import { sleep, waitFor } from './lib/process.mjs';
 import { RawConnection, openHttp2, requestHttp2 } from './lib/raw.mjs';
-import { PRICE, SAFE_DEPTH, openShop } from './lib/shop.mjs';
-import { startSettler } from './lib/settler.mjs';
+import { PRICE, SAFE_DEPTH, openShop, shopTest } from './lib/shop.mjs';
 import { behaviours } from './lib/upstream.mjs';
-import { DIALECTS, DOMAIN, decode, newAccount, payment, receiptOf } from './lib/wallet.mjs';
-import { checkBooks, payments } from './lib/x402.mjs';
+import { DIALECTS, decode, newAccount, payment, receiptOf } from './lib/wallet.mjs';
+import { payments } from './lib/x402.mjs';
 
 const REASON_EXPIRED = 'invalid_exact_evm_payload_authorization_valid_before';
 const EXPIRED = { reason: REASON_EXPIRED, reasonV1: REASON_EXPIRED };
@@ -44,7 +44,7 @@ const places = (url) => `
     location /paged/ { x402_settle before; x402_price 0.001; proxy_pass ${url}; error_page 502 = /page; }
     location = /page { x402_price off; return 503; }`;
 
-const open = (options = {}) => openShop({
+const selling = (options = {}) => ({
   gateway: (url) => ({
     settleTimeout: '15s',
     http: "log_format result '$x402_nonce $x402_result';",
@@ -55,25 +55,7 @@ const open = (options = {}) => openShop({
 });
 
 /** A test with a shop of its own, which has no settler unless the test starts one. */
-function shopTest(name, body, options) {
-  test(name, async () => {
-    const shop = await open(options);
-    let failed = true;
-    try {
-      await body(shop);
-      failed = false;
-    } finally {
-      await shop.close().catch((error) => { if (!failed) throw error; });
-    }
-  });
-}
-
-/** A settler that runs until the shop closes. */
-function runSettler(shop) {
-  const settler = startSettler(shop.gateway, shop.chain, shop.key);
-  shop.later(() => settler.stop());
-  return settler;
-}
+const firstTest = (name, body, options) => shopTest(name, body, selling(options));
 
 /** A payment to the shop from somebody with money. */
 async function newPayment(shop, options = {}) {
@@ -83,24 +65,14 @@ async function newPayment(shop, options = {}) {
 
 const moneyMoved = (shop) => shop.chain.balance(shop.payee);
 
-/** The row of a payment once its money is `money`. */
-const moneyIs = (shop, paid, money) => waitFor(async () => {
-  const row = await shop.row(paid);
-  return row.money === money && row;
-}, `the money to be ${money}`, 20_000);
-
-const deliveryIs = (shop, paid, delivery) => waitFor(async () => {
-  const row = await shop.row(paid);
-  return row.delivery === delivery && row;
-}, `the call to be ${delivery}`);
+const deliveryIs = (shop, paid, delivery) => shop.until(
+  paid, (row) => row.delivery === delivery, `the call to be ${delivery}`, 10_000);
 
 /** Its row is there, due, and nobody's: its caller waits, or may. */
 const isWaiting = (shop, paid) => waitFor(async () => {
   const [row] = await payments(shop.gateway, '--payer', paid.message.from);
   return row?.delivery === 'owed' && row.money === 'due';
 }, 'the payment to be due');
-
-const agree = (shop) => checkBooks(shop.gateway, shop.chain);
 
 // -------------------------------------------------------------------- what callers see
 
@@ -138,33 +110,21 @@ function isUnsettled(got, { dialect }, [reason, reasonV1]) {
 const loggedResult = (shop, { message }) => waitFor(() => shop.gateway.accessLog().split('\n')
   .filter((line) => line.startsWith(message.nonce)).at(-1)?.split(' ')[1], 'the log line');
 
-/** The payer takes an authorization back. */
-async function cancel(shop, payer, { message }) {
-  const signature = await payer.signTypedData({
-    domain: DOMAIN, primaryType: 'CancelAuthorization',
-    types: { CancelAuthorization: [
-      { name: 'authorizer', type: 'address' }, { name: 'nonce', type: 'bytes32' },
-    ] },
-    message: { authorizer: payer.address, nonce: message.nonce },
-  });
-  await shop.chain.send('cancelAuthorization', payer.address, message.nonce, signature);
-}
-
 // ------------------------------------------------------------------------------- tests
 
 describe('a location that settles before', () => {
   let shop;
 
   before(async () => {
-    shop = await open({ workers: 2 });
-    runSettler(shop);
+    shop = await openShop(selling({ workers: 2 }));
+    shop.runSettler();
     /** Answers with what the payee has while the call is executed. */
     behaviours.balance = async ({ response }) => {
       response.end(String(await shop.chain.balance(shop.payee)));
     };
   });
   after(async () => {
-    if (shop) await agree(shop);
+    if (shop) await shop.checkBooks();
     await shop?.close();
   });
 
@@ -245,7 +205,7 @@ describe('a location that settles before', () => {
     connection.request('GET', call.target, { headers: paid.headers });
     await waitFor(async () => (await payments(shop.gateway, '--payer', paid.message.from)).length, 'it');
     connection.abort();
-    await moneyIs(shop, paid, 'settled');
+    await shop.moneyIs(paid, 'settled');
     const hash = isSettled(await ask(shop.gateway, call.target, { payment: paid }), paid);
     assert.equal((await shop.row(paid)).transaction, hash);
   });
@@ -313,7 +273,7 @@ describe('a location that settles before', () => {
     for (const dialect of DIALECTS) {
       const payer = await shop.newPayer();
       const [call, paid] = [newCall(), await newPayment(shop, { payer, dialect })];
-      await cancel(shop, payer, paid);
+      await cancel(shop.chain, payer, paid);
       const got = await ask(shop.gateway, call.target, { payment: paid });
       isUnsettled(got, paid, ['invalid_exact_evm_nonce_already_used', 'invalid_transaction_state']);
       assert.equal(await loggedResult(shop, paid), 'settlement_failed');
@@ -325,7 +285,7 @@ describe('a location that settles before', () => {
 });
 
 describe('while nothing settles', () => {
-  shopTest('a_caller_is_told_to_present_the_payment_again_and_is_then_served_once', async (shop) => {
+  firstTest('a_caller_is_told_to_present_the_payment_again_and_is_then_served_once', async (shop) => {
     const [call, paid] = [newCall(), await newPayment(shop)];
     assert.equal(isStillSettling(await ask(shop.gateway, call.target, { payment: paid })).transaction, '');
     assert.equal(await loggedResult(shop, paid), 'settlement_pending');
@@ -334,19 +294,19 @@ describe('while nothing settles', () => {
     assert.deepEqual([row.delivery, row.money], ['owed', 'due']);
     assert.equal(shop.upstream.count(call.id), 0);
 
-    runSettler(shop);
+    shop.runSettler();
     isSettled(await ask(shop.gateway, call.target, { payment: paid }), paid);
     await deliveryIs(shop, paid, 'delivered');
     isUsed(await ask(shop.gateway, call.target, { payment: paid }));
     assert.equal(shop.upstream.count(call.id), 1);
     assert.equal(await moneyMoved(shop), PRICE);
-    await agree(shop);
+    await shop.checkBooks();
   }, { settleTimeout: '1s' });
 
-  shopTest('a_caller_is_told_which_transaction_is_on_its_way', async (shop) => {
+  firstTest('a_caller_is_told_which_transaction_is_on_its_way', async (shop) => {
     const [call, paid] = [newCall(), await newPayment(shop)];
     await shop.chain.automine(false);
-    runSettler(shop);
+    shop.runSettler();
     const { transaction } = isStillSettling(await ask(shop.gateway, call.target, { payment: paid }));
     assert.match(transaction, HASH);
     assert.ok(await shop.chain.rpc('eth_getTransactionByHash', transaction));
@@ -354,7 +314,7 @@ describe('while nothing settles', () => {
   }, { settleTimeout: '4s' });
 
   for (const protocol of PROTOCOLS) {
-    shopTest(`a_caller_over_${protocol}_who_leaves_is_owed_the_call`, async (shop) => {
+    firstTest(`a_caller_over_${protocol}_who_leaves_is_owed_the_call`, async (shop) => {
       const caller = new Caller(shop.gateway, protocol);
       const [call, paid] = [newCall(), await newPayment(shop)];
       const answer = caller.call(call.target, { paid, within: 500 });
@@ -362,15 +322,15 @@ describe('while nothing settles', () => {
       assert.equal((await answer).status, 0);
       assert.equal(await loggedResult(shop, paid), 'settling');
       caller.close();
-      runSettler(shop);
-      await moneyIs(shop, paid, 'settled');
+      shop.runSettler();
+      await shop.moneyIs(paid, 'settled');
       assert.equal(shop.upstream.count(call.id), 0, 'served to nobody');
       isSettled(await ask(shop.gateway, call.target, { payment: paid }), paid);
       assert.equal(shop.upstream.count(call.id), 1);
     });
   }
 
-  shopTest('a_reload_and_a_graceful_stop_wait_for_those_who_wait', async (shop) => {
+  firstTest('a_reload_and_a_graceful_stop_wait_for_those_who_wait', async (shop) => {
     const [first, paid] = [newCall(), await newPayment(shop)];
     const answer = ask(shop.gateway, first.target, { payment: paid });
     await isWaiting(shop, paid);
@@ -379,15 +339,15 @@ describe('while nothing settles', () => {
     const late = ask(shop.gateway, second.target, { payment: other });
     await isWaiting(shop, other);
     const stopped = shop.gateway.quit(20_000);
-    runSettler(shop);
+    shop.runSettler();
     isSettled(await answer, paid);
     isSettled(await late, other);
     await stopped;
     assert.deepEqual([shop.upstream.count(first.id), shop.upstream.count(second.id)], [1, 1]);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
-  shopTest('a_fast_stop_leaves_the_payment_to_be_presented_again', async (shop) => {
+  firstTest('a_fast_stop_leaves_the_payment_to_be_presented_again', async (shop) => {
     const [call, paid] = [newCall(), await newPayment(shop)];
     const answer = ask(shop.gateway, call.target, { payment: paid });
     answer.catch(() => {});
@@ -395,12 +355,12 @@ describe('while nothing settles', () => {
     await shop.gateway.terminate();
     await assert.rejects(answer);
     await shop.gateway.start();
-    runSettler(shop);
+    shop.runSettler();
     isSettled(await ask(shop.gateway, call.target, { payment: paid }), paid);
     assert.equal(shop.upstream.count(call.id), 1);
   });
 
-  shopTest('a_worker_that_is_killed_takes_no_payment_along', async (shop) => {
+  firstTest('a_worker_that_is_killed_takes_no_payment_along', async (shop) => {
     const [call, paid] = [newCall(), await newPayment(shop)];
     const answer = ask(shop.gateway, call.target, { payment: paid });
     answer.catch(() => {});
@@ -408,23 +368,23 @@ describe('while nothing settles', () => {
     await shop.gateway.killWorker();
     await assert.rejects(answer);
     const again = ask(shop.gateway, call.target, { payment: paid });
-    runSettler(shop);
+    shop.runSettler();
     isSettled(await again, paid);
     assert.equal(shop.upstream.count(call.id), 1);
     assert.equal(await moneyMoved(shop), PRICE);
-    await agree(shop);
+    await shop.checkBooks();
   });
 });
 
 describe('when the money has moved and the ledger cannot be written', () => {
-  shopTest('a_caller_is_told_so_and_the_payment_stays_owed', async (shop) => {
+  firstTest('a_caller_is_told_so_and_the_payment_stays_owed', async (shop) => {
     const [call, paid] = [newCall(), await newPayment(shop)];
     const answer = ask(shop.gateway, call.target, { payment: paid });
     await isWaiting(shop, paid);
     const [worker] = shop.gateway.workers();
     process.kill(worker, 'SIGSTOP'); // so that it looks only when the ledger is held
-    const settler = runSettler(shop);
-    await moneyIs(shop, paid, 'settled');
+    const settler = shop.runSettler();
+    await shop.moneyIs(paid, 'settled');
     await settler.stop();
     const held = await holdLedger(shop.gateway);
     process.kill(worker, 'SIGCONT');
@@ -440,7 +400,7 @@ describe('when the money has moved and the ledger cannot be written', () => {
     }, 'the ledger to be back');
     assert.equal(shop.upstream.count(call.id), 1);
     assert.equal(await moneyMoved(shop), PRICE);
-    await agree(shop);
+    await shop.checkBooks();
   });
 });
 
@@ -454,8 +414,8 @@ describe('what is owed', () => {
     return { call, paid };
   }
 
-  shopTest('is_served_long_after_the_authorization_has_expired', async (shop) => {
-    runSettler(shop);
+  firstTest('is_served_long_after_the_authorization_has_expired', async (shop) => {
+    shop.runSettler();
     const [first, last, never] = [await owe(shop), await owe(shop), await owe(shop)];
     shop.gateway.setClock(301);
     isSettled(await ask(shop.gateway, first.call.target, { payment: first.paid }), first.paid);
@@ -469,8 +429,8 @@ describe('what is owed', () => {
     assert.equal(shop.upstream.count(never.call.id), 1);
   });
 
-  shopTest('is_served_wherever_the_same_price_is_asked', async (shop) => {
-    runSettler(shop);
+  firstTest('is_served_wherever_the_same_price_is_asked', async (shop) => {
+    shop.runSettler();
     const { paid } = await owe(shop);
     const elsewhere = newCall('/after/');
     shop.gateway.setClock(301);
@@ -478,8 +438,8 @@ describe('what is owed', () => {
     assert.equal(shop.upstream.count(elsewhere.id), 1);
   });
 
-  shopTest('is_served_where_less_is_asked_by_now_and_not_where_more_is', async (shop) => {
-    runSettler(shop);
+  firstTest('is_served_where_less_is_asked_by_now_and_not_where_more_is', async (shop) => {
+    shop.runSettler();
     const { paid } = await owe(shop);
     const [dear, cheap, other] = [newCall('/dear/'), newCall('/cheap/'), newCall('/cheap/')];
     isOffer(await ask(shop.gateway, dear.target, { payment: paid }), OTHER_VALUE);
@@ -490,7 +450,7 @@ describe('what is owed', () => {
     assert.deepEqual([dear, cheap, other].map(({ id }) => shop.upstream.count(id)), [0, 1, 0]);
   });
 
-  shopTest('is_nothing_for_an_expired_payment_that_was_never_settled', async (shop) => {
+  firstTest('is_nothing_for_an_expired_payment_that_was_never_settled', async (shop) => {
     const served = await newPayment(shop);
     const [call, paid] = [newCall('/after/'), await newPayment(shop)];
     isPaid(await ask(shop.gateway, newCall('/after/').target, { payment: served }), served);
@@ -502,7 +462,7 @@ describe('what is owed', () => {
     assert.equal(shop.upstream.count(call.id), 0);
   });
 
-  shopTest('is_asked_for_in_vain_only_as_often_as_other_refusals', async (shop) => {
+  firstTest('is_asked_for_in_vain_only_as_often_as_other_refusals', async (shop) => {
     shop.gateway.setClock(301);
     const statuses = [];
     for (let i = 0; i < 5; i++) {
@@ -512,8 +472,8 @@ describe('what is owed', () => {
     assert.deepEqual(statuses, [402, 402, 402, 429, 429]);
   }, { refusalRate: '1r/m burst=3' });
 
-  shopTest('does_not_end_when_the_authorization_does_while_it_is_served', async (shop) => {
-    runSettler(shop);
+  firstTest('does_not_end_when_the_authorization_does_while_it_is_served', async (shop) => {
+    shop.runSettler();
     const message = { validBefore: BigInt(Math.floor(Date.now() / 1000) + 20) };
     const [settled, plain] = [newCall('/short/'), newCall('/brief/')];
     const [first, second] = [await newPayment(shop, { message }), await newPayment(shop, { message })];
@@ -542,17 +502,17 @@ describe('bounds', () => {
     return { count: most };
   }
 
-  shopTest('give_a_new_payer_a_cent_and_settle_the_rest_first', async (shop) => {
+  firstTest('give_a_new_payer_a_cent_and_settle_the_rest_first', async (shop) => {
     const { count, got, paid } = await buyUntilFirst(shop, await shop.newPayer());
     assert.equal(count, 10);
     isStillSettling(got);
     const other = await buyUntilFirst(shop, await shop.newPayer(), 1);
     assert.equal(other.count, 1, 'another has a cent of its own');
-    runSettler(shop);
+    shop.runSettler();
     isSettled(await ask(shop.gateway, newCall('/after/').target, { payment: paid }), paid);
   }, { maxUnsettled: null, settleTimeout: '5s' });
 
-  shopTest('give_all_strangers_together_no_more_than_half_the_total', async (shop) => {
+  firstTest('give_all_strangers_together_no_more_than_half_the_total', async (shop) => {
     const answers = [];
     for (let i = 0; i < 5; i++) {
       const paid = await newPayment(shop);
@@ -561,7 +521,7 @@ describe('bounds', () => {
     assert.deepEqual(answers, [200, 200, 200, 503, 503]);
   }, { maxUnsettled: 1, maxUnsettledTotal: 0.006, settleTimeout: '1s' });
 
-  shopTest('hold_for_what_is_valid_no_longer_than_asked', async (shop) => {
+  firstTest('hold_for_what_is_valid_no_longer_than_asked', async (shop) => {
     const payer = await shop.newPayer();
     const until = (seconds) => ({ payer, message: {
       to: shop.payee, validBefore: BigInt(Math.floor(Date.now() / 1000) + seconds) } });
@@ -571,21 +531,21 @@ describe('bounds', () => {
     isStillSettling(await ask(shop.gateway, newCall('/after/').target, { payment: long }));
   }, { maxUnsettled: 1, settleTimeout: '1s' });
 
-  shopTest('are_those_of_the_location', async (shop) => {
+  firstTest('are_those_of_the_location', async (shop) => {
     const payer = await shop.newPayer();
     assert.equal((await buyUntilFirst(shop, payer)).count, 2);
     const paid = await newPayment(shop, { payer });
     isPaid(await ask(shop.gateway, newCall('/lavish/').target, { payment: paid }), paid);
   }, { maxUnsettled: 0.002, settleTimeout: '1s' });
 
-  shopTest('let_a_payer_who_failed_pay_first', async (shop) => {
+  firstTest('let_a_payer_who_failed_pay_first', async (shop) => {
     const payer = await shop.newPayer();
     const paid = await newPayment(shop, { payer });
     isPaid(await ask(shop.gateway, newCall('/after/').target, { payment: paid }), paid);
-    await cancel(shop, payer, paid);
+    await cancel(shop.chain, payer, paid);
     await shop.chain.mine(3 * SAFE_DEPTH); // a delivered call fails by what is final
-    const settler = runSettler(shop);
-    await moneyIs(shop, paid, 'failed');
+    const settler = shop.runSettler();
+    await shop.moneyIs(paid, 'failed');
     await settler.stop();
     const next = await newPayment(shop, { payer });
     isStillSettling(await ask(shop.gateway, newCall('/after/').target, { payment: next }));

@@ -5,63 +5,19 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { encodeFunctionData, keccak256, parseTransaction, toHex } from 'viem';
+import { keccak256, parseTransaction, toHex } from 'viem';
 import { ask, isPaid } from './lib/ask.mjs';
 import { USDC } from './lib/chain.mjs';
+import { SOMEBODY, cancel, drain, useData, useElsewhere } from './lib/elsewhere.mjs';
 import { sleep, waitFor } from './lib/process.mjs';
-import { PRICE, SAFE_DEPTH, openShop } from './lib/shop.mjs';
-import { settleOnce, startSettler, trySettleOnce } from './lib/settler.mjs';
-import { DIALECTS, DOMAIN, authorization, newAccount, payment, sign } from './lib/wallet.mjs';
-import { checkBooks, delivered, payments, x402 } from './lib/x402.mjs';
+import { PRICE, SAFE_DEPTH, openShop, shopTest } from './lib/shop.mjs';
+import { noted, settleOnce, trySettleOnce } from './lib/settler.mjs';
+import { DIALECTS, authorization, payment, sign } from './lib/wallet.mjs';
+import { delivered, payments, x402 } from './lib/x402.mjs';
 
-const SOMEBODY = '0x00000000000000000000000000000000000000aa'; // who pays for gas, not ours
-
-/** A test with a shop of its own. */
-function shopTest(name, body, options) {
-  test(name, async () => {
-    const shop = await openShop(options);
-    let failed = true;
-    try {
-      await body(shop);
-      failed = false;
-    } finally {
-      await shop.close().catch((error) => { if (!failed) throw error; });
-    }
-  });
-}
-
-/** A settler that runs until the shop closes; `through` is a node, the chain by default. */
-function runSettler(shop, through = shop.chain) {
-  const settler = startSettler(shop.gateway, through, shop.key);
-  shop.later(() => settler.stop());
-  return settler;
-}
-
-const settled = (shop, paid) => waitFor(async () => {
-  const row = await shop.row(paid);
-  return row.money === 'settled' && row;
-}, 'the payment to settle', 20_000);
-
-const noted = (settler, words) => waitFor(
-  () => settler.log().includes(words), `the settler to say "${words}"`, 20_000);
+const settled = (shop, paid) => shop.moneyIs(paid, 'settled');
 
 const countOf = (text, words) => text.split(words).length - 1;
-
-/** The arguments of transferWithAuthorization(…, bytes). */
-const transferArguments = ({ message: m, signature }) =>
-  [m.from, m.to, m.value, m.validAfter, m.validBefore, m.nonce, signature];
-
-/** Somebody else puts an authorization to its use; gives the receipt. */
-async function useElsewhere(shop, paid) {
-  await shop.chain.giveGas(SOMEBODY);
-  const receipt = await shop.chain.sendAs(
-    SOMEBODY, 'transferWithAuthorization', ...transferArguments(paid));
-  assert.equal(receipt.status, '0x1');
-  return receipt;
-}
-
-/** What the ledger, the chain and each other say agrees. */
-const agree = (shop) => checkBooks(shop.gateway, shop.chain);
 
 /** Nobody was paid, and the settler spent nothing. */
 async function nothingMoved(shop, payer, had) {
@@ -143,7 +99,7 @@ describe('a settler that was off for the whole sale', () => {
   });
 
   test('leaves_books_that_balance_and_agree_with_the_chain', async () => {
-    const said = await agree(shop);
+    const said = await shop.checkBooks();
     assert.match(said, new RegExp(`${CALLS} payments moved their money as the ledger says`));
     assert.match(said, /the sums hold/);
   });
@@ -159,7 +115,7 @@ describe('a settler that was off for the whole sale', () => {
     await shop.chain.mine(SAFE_DEPTH);
     await settleOnce(shop.gateway, shop.chain, shop.key);
     assert.deepEqual([...new Set((await rows()).map((row) => row.money))], ['final']);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   test('lets_check_fail_when_a_settled_payment_is_not_on_the_chain', async () => {
@@ -177,14 +133,10 @@ describe('a settler that was off for the whole sale', () => {
 // ---------------------------------------------------------------- what cannot be collected
 
 describe('a payer whose money is gone', () => {
-  const drain = (shop, payer, value) =>
-    shop.chain.giveGas(payer.address)
-      .then(() => shop.chain.sendAs(payer.address, 'transfer', SOMEBODY, value));
-
   shopTest('is_failed_with_the_reason_only_when_the_authorization_has_ended', async (shop) => {
     const { payer, paid } = await shop.sell({ amount: PRICE });
-    await drain(shop, payer, PRICE);
-    const settler = runSettler(shop);
+    await drain(shop.chain, payer);
+    const settler = shop.runSettler();
     await noted(settler, 'ERC20: transfer amount exceeds balance');
     assert.equal((await shop.row(paid)).money, 'due');
     await shop.chain.advance(301);
@@ -197,12 +149,12 @@ describe('a payer whose money is gone', () => {
     assert.match(row.reason, /^expired: .*insufficient_funds/);
     assert.equal(row.transaction, null);
     await nothingMoved(shop, payer, 0n);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('is_still_due_when_a_single_run_gives_up', async (shop) => {
     const { payer, paid } = await shop.sell({ amount: PRICE });
-    await drain(shop, payer, PRICE);
+    await drain(shop.chain, payer);
     const { code, stderr } = await trySettleOnce(shop.gateway, shop.chain, shop.key);
     assert.match(stderr, /0 settled, 0 failed, 1 due/);
     assert.equal(code, 1, stderr);
@@ -212,13 +164,13 @@ describe('a payer whose money is gone', () => {
 
   shopTest('pays_when_it_is_back_in_time', async (shop) => {
     const { payer, paid } = await shop.sell({ amount: PRICE });
-    await drain(shop, payer, PRICE);
-    const settler = runSettler(shop);
+    await drain(shop.chain, payer);
+    const settler = shop.runSettler();
     await noted(settler, 'waiting with payment');
     await shop.chain.mint(payer.address, PRICE);
     await settled(shop, paid);
     assert.equal(await shop.chain.balance(shop.payee), PRICE);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('costs_no_gas_for_what_it_cannot_pay_beside_its_other_payments', async (shop) => {
@@ -229,33 +181,26 @@ describe('a payer whose money is gone', () => {
     assert.deepEqual(monies, ['due', 'due', 'due', 'settled', 'settled']);
     assert.equal(await shop.chain.balance(shop.payee), 2n * PRICE);
     assert.equal(await shop.transactionCount(), 2);
-    await agree(shop);
+    await shop.checkBooks();
   });
 });
 
 describe('an authorization that is used up', () => {
   shopTest('by_its_payers_cancellation_fails_and_says_so', async (shop) => {
     const { payer, paid } = await shop.sell();
-    const signature = await payer.signTypedData({
-      domain: DOMAIN, primaryType: 'CancelAuthorization',
-      types: { CancelAuthorization: [
-        { name: 'authorizer', type: 'address' }, { name: 'nonce', type: 'bytes32' },
-      ] },
-      message: { authorizer: payer.address, nonce: paid.message.nonce },
-    });
-    await shop.chain.send('cancelAuthorization', payer.address, paid.message.nonce, signature);
+    await cancel(shop.chain, payer, paid);
     await shop.chain.mine(SAFE_DEPTH);
     await settleOnce(shop.gateway, shop.chain, shop.key);
     const row = await shop.row(paid);
     assert.equal(row.money, 'failed');
     assert.match(row.reason, /^canceled: /);
     await nothingMoved(shop, payer, 1_000_000n);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('by_the_same_transfer_of_somebody_else_is_settled_by_that', async (shop) => {
     const { payer, paid } = await shop.sell();
-    const receipt = await useElsewhere(shop, paid);
+    const receipt = await useElsewhere(shop.chain, paid);
     await settleOnce(shop.gateway, shop.chain, shop.key);
     const row = await shop.row(paid);
     assert.equal(row.money, 'settled');
@@ -265,36 +210,32 @@ describe('an authorization that is used up', () => {
     assert.equal(await shop.transactionCount(), 0);
     assert.equal(await shop.chain.balance(shop.payee), PRICE);
     assert.equal(await shop.chain.balance(payer.address), 1_000_000n - PRICE);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('by_a_transfer_to_somebody_else_fails_and_says_so', async (shop) => {
     const { payer, paid } = await shop.sell();
     const message = authorization(payer, { to: SOMEBODY, nonce: paid.message.nonce });
-    await useElsewhere(shop, { message, signature: await sign(payer, message) });
+    await useElsewhere(shop.chain, { message, signature: await sign(payer, message) });
     await shop.chain.mine(SAFE_DEPTH);
     await settleOnce(shop.gateway, shop.chain, shop.key);
     const row = await shop.row(paid);
     assert.equal(row.money, 'failed');
     assert.match(row.reason, /^used: /);
     assert.equal(await shop.chain.balance(shop.payee), 0n);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('in_the_same_block_before_ours_is_settled_by_the_one_that_moved_it', async (shop) => {
     const { paid } = await shop.sell();
     await shop.chain.automine(false);
-    runSettler(shop);
+    shop.runSettler();
     await waitFor(async () => (await shop.row(paid)).money === 'submitted', 'our transaction');
     await waitFor(async () => (await shop.chain.rpc('txpool_status')).pending === '0x1', 'the pool');
-    const data = encodeFunctionData({
-      abi: shop.chain.abi, functionName: 'transferWithAuthorization',
-      args: transferArguments(paid),
-    });
     await shop.chain.giveGas(SOMEBODY);
     await shop.chain.rpc('anvil_impersonateAccount', SOMEBODY);
     const theirs = await shop.chain.rpc('eth_sendTransaction', {
-      from: SOMEBODY, to: USDC, data, gas: toHex(1_000_000),
+      from: SOMEBODY, to: USDC, data: useData(shop.chain, paid), gas: toHex(1_000_000),
       maxFeePerGas: toHex(100_000_000_000), maxPriorityFeePerGas: toHex(50_000_000_000),
     });
     await shop.chain.mine();
@@ -303,7 +244,7 @@ describe('an authorization that is used up', () => {
     assert.equal(await shop.transactionCount(), 1, 'ours is in the block, too, and reverted');
     assert.equal(row.transaction, theirs);
     assert.equal(await shop.chain.balance(shop.payee), PRICE);
-    await agree(shop);
+    await shop.checkBooks();
   });
 });
 
@@ -324,9 +265,9 @@ describe('the key', () => {
   });
 
   shopTest('is_used_by_one_settler_at_a_time', async (shop) => {
-    const first = runSettler(shop);
+    const first = shop.runSettler();
     await sleep(500);
-    const second = runSettler(shop);
+    const second = shop.runSettler();
     await noted(second, 'another settler works with the key of');
     const { paid } = await shop.sell();
     await settled(shop, paid);
@@ -337,29 +278,29 @@ describe('the key', () => {
     const { paid: next } = await shop.sell();
     await settled(shop, next);
     assert.equal(await shop.transactionCount(), 2);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('passes_on_at_once_after_its_settler_was_killed', async (shop) => {
-    const first = runSettler(shop);
+    const first = shop.runSettler();
     const { paid } = await shop.sell();
     await settled(shop, paid);
     await first.kill();
     const { paid: next } = await shop.sell();
-    const second = runSettler(shop);
+    const second = shop.runSettler();
     await waitFor(async () => (await shop.row(next)).money === 'settled', 'the takeover', 5_000);
     assert.match(second.log(), new RegExp(`taking over from settler ${first.pid} on .*, which is gone`));
     assert.equal(await shop.transactionCount(), 2);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('passes_on_thirty_seconds_after_its_settler_went_silent', async (shop) => {
-    const first = runSettler(shop);
+    const first = shop.runSettler();
     const { paid } = await shop.sell();
     await settled(shop, paid);
     process.kill(first.pid, 'SIGSTOP'); // it may go on: it is not dead
     const { paid: next } = await shop.sell();
-    const second = runSettler(shop);
+    const second = shop.runSettler();
     await noted(second, `another settler works with the key of ${shop.key.address}`);
     assert.equal((await shop.row(next)).money, 'due');
     shop.gateway.setClock(31);
@@ -369,7 +310,7 @@ describe('the key', () => {
     const { paid: last } = await shop.sell();
     await settled(shop, last);
     assert.equal(await shop.transactionCount(), 3);
-    await agree(shop);
+    await shop.checkBooks();
   });
 });
 
@@ -391,7 +332,7 @@ describe('a node', () => {
     const { paid } = await shop.sell();
     const proxy = await shop.nodeProxy();
     await proxy.stop();
-    const settler = runSettler(shop, proxy);
+    const settler = shop.runSettler({ node: proxy });
     const complaint = `node ${proxy.url}: `;
     await noted(settler, complaint);
     await sleep(1_500); // it tries again meanwhile
@@ -401,14 +342,14 @@ describe('a node', () => {
     await settled(shop, paid);
     await noted(settler, 'all is well again');
     assert.equal(await shop.transactionCount(), 1);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('that_goes_down_between_sending_and_receipt_settles_when_it_is_back', async (shop) => {
     const { paid } = await shop.sell();
     const proxy = await shop.nodeProxy();
     await shop.chain.automine(false);
-    const settler = runSettler(shop, proxy);
+    const settler = shop.runSettler({ node: proxy });
     await waitFor(() => proxy.sent.length === 1, 'the transaction');
     await proxy.stop();
     await noted(settler, `node ${proxy.url}`);
@@ -426,7 +367,7 @@ describe('a node', () => {
       let lost = 0;
       const proxy = await shop.nodeProxy(({ method }) =>
         (method === 'eth_sendRawTransaction' && lost++ === 0 ? 'lose' : 'pass'));
-      runSettler(shop, proxy);
+      shop.runSettler({ node: proxy });
       await waitFor(() => lost > (automine ? 0 : 1), 'it to be sent', 20_000);
       if (!automine) await shop.chain.mine();
       const row = await settled(shop, paid);
@@ -435,7 +376,7 @@ describe('a node', () => {
       assert.equal(await shop.transactionCount(), 1);
       assert.equal(await shop.chain.balance(shop.payee), PRICE);
       assert.equal(await shop.chain.balance(payer.address), 1_000_000n - PRICE);
-      await agree(shop);
+      await shop.checkBooks();
     });
   }
 
@@ -444,7 +385,7 @@ describe('a node', () => {
     let sane = false;
     const proxy = await shop.nodeProxy(({ method }) =>
       (method === 'eth_getTransactionReceipt' && !sane ? { result: { status: '0x1' } } : 'pass'));
-    const settler = runSettler(shop, proxy);
+    const settler = shop.runSettler({ node: proxy });
     await noted(settler, 'eth_getTransactionReceipt');
     assert.equal((await shop.row(paid)).money, 'submitted');
     sane = true;
@@ -460,7 +401,7 @@ describe('a transaction', () => {
     const { paid } = await shop.sell();
     await shop.chain.automine(false);
     const proxy = await shop.nodeProxy();
-    runSettler(shop, proxy);
+    shop.runSettler({ node: proxy });
     await waitFor(() => proxy.sent.length === 1, 'the transaction');
     shop.gateway.setClock(40);
     await waitFor(() => proxy.sent.length > 1, 'its replacement', 20_000);
@@ -475,13 +416,13 @@ describe('a transaction', () => {
     assert.equal(row.transaction, keccak256(proxy.sent[1]));
     assert.equal(await shop.transactionCount(), 1);
     assert.equal(await shop.chain.balance(shop.payee), PRICE);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('whose_block_is_reorganized_away_is_sent_again_and_pays_once', async (shop) => {
     const { payer, paid } = await shop.sell();
     const proxy = await shop.nodeProxy();
-    runSettler(shop, proxy);
+    shop.runSettler({ node: proxy });
     await settled(shop, paid);
     await shop.chain.rpc('anvil_reorg', 1, []);
     assert.equal(await shop.chain.balance(shop.payee), 0n);
@@ -490,6 +431,6 @@ describe('a transaction', () => {
     await shop.chain.mine(SAFE_DEPTH);
     await waitFor(async () => (await shop.row(paid)).money === 'final', 'finality', 30_000);
     assert.equal(await shop.chain.balance(payer.address), 1_000_000n - PRICE);
-    await agree(shop);
+    await shop.checkBooks();
   });
 });

@@ -9,12 +9,12 @@ import { describe, test } from 'node:test';
 import { ask } from './lib/ask.mjs';
 import { Miner } from './lib/miner.mjs';
 import { FAULTS, Faults } from './lib/node-faults.mjs';
-import { sleep, waitFor } from './lib/process.mjs';
+import { sleep, using, waitFor } from './lib/process.mjs';
 import { randomNumbers, seedOfRun } from './lib/random.mjs';
-import { settlerKey, startSettler } from './lib/settler.mjs';
+import { settlerKey } from './lib/settler.mjs';
 import { PRICE, openShop } from './lib/shop.mjs';
 import { decode, payment } from './lib/wallet.mjs';
-import { checkBooks, payments } from './lib/x402.mjs';
+import { paymentsByNonce } from './lib/x402.mjs';
 
 const SEED = seedOfRun();
 const SEEDS = process.env.X402_SEED ? 1 : process.env.X402_ALL === '1' ? 32 : 6;
@@ -64,14 +64,15 @@ class Storm {
     this.faults = new Faults();
     this.node = await this.shop.nodeProxy(this.faults.rule);
     this.keys.forEach((_, i) => this.startSettler(i));
-    return this;
+  }
+
+  async close() {
+    await this.shop?.close();
   }
 
   startSettler(i) {
-    const { gateway } = this.shop;
-    const settler = startSettler(gateway, this.node, this.keys[i], { args: ['--batch-age', '1'] });
-    this.shop.later(() => settler.stop());
-    this.settlers[i] = settler;
+    const args = ['--batch-age', '1'];
+    this.settlers[i] = this.shop.runSettler({ node: this.node, key: this.keys[i], args });
   }
 
   // ----------------------------------------------------------------------- the callers
@@ -156,9 +157,8 @@ class Storm {
 
   // ----------------------------------------------------------------------- the calm after
 
-  async rows() {
-    const all = await payments(this.shop.gateway, '--limit', '100000');
-    return new Map(all.map((row) => [row.nonce, row]));
+  rows() {
+    return paymentsByNonce(this.shop.gateway);
   }
 
   async settleDown() {
@@ -193,7 +193,7 @@ class Storm {
     let left = 0n;
     for (const { address } of this.payers) left += await this.chain.balance(address);
     assert.equal(left, BigInt(CLIENTS) * 10_000_000n - paid);
-    await checkBooks(this.shop.gateway, this.chain);
+    await this.shop.checkBooks();
     return this.checkTransactions(new Set([...rows.values()].map((row) => row.transaction)));
   }
 
@@ -215,19 +215,13 @@ class Storm {
 
 describe('a storm', { concurrency: AT_ONCE }, () => {
   for (let seed = SEED; seed < SEED + SEEDS; seed++) {
-    test(`leaves_everything_paid_and_served_once_with_X402_SEED=${seed}`, async (context) => {
-      const storm = new Storm(seed);
-      let failed = true;
-      try {
+    test(`leaves_everything_paid_and_served_once_with_X402_SEED=${seed}`, (context) =>
+      using(new Storm(seed), async (storm) => {
         await storm.open();
         await storm.rage();
         await storm.settleDown();
         const summary = await storm.check();
         context.diagnostic(`${summary} (${storm.taken} taken, ${storm.lies} lies)`);
-        failed = false;
-      } finally {
-        await storm.shop?.close().catch((error) => { if (!failed) throw error; });
-      }
-    });
+      }));
   }
 });

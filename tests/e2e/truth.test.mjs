@@ -8,44 +8,13 @@ import { ask, isPaid } from './lib/ask.mjs';
 import { deployFacilitator } from './lib/chain.mjs';
 import { SOMEBODY, cancel, drain, useElsewhere } from './lib/elsewhere.mjs';
 import { sleep, waitFor } from './lib/process.mjs';
-import { PRICE, SAFE_DEPTH, openShop } from './lib/shop.mjs';
-import { settleOnce, settlerKey, startSettler, trySettleOnce } from './lib/settler.mjs';
+import { PRICE, SAFE_DEPTH, openShop, shopTest } from './lib/shop.mjs';
+import { noted, settleOnce, settlerKey, trySettleOnce } from './lib/settler.mjs';
 import { authorization, nowSeconds, payment, sign } from './lib/wallet.mjs';
-import { checkBooks, payments } from './lib/x402.mjs';
+import { payments } from './lib/x402.mjs';
 
 const AT_ONCE = 3; // tests: most of each is waiting
 const BELIEVE = 12_000; // how long something must look gone before the settler believes it
-
-/** A test with a shop of its own. */
-function shopTest(name, body, options) {
-  test(name, async () => {
-    const shop = await openShop(options);
-    let failed = true;
-    try {
-      await body(shop);
-      failed = false;
-    } finally {
-      await shop.close().catch((error) => { if (!failed) throw error; });
-    }
-  });
-}
-
-/** A settler that runs until the shop closes; `through` is a node, `key` the shop's. */
-function runSettler(shop, { through = shop.chain, key = shop.key, args } = {}) {
-  const settler = startSettler(shop.gateway, through, key, { args });
-  shop.later(() => settler.stop());
-  return settler;
-}
-
-const becomes = (shop, paid, money, within = 20_000) => waitFor(async () => {
-  const row = await shop.row(paid);
-  return row.money === money && row;
-}, `the payment to be ${money}`, within);
-
-const noted = (settler, words, within = 20_000) => waitFor(
-  () => settler.log().includes(words), `the settler to say "${words}"`, within);
-
-const agree = (shop) => checkBooks(shop.gateway, shop.chain);
 
 const latest = (chain) => chain.rpc('eth_getBlockByNumber', 'latest', false);
 
@@ -64,56 +33,56 @@ describe('what only a block above the safe one says', { concurrency: AT_ONCE }, 
   shopTest('a_cancellation_whose_block_is_reorganized_away_failed_nothing', async (shop) => {
     const { payer, paid } = await shop.sell();
     await cancel(shop.chain, payer, paid);
-    const settler = runSettler(shop);
+    const settler = shop.runSettler();
     await noted(settler, 'waiting with payment 1');
     assert.match(settler.log(), /the payer canceled the authorization in 0x[0-9a-f]{64}/);
     assert.equal((await shop.row(paid)).money, 'due');
     await forget(shop.chain);
-    await becomes(shop, paid, 'settled', 60_000);
+    await shop.moneyIs(paid, 'settled', 60_000);
     assert.equal(await shop.chain.balance(shop.payee), PRICE);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('a_cancellation_fails_its_payment_once_its_block_is_safe', async (shop) => {
     const { payer, paid } = await shop.sell();
     const receipt = await cancel(shop.chain, payer, paid);
-    const settler = runSettler(shop);
+    const settler = shop.runSettler();
     await noted(settler, 'waiting with payment 1');
     await shop.chain.mine(SAFE_DEPTH);
-    const row = await becomes(shop, paid, 'failed');
+    const row = await shop.moneyIs(paid, 'failed');
     assert.equal(row.reason,
       `canceled: the payer canceled the authorization in ${receipt.transactionHash}`);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('a_use_for_somebody_else_that_is_reorganized_away_failed_nothing', async (shop) => {
     const sold = await shop.sell();
     await useElsewhere(shop.chain, await sameNonce(sold));
-    const settler = runSettler(shop);
+    const settler = shop.runSettler();
     await noted(settler, 'waiting with payment 1');
     assert.equal((await shop.row(sold.paid)).money, 'due');
     await forget(shop.chain);
-    await becomes(shop, sold.paid, 'settled', 60_000);
+    await shop.moneyIs(sold.paid, 'settled', 60_000);
     assert.equal(await shop.chain.balance(shop.payee), PRICE);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('a_use_for_somebody_else_fails_with_its_transaction_once_that_is_safe', async (shop) => {
     const sold = await shop.sell();
     const receipt = await useElsewhere(shop.chain, await sameNonce(sold));
-    runSettler(shop);
+    shop.runSettler();
     await shop.chain.mine(SAFE_DEPTH);
-    const row = await becomes(shop, sold.paid, 'failed');
+    const row = await shop.moneyIs(sold.paid, 'failed');
     assert.equal(row.reason,
       `used: the authorization paid somebody else in ${receipt.transactionHash}`);
     assert.equal(await shop.chain.balance(shop.payee), 0n);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('an_end_that_is_reorganized_away_failed_nothing', async (shop) => {
     const { payer, paid } = await shop.sell({ amount: PRICE });
     await drain(shop.chain, payer);
-    const settler = runSettler(shop);
+    const settler = shop.runSettler();
     await noted(settler, 'transfer amount exceeds balance');
     const before = await shop.chain.rpc('evm_snapshot');
     await shop.chain.advance(301);
@@ -121,9 +90,9 @@ describe('what only a block above the safe one says', { concurrency: AT_ONCE }, 
     assert.equal((await shop.row(paid)).money, 'due');
     assert.equal(await shop.chain.rpc('evm_revert', before), true); // and the clock with it
     await shop.chain.mint(payer.address, PRICE);
-    await becomes(shop, paid, 'settled', 60_000);
+    await shop.moneyIs(paid, 'settled', 60_000);
     assert.equal(await shop.chain.balance(shop.payee), PRICE);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('ends_a_payment_that_somebody_waits_for_and_has_not_been_served', async (shop) => {
@@ -132,10 +101,10 @@ describe('what only a block above the safe one says', { concurrency: AT_ONCE }, 
     const payer = await shop.newPayer();
     const paid = await payment(payer, { message: { to: shop.payee } });
     await cancel(shop.chain, payer, paid);
-    runSettler(shop);
+    shop.runSettler();
     const answer = await ask(shop.gateway, '/api/x', { payment: paid });
     assert.equal(answer.status, 402);
-    const row = await becomes(shop, paid, 'failed');
+    const row = await shop.moneyIs(paid, 'failed');
     assert.match(row.reason, /^canceled: /);
     assert.equal(row.delivery, 'void');
   });
@@ -150,13 +119,13 @@ describe('a node without a safe block', { concurrency: AT_ONCE }, () => {
     const proxy = await shop.nodeProxy(({ method, params }) =>
       (method === 'eth_getBlockByNumber' && params[0] === 'safe' ? unknown : 'pass'));
     const { paid } = await shop.sell();
-    runSettler(shop, { through: proxy });
-    await becomes(shop, paid, 'settled');
+    shop.runSettler({ node: proxy });
+    await shop.moneyIs(paid, 'settled');
     await shop.chain.mine(SAFE_DEPTH); // safe, and not finalized
     await sleep(6_000); // one look at what is settled, at least
     assert.equal((await shop.row(paid)).money, 'settled');
     await shop.chain.mine(SAFE_DEPTH);
-    await becomes(shop, paid, 'final');
+    await shop.moneyIs(paid, 'final');
   });
 
   shopTest('and_without_a_finalized_one_makes_final_what_is_64_blocks_deep', async (shop) => {
@@ -165,14 +134,14 @@ describe('a node without a safe block', { concurrency: AT_ONCE }, () => {
         ? unknown : 'pass'));
     await shop.chain.mine(64);
     const { paid } = await shop.sell();
-    const settler = runSettler(shop, { through: proxy });
-    const { block } = await becomes(shop, paid, 'settled');
+    const settler = shop.runSettler({ node: proxy });
+    const { block } = await shop.moneyIs(paid, 'settled');
     await noted(settler, 'knows no safe block', 30_000);
     await shop.chain.mine(63 - (Number((await latest(shop.chain)).number) - block));
     await sleep(6_000);
     assert.equal((await shop.row(paid)).money, 'settled');
     await shop.chain.mine();
-    await becomes(shop, paid, 'final');
+    await shop.moneyIs(paid, 'final');
     assert.equal(settler.log().split('knows no safe block').length, 2, 'said once');
   });
 });
@@ -189,15 +158,15 @@ describe('a node that is behind', { concurrency: AT_ONCE }, () => {
     const { paid } = await shop.sell();
     const old = await latest(shop.chain);
     const proxy = await shop.nodeProxy();
-    runSettler(shop, { through: proxy });
-    const { block } = await becomes(shop, paid, 'settled');
+    shop.runSettler({ node: proxy });
+    const { block } = await shop.moneyIs(paid, 'settled');
     assert.ok(block > Number(old.number));
     proxy.rule = staleAt(old);
     await sleep(BELIEVE + 8_000);
     assert.equal((await shop.row(paid)).money, 'settled');
     proxy.rule = () => 'pass';
     await shop.chain.mine(SAFE_DEPTH);
-    await becomes(shop, paid, 'final');
+    await shop.moneyIs(paid, 'final');
     assert.equal(await shop.transactionCount(), 1);
   });
 
@@ -207,7 +176,7 @@ describe('a node that is behind', { concurrency: AT_ONCE }, () => {
     let stale = false;
     const proxy = await shop.nodeProxy((call) => (stale ? staleAt(old)(call) : 'pass'));
     await shop.chain.automine(false);
-    runSettler(shop, { through: proxy });
+    shop.runSettler({ node: proxy });
     await waitFor(() => proxy.sent.length === 1, 'the transaction');
     stale = true; // but for the count of transactions, which another node answers
     await shop.chain.mine();
@@ -215,10 +184,10 @@ describe('a node that is behind', { concurrency: AT_ONCE }, () => {
     assert.equal((await shop.row(paid)).money, 'submitted');
     stale = false;
     await shop.chain.automine(true);
-    await becomes(shop, paid, 'settled');
+    await shop.moneyIs(paid, 'settled');
     assert.equal(new Set(proxy.sent).size, 1, 'another transaction was made');
     assert.equal(await shop.chain.balance(shop.payee), PRICE);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('and_answers_every_other_question_fails_nothing_and_settles_once', async (shop) => {
@@ -227,12 +196,12 @@ describe('a node that is behind', { concurrency: AT_ONCE }, () => {
     const old = await latest(shop.chain);
     let turn = 0;
     const proxy = await shop.nodeProxy((call) => (turn++ % 2 ? staleAt(old)(call) : 'pass'));
-    runSettler(shop, { through: proxy });
-    for (const { paid } of sold) await becomes(shop, paid, 'settled', 60_000);
+    shop.runSettler({ node: proxy });
+    for (const { paid } of sold) await shop.moneyIs(paid, 'settled', 60_000);
     await shop.chain.mine(SAFE_DEPTH);
-    for (const { paid } of sold) await becomes(shop, paid, 'final', 60_000);
+    for (const { paid } of sold) await shop.moneyIs(paid, 'final', 60_000);
     assert.equal(await shop.chain.balance(shop.payee), 3n * PRICE);
-    await agree(shop);
+    await shop.checkBooks();
   });
 });
 
@@ -248,17 +217,17 @@ describe('a node that keeps no state', { concurrency: AT_ONCE }, () => {
     await shop.chain.mine(SAFE_DEPTH);
     shop.gateway.setClock(301);
     const proxy = await shop.nodeProxy(pruned);
-    const settler = runSettler(shop, { through: proxy });
+    const settler = shop.runSettler({ node: proxy });
     await noted(settler, 'does not say what became of a payment');
     for (let i = 0; i < 3; i++) {
       const { paid: next } = await shop.sell({
         message: { validBefore: BigInt(nowSeconds() + 301 + 240) },
       });
-      await becomes(shop, next, 'settled', 5_000);
+      await shop.moneyIs(next, 'settled', 5_000);
     }
     assert.equal((await shop.row(paid)).money, 'due');
     proxy.rule = () => 'pass';
-    await becomes(shop, paid, 'failed');
+    await shop.moneyIs(paid, 'failed');
     assert.equal(settler.log().split('does not say what became').length, 2, 'said once');
   });
 });
@@ -272,7 +241,7 @@ describe('an authorization that is used', { concurrency: AT_ONCE }, () => {
     await shop.chain.mine(SAFE_DEPTH);
     const proxy = await shop.nodeProxy(({ method }) =>
       (method === 'eth_getLogs' ? { result: [] } : 'pass'));
-    const settler = runSettler(shop, { through: proxy });
+    const settler = shop.runSettler({ node: proxy });
     await noted(settler, 'by a transaction not found yet');
     await sleep(2_000);
     assert.equal((await shop.row(sold.paid)).money, 'due');
@@ -290,7 +259,7 @@ describe('an authorization that is used', { concurrency: AT_ONCE }, () => {
     const span = ([{ fromBlock, toBlock }]) => Number(toBlock) - Number(fromBlock) + 1;
     const proxy = await shop.nodeProxy(({ method, params }) =>
       (method === 'eth_getLogs' && span(params) > 100 ? tooMuch : 'pass'));
-    runSettler(shop, { through: proxy });
+    shop.runSettler({ node: proxy });
     const row = await waitFor(async () => {
       const now = await shop.row(sold.paid);
       return ['settled', 'final'].includes(now.money) && now;
@@ -323,14 +292,14 @@ describe('payments that settled', { concurrency: AT_ONCE }, () => {
     assert.deepEqual([...new Set(monies)], ['final']);
     assert.ok(proxy.asked('eth_getTransactionReceipt').length <= 2 * transactions,
       `${proxy.asked('eth_getTransactionReceipt').length} receipts`);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('are_not_final_by_a_node_that_has_the_receipt_and_not_the_safe_block', async (shop) => {
     const { paid } = await shop.sell();
     const proxy = await shop.nodeProxy();
-    runSettler(shop, { through: proxy });
-    await becomes(shop, paid, 'settled');
+    shop.runSettler({ node: proxy });
+    await shop.moneyIs(paid, 'settled');
     proxy.rule = ({ method, params }) =>
       (method === 'eth_call' && params[1].blockHash
         ? { error: { code: -32001, message: 'header not found' } } : 'pass');
@@ -338,7 +307,7 @@ describe('payments that settled', { concurrency: AT_ONCE }, () => {
     await sleep(7_000);
     assert.equal((await shop.row(paid)).money, 'settled');
     proxy.rule = () => 'pass';
-    await becomes(shop, paid, 'final');
+    await shop.moneyIs(paid, 'final');
   });
 });
 
@@ -354,46 +323,46 @@ describe('two settlers', { concurrency: AT_ONCE }, () => {
       isPaid(await ask(shop.gateway, '/api/x', { payment: paid }), paid);
     });
     await Promise.all(all);
-    const settlers = [runSettler(shop), runSettler(shop, { key: other })];
+    const settlers = [shop.runSettler(), shop.runSettler({ key: other })];
     await waitFor(async () => (await payments(shop.gateway, '--status', 'settled')).length
       === CALLS, 'all to settle', 60_000);
     assert.equal(await shop.chain.balance(shop.payee), BigInt(CALLS) * PRICE);
     for (const settler of settlers) {
       assert.doesNotMatch(settler.log(), /ledger|another settler/);
     }
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('of_which_one_is_left_send_again_what_a_reorganization_took_from_the_other', async (shop) => {
     const other = await settlerKey(shop.chain, `other settler of ${shop.payee}`);
     const { paid } = await shop.sell();
-    const first = runSettler(shop, { key: other });
-    const { transaction, gasUsed, feeWei } = await becomes(shop, paid, 'settled');
+    const first = shop.runSettler({ key: other });
+    const { transaction, gasUsed, feeWei } = await shop.moneyIs(paid, 'settled');
     await first.stop();
-    runSettler(shop);
+    shop.runSettler();
     await forget(shop.chain);
     await waitFor(async () => (await shop.chain.balance(shop.payee)) === PRICE, 'the money', 60_000);
     await shop.chain.mine(SAFE_DEPTH);
-    const row = await becomes(shop, paid, 'final', 30_000);
+    const row = await shop.moneyIs(paid, 'final', 30_000);
     assert.equal(row.transaction, transaction);
     assert.equal(row.gasUsed, gasUsed);
     assert.ok(BigInt(row.feeWei) > 0n && BigInt(feeWei) > 0n, 'its cost is ours');
     assert.equal(await shop.transactionCount(), 0);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('one_of_which_is_killed_with_a_transaction_under_way_lose_no_time', async (shop) => {
     const { paid } = await shop.sell();
     await shop.chain.automine(false);
-    const first = runSettler(shop);
-    await becomes(shop, paid, 'submitted');
+    const first = shop.runSettler();
+    await shop.moneyIs(paid, 'submitted');
     await first.kill();
-    runSettler(shop);
+    shop.runSettler();
     await shop.chain.automine(true);
     await shop.chain.mine();
-    await becomes(shop, paid, 'settled', 8_000);
+    await shop.moneyIs(paid, 'settled', 8_000);
     assert.equal(await shop.chain.balance(shop.payee), PRICE);
-    await agree(shop);
+    await shop.checkBooks();
   });
 });
 
@@ -403,8 +372,8 @@ describe('a transaction whose key is lost', { concurrency: AT_ONCE }, () => {
     const key = await settlerKey(shop.chain, `lost settler of ${shop.payee}`);
     const { paid } = await shop.sell();
     await shop.chain.automine(false);
-    const settler = runSettler(shop, { key });
-    const { transaction } = await becomes(shop, paid, 'submitted');
+    const settler = shop.runSettler({ key });
+    const { transaction } = await shop.moneyIs(paid, 'submitted');
     await settler.kill();
     await waitFor(() => shop.chain.rpc('eth_getTransactionByHash', transaction), 'the transaction');
     return { paid, transaction };
@@ -422,34 +391,34 @@ describe('a transaction whose key is lost', { concurrency: AT_ONCE }, () => {
     const { paid, transaction } = await lose(shop);
     await shop.chain.mine();
     await end(shop);
-    runSettler(shop);
+    shop.runSettler();
     const row = await waitFor(async () => {
       const now = await shop.row(paid);
       return ['settled', 'final'].includes(now.money) && now;
     }, 'it to be found', 30_000);
     assert.equal(row.transaction, transaction);
     assert.ok(row.gasUsed > 0 && BigInt(row.feeWei) > 0n, 'its cost is ours');
-    await becomes(shop, paid, 'final');
+    await shop.moneyIs(paid, 'final');
     assert.equal(await shop.chain.balance(shop.payee), PRICE);
     assert.equal(await shop.transactionCount(), 0);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('fails_what_it_can_never_pay', async (shop) => {
     const { paid, transaction } = await lose(shop);
     await shop.chain.rpc('anvil_dropTransaction', transaction);
     await end(shop);
-    runSettler(shop);
-    const row = await becomes(shop, paid, 'failed', 30_000);
+    shop.runSettler();
+    const row = await shop.moneyIs(paid, 'failed', 30_000);
     assert.match(row.reason, /^expired: not settled before validBefore/);
     assert.equal(await shop.chain.balance(shop.payee), 0n);
-    await agree(shop);
+    await shop.checkBooks();
   });
 
   shopTest('is_waited_for_while_it_may_pay', async (shop) => {
     const { paid } = await lose(shop);
     shop.gateway.setClock(31);
-    const settler = runSettler(shop);
+    const settler = shop.runSettler();
     await noted(settler, 'asked of a facilitator: 1 payment;');
     await shop.chain.mine(SAFE_DEPTH);
     await sleep(3_000);
@@ -461,7 +430,7 @@ describe('a transaction whose key is lost', { concurrency: AT_ONCE }, () => {
 describe('a caller who waits', { concurrency: AT_ONCE }, () => {
   shopTest('wakes_the_settler', async (shop) => {
     const proxy = await shop.nodeProxy();
-    runSettler(shop, { through: proxy });
+    shop.runSettler({ node: proxy });
     const payer = await shop.newPayer();
     for (let i = 0; i < 8; i++) {
       const paid = await payment(payer, { message: { to: shop.payee } });
@@ -479,11 +448,11 @@ describe('a caller who waits', { concurrency: AT_ONCE }, () => {
 describe('a node that hangs', { concurrency: AT_ONCE }, () => {
   shopTest('holds_up_no_other_chain', async (shop) => {
     const proxy = await shop.nodeProxy(() => 'hold');
-    runSettler(shop, { args: ['--rpc', `base=${proxy.url}`] });
+    shop.runSettler({ args: ['--rpc', `base=${proxy.url}`] });
     await waitFor(() => proxy.calls.length > 0, 'the other chain to be asked');
     for (let before = 0; before < 3; before++) {
       const { paid } = await shop.sell();
-      await becomes(shop, paid, 'settled', 5_000);
+      await shop.moneyIs(paid, 'settled', 5_000);
     }
   });
 });
@@ -498,7 +467,7 @@ describe('payers', { concurrency: AT_ONCE }, () => {
     const proxy = await shop.nodeProxy();
     const payers = [];
     for (let i = 0; i < count; i++) payers.push((await shop.sell()).payer);
-    runSettler(shop, { through: proxy, args: ['--batch-age=0'] });
+    shop.runSettler({ node: proxy, args: ['--batch-age=0'] });
     await waitFor(async () => (await payments(shop.gateway, '--status', 'settled')).length
       === count, 'all to settle', 20_000);
     const codes = () => proxy.asked('eth_getCode').map(({ params }) => params[0].toLowerCase());
@@ -525,9 +494,9 @@ describe('payers', { concurrency: AT_ONCE }, () => {
   });
 
   shopTest('who_are_drained_get_no_more_credit', async (shop) => {
-    runSettler(shop);
+    shop.runSettler();
     const { payer, paid } = await shop.sell({ amount: 10n * PRICE });
-    await becomes(shop, paid, 'settled');
+    await shop.moneyIs(paid, 'settled');
     await drain(shop.chain, payer);
     const call = async () => ask(shop.gateway, '/api/x', {
       payment: await payment(payer, { message: { to: shop.payee } }),
@@ -545,10 +514,10 @@ describe('payers', { concurrency: AT_ONCE }, () => {
     const proxy = await shop.nodeProxy(({ method, params }) =>
       (method === 'eth_call' && params[0].data.startsWith(LOOK) ? 'hold' : 'pass'));
     const { paid } = await shop.sell();
-    runSettler(shop, { through: proxy, args: ['--batch-age=0'] });
-    await becomes(shop, paid, 'settled');
+    shop.runSettler({ node: proxy, args: ['--batch-age=0'] });
+    await shop.moneyIs(paid, 'settled');
     const { paid: next } = await shop.sell();
-    await becomes(shop, next, 'settled');
+    await shop.moneyIs(next, 'settled');
   });
 });
 

@@ -181,3 +181,18 @@ export function sanitizerEnvironment() {
 /** Lines in which a sanitizer reports something. */
 export const SANITIZER_REPORT =
   /(ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:)/;
+
+/**
+ * Opens something, gives it to `body`, and close()s it. What went wrong in the body is
+ * thrown rather than what goes wrong in closing afterwards.
+ */
+export async function using(opening, body) {
+  const opened = await opening;
+  let failed = true;
+  try {
+    await body(opened);
+    failed = false;
+  } finally {
+    await opened.close().catch((error) => { if (!failed) throw error; });
+  }
+}

@@ -2,14 +2,16 @@
 // settle with: everything a test of the money needs, and of its own.
 
 import assert from 'node:assert/strict';
+import { test } from 'node:test';
 import { ask, isPaid } from './ask.mjs';
 import { deployFacilitator, startChain } from './chain.mjs';
 import { startGateway } from './gateway.mjs';
 import { startNodeProxy } from './node-proxy.mjs';
-import { settlerKey } from './settler.mjs';
+import { using, waitFor } from './process.mjs';
+import { settlerKey, startSettler } from './settler.mjs';
 import { startUpstream } from './upstream.mjs';
 import { newAccount, payment } from './wallet.mjs';
-import { delivered, payments } from './x402.mjs';
+import { checkBooks, delivered, payments } from './x402.mjs';
 
 export const PRICE = 1000n; // $0.001, the price of /api/
 
@@ -35,6 +37,10 @@ export async function openShop(options = {}) {
   return shop;
 }
 
+/** A test with a shop of its own, opened with `options`. */
+export const shopTest = (name, body, options) =>
+  test(name, () => using(openShop(options), body));
+
 class Shop {
   async open(gatewayOptions, chainOptions, upstreamOptions) {
     this.closing = [];
@@ -44,7 +50,7 @@ class Shop {
     const args = ['--slots-in-an-epoch', String(this.safeDepth), ...(chainOptions.args ?? [])];
     this.chain = await startChain({ ...chainOptions, args });
     this.closing.push(() => this.chain.stop());
-    if (this.contract) await deployFacilitator(this.chain);
+    if (this.contract) this.facilitator = await deployFacilitator(this.chain);
     this.key = await settlerKey(this.chain, `settler of ${this.payee}`);
     this.gateway = await startGateway({
       payTo: this.payee,
@@ -98,6 +104,34 @@ class Shop {
     const found = rows.filter((row) => row.nonce === message.nonce);
     assert.equal(found.length, 1, 'one row a payment');
     return found[0];
+  }
+
+  /** The row of a payment once `test` holds for it. */
+  until(paid, test, what, within = 20_000) {
+    return waitFor(async () => {
+      const row = await this.row(paid);
+      return test(row) && row;
+    }, what, within);
+  }
+
+  /** The same once its money is `money`. */
+  moneyIs(paid, money, within) {
+    return this.until(paid, (row) => row.money === money, `the payment to be ${money}`, within);
+  }
+
+  /** What the ledger, the chain and each other say agrees; throws when it does not. */
+  checkBooks() {
+    return checkBooks(this.gateway, this.chain);
+  }
+
+  /**
+   * Starts a settler that runs until the shop closes; by `node`, the chain unless said, and
+   * with the shop's key unless another is given. The rest are options of startSettler.
+   */
+  runSettler({ node = this.chain, key = this.key, ...options } = {}) {
+    const settler = startSettler(this.gateway, node, key, options);
+    this.later(() => settler.stop());
+    return settler;
   }
 
   /** How many transactions of the settler's key are in blocks. */

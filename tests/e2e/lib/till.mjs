@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { ask, isPaid } from './ask.mjs';
 import { waitFor } from './process.mjs';
 import { payment } from './wallet.mjs';
-import { checkBooks, payments } from './x402.mjs';
+import { paymentsByNonce } from './x402.mjs';
 
 /** What the paths of a shop cost. */
 export const PRICES = { '/api/x': 1000n, '/cheap/x': 500n, '/dear/x': 250_000n };
@@ -48,9 +48,8 @@ export class Till {
   }
 
   /** The ledger's rows, by nonce. */
-  async rows() {
-    const all = await payments(this.shop.gateway, '--limit', '100000');
-    return new Map(all.map((row) => [row.nonce, row]));
+  rows() {
+    return paymentsByNonce(this.shop.gateway);
   }
 
   /** Waits until a test holds for the row of each of some payments (as sold or paid). */
@@ -105,7 +104,7 @@ export class Till {
       assert.equal(await chain.balance(payer.address), minted - spent.get(payer), 'a payer');
     }
     await this.wastedAtMost(rows, wasted);
-    await checkBooks(this.shop.gateway, chain);
+    await this.shop.checkBooks();
   }
 
   /** Transactions of ours in blocks, less those in which money moved. */

@@ -23,6 +23,12 @@ export async function payments(gateway, ...args) {
   return JSON.parse(await x402Output(all, { gateway }));
 }
 
+/** All of them, by nonce. */
+export async function paymentsByNonce(gateway) {
+  const all = await payments(gateway, '--limit', '100000');
+  return new Map(all.map((row) => [row.nonce, row]));
+}
+
 /** Waits until `count` calls of a payer are delivered: answers do not wait for the ledger. */
 export function delivered(gateway, payer, count) {
   return waitFor(async () => {
