@@ -9,16 +9,15 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { ask } from './lib/ask.mjs';
-import { startFacilitator, startThrough } from './lib/facilitator.mjs';
+import { callOn, presentAgain } from './lib/calls.mjs';
+import { runThrough, startFacilitator } from './lib/facilitator.mjs';
 import { Lanes } from './lib/lanes.mjs';
 import { Miner } from './lib/miner.mjs';
 import { ROOT, sleep, waitFor } from './lib/process.mjs';
 import { RawConnection } from './lib/raw.mjs';
-import { startSettler } from './lib/settler.mjs';
 import { PRICE, openShop } from './lib/shop.mjs';
 import { nowSeconds, payment } from './lib/wallet.mjs';
-import { checkBooks, payments } from './lib/x402.mjs';
+import { paymentsByNonce } from './lib/x402.mjs';
 
 const LANES = 4; // shops at work at once
 const CLIENTS = 4; // of a shop
@@ -73,10 +72,7 @@ class Lane {
 
   /** With the shop's key. */
   startSettler(env) {
-    const { chain, key } = this.shop;
-    const settler = startSettler(this.gateway, chain, key, { env, args: ['--batch-age', '1'] });
-    this.shop.later(() => settler.stop());
-    return settler;
+    return this.shop.runSettler({ env, args: ['--batch-age', '1'] });
   }
 
   /** Without a key, through somebody who has one. */
@@ -85,9 +81,7 @@ class Lane {
       this.facilitator = await startFacilitator(this.shop.chain);
       this.shop.later(() => this.facilitator.stop());
     }
-    const settler = startThrough(this.gateway, this.facilitator, { env, node: this.shop.chain });
-    this.shop.later(() => settler.stop());
-    return settler;
+    return runThrough(this.shop, this.facilitator, { env, node: this.shop.chain });
   }
 
   /** Workers with these lines in the main context; nothing is being served. */
@@ -127,13 +121,7 @@ class Lane {
   }
 
   async make(call, connection) {
-    try {
-      connection.request('GET', call.path, { headers: call.paid.headers });
-      call.status = (await connection.readResponse()).status;
-      call.whole = true;
-    } catch (error) {
-      assert.match(error.message, /ended too early/);
-    }
+    await callOn(connection, call);
     // Its outcome is in memory only, until the next call is executed: that was admitted in
     // the transaction that holds the outcome, or a later one.
     call.open = true;
@@ -141,13 +129,8 @@ class Lane {
     connection.before = call;
   }
 
-  async presentAgain(calls) {
-    const left = [...calls];
-    await Promise.all(Array.from({ length: 8 * CLIENTS }, async () => {
-      for (let call = left.pop(); call; call = left.pop()) {
-        call.again = await ask(this.gateway, call.path, { payment: call.paid });
-      }
-    }));
+  presentAgain(calls) {
+    return presentAgain(this.gateway, calls, 8 * CLIENTS);
   }
 
   executed(call) {
@@ -156,9 +139,8 @@ class Lane {
 
   // ------------------------------------------------------------------------- in the end
 
-  async rows() {
-    const all = await payments(this.gateway, '--limit', '100000');
-    return new Map(all.map((row) => [row.nonce, row]));
+  rows() {
+    return paymentsByNonce(this.gateway);
   }
 
   /** Waits until the money of everything is decided; blocks come. */
@@ -213,7 +195,7 @@ class Lane {
       const own = charged.filter((row) => row.payer.toLowerCase() === address.toLowerCase());
       assert.equal(await chain.balance(address), 10_000_000n - worth(own), 'a payer');
     }
-    await checkBooks(this.gateway, chain);
+    await this.shop.checkBooks();
   }
 }
 

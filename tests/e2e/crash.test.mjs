@@ -6,20 +6,20 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { keccak256 } from 'viem';
 import { ask, isOffer } from './lib/ask.mjs';
+import { callOn, presentAgain } from './lib/calls.mjs';
 import { sleep, waitFor } from './lib/process.mjs';
 import { randomNumbers, seedOfRun } from './lib/random.mjs';
 import { RawConnection } from './lib/raw.mjs';
 import { PRICE, openShop } from './lib/shop.mjs';
 import { settleOnce, startSettler } from './lib/settler.mjs';
 import { nowSeconds, payment } from './lib/wallet.mjs';
-import { checkBooks, payments } from './lib/x402.mjs';
+import { payments, paymentsByNonce } from './lib/x402.mjs';
 
 const CONNECTIONS = 16;
 const WORKERS = 3;
 const PAYERS = 4;
 const KILLS = ['worker', 'settler', 'all', 'worker', 'all', 'settler', 'worker', 'all'];
 const LEASE = 31; // seconds; a little more than one
-const ALL_ROWS = ['--limit', '100000'];
 
 // Blocks by the clock, too: anvil can leave a transaction that came before its
 // predecessor waiting for the next one.
@@ -67,7 +67,7 @@ describe(`kill -9 under load (X402_SEED=${SEED})`, () => {
     await presentAllAgain();
     await shop.gateway.quit();
     await settleOnce(shop.gateway, shop.chain, shop.key);
-    rows = new Map((await payments(shop.gateway, ...ALL_ROWS)).map((row) => [row.nonce, row]));
+    rows = await paymentsByNonce(shop.gateway);
   });
   after(() => shop?.close());
 
@@ -106,12 +106,12 @@ describe(`kill -9 under load (X402_SEED=${SEED})`, () => {
   async function client() {
     while (running) {
       const connection = await RawConnection.open(shop.gateway.port).catch(() => null);
-      if (connection) await callOn(connection, ++connections);
+      if (connection) await callAlong(connection, ++connections);
       else await sleep(10);
     }
   }
 
-  async function callOn(connection, number) {
+  async function callAlong(connection, number) {
     let last;
     while (running && !connection.ended) {
       const call = await newCall(number);
@@ -119,13 +119,7 @@ describe(`kill -9 under load (X402_SEED=${SEED})`, () => {
       if (last) last.next = call;
       last = call;
       calls.push(call);
-      try {
-        connection.request('GET', call.path, { headers: call.paid.headers });
-        call.status = (await connection.readResponse()).status;
-        call.whole = true;
-      } catch (error) {
-        assert.match(error.message, /ended too early/);
-      }
+      await callOn(connection, call);
     }
     if (connection.ended) broken.add(number);
     connection.end();
@@ -141,12 +135,7 @@ describe(`kill -9 under load (X402_SEED=${SEED})`, () => {
 
   async function presentAllAgain() {
     for (const call of calls) call.executedBefore = shop.upstream.count(call.id);
-    const left = [...calls];
-    await Promise.all(Array.from({ length: CONNECTIONS }, async () => {
-      for (let call = left.pop(); call; call = left.pop()) {
-        call.again = await ask(shop.gateway, call.path, { payment: call.paid });
-      }
-    }));
+    await presentAgain(shop.gateway, calls, CONNECTIONS);
     await sleep(50);
   }
 
@@ -222,7 +211,7 @@ describe(`kill -9 under load (X402_SEED=${SEED})`, () => {
     assert.deepEqual([...states], []);
   });
 
-  test('the_books_balance_and_agree_with_the_chain', () => checkBooks(shop.gateway, shop.chain));
+  test('the_books_balance_and_agree_with_the_chain', () => shop.checkBooks());
 
   test('the_money_that_moved_is_to_the_unit_what_the_ledger_says_is_settled', async () => {
     let settled = 0n;
@@ -253,10 +242,8 @@ describe('kill -9 of the settler', () => {
   let clock = 0;
   const passLease = () => shop.gateway.setClock(clock += LEASE);
 
-  const isSettled = (paid) => waitFor(async () => {
-    const row = await shop.row(paid);
-    return ['settled', 'final'].includes(row.money) && row;
-  }, 'the money', 20_000);
+  const isSettled = (paid) => shop.until(
+    paid, (row) => ['settled', 'final'].includes(row.money), 'the money');
 
   const sell = (options) => shop.sell({
     message: { validBefore: BigInt(nowSeconds() + clock + 3600) }, ...options });
@@ -317,7 +304,7 @@ describe('kill -9 of the settler', () => {
     assert.equal(await shop.transactionCount(), sentBefore + count);
     assert.equal(await shop.chain.balance(shop.payee), had + BigInt(count) * PRICE);
     assert.equal(await shop.chain.balance(payer.address), 1_000_000n - BigInt(count) * PRICE);
-    await checkBooks(shop.gateway, shop.chain);
+    await shop.checkBooks();
   });
 });
 

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import http2 from 'node:http2';
+import { ask } from './ask.mjs';
 import { waitFor } from './process.mjs';
 import { RawConnection, openHttp2 } from './raw.mjs';
 import { behaviours } from './upstream.mjs';
@@ -99,6 +100,27 @@ export function answerHttp2(stream) {
     }));
     stream.resume();
   });
+}
+
+/** Makes the call {path, paid} on a connection that may break: its status, and whether it is whole. */
+export async function callOn(connection, call) {
+  try {
+    connection.request('GET', call.path, { headers: call.paid.headers });
+    call.status = (await connection.readResponse()).status;
+    call.whole = true;
+  } catch (error) {
+    assert.match(error.message, /ended too early/);
+  }
+}
+
+/** Makes calls once more, so many at a time; `again` of each is what came of it. */
+export async function presentAgain(gateway, calls, atOnce) {
+  const left = [...calls];
+  await Promise.all(Array.from({ length: atOnce }, async () => {
+    for (let call = left.pop(); call; call = left.pop()) {
+      call.again = await ask(gateway, call.path, { payment: call.paid });
+    }
+  }));
 }
 
 // ------------------------------------------------------------------------------ ledger
