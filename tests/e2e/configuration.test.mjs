@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { startGateway } from './lib/gateway.mjs';
 import { MISTAKES, mistaken } from './lib/mistakes.mjs';
 import { temporaryFolder } from './lib/process.mjs';

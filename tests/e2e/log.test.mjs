@@ -10,7 +10,7 @@ import { ROOT, waitFor } from './lib/process.mjs';
 import { openFolder, serveArguments, startServe } from './lib/serve.mjs';
 import { startUpstream } from './lib/upstream.mjs';
 import { decode, newAccount, payment } from './lib/wallet.mjs';
-import { delivered, payments, x402Output } from './lib/x402.mjs';
+import { delivered, x402Output } from './lib/x402.mjs';
 import { startGateway } from './lib/gateway.mjs';
 import { RawConnection } from './lib/raw.mjs';
 

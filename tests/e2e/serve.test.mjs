@@ -16,7 +16,7 @@ import {
 } from './lib/serve.mjs';
 import { settlerKey } from './lib/settler.mjs';
 import { startUpstream } from './lib/upstream.mjs';
-import { PAYEE, newAccount, offerOf, payment } from './lib/wallet.mjs';
+import { PAYEE, newAccount, payment } from './lib/wallet.mjs';
 import { X402, checkBooks, delivered, payments, stats, x402 } from './lib/x402.mjs';
 
 const priceOf = (got) => isOffer(got).v1.accepts[0].maxAmountRequired;

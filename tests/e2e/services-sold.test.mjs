@@ -11,7 +11,7 @@ import { wrapFetchWithPaymentFromConfig } from '@x402/fetch';
 import { rateLimited, startClaude } from './lib/apis.mjs';
 import { startChain } from './lib/chain.mjs';
 import { decodePng } from './lib/png.mjs';
-import { ROOT, temporaryFolder, waitFor } from './lib/process.mjs';
+import { ROOT, waitFor } from './lib/process.mjs';
 import { startServe } from './lib/serve.mjs';
 import { secretFile, startServices } from './lib/services.mjs';
 import { settleOnce, settlerKey } from './lib/settler.mjs';
