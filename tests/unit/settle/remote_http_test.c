@@ -3,98 +3,21 @@
 
 #include "settle/remote_http.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-/* What the server writes to a connection after it has read a request. */
-typedef void reply_to(int fd);
-
-static struct {
-    int fd;
-    unsigned short port;
-    pthread_t thread;
-    reply_to *reply;
-    int requests;
-    char last[8192];
-} server;
-
-static void send_text(int fd, const char *text)
-{
-    size_t size = strlen(text);
-
-    while (size > 0) {
-        ssize_t n = send(fd, text, size, MSG_NOSIGNAL);
-        if (n <= 0)
-            return;
-        text += n;
-        size -= (size_t)n;
-    }
-}
-
-/* Reads a request whole: its headers, and as much body as they promise. */
-static bool read_request(int fd)
-{
-    size_t size = 0;
-
-    for (;;) {
-        ssize_t n = recv(fd, server.last + size, sizeof server.last - 1 - size, 0);
-        if (n <= 0)
-            return false;
-        size += (size_t)n;
-        server.last[size] = '\0';
-        const char *body = strstr(server.last, "\r\n\r\n");
-        const char *length = strcasestr(server.last, "content-length:");
-        if (body != NULL &&
-            strlen(body + 4) >= (size_t)(length ? atol(length + 15) : 0))
-            return true;
-    }
-}
-
-static void *serve(void *data)
-{
-    int fd;
-
-    while ((fd = accept(server.fd, NULL, NULL)) >= 0) {
-        if (read_request(fd)) {
-            server.requests++;
-            server.reply(fd);
-        }
-        close(fd);
-    }
-    return data;
-}
+#include "unit/settle/server.h"
 
 static int start_server(void **state)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-
     (void)state;
-    server.fd = socket(AF_INET, SOCK_STREAM, 0);
-    server.requests = 0;
-    if (bind(server.fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        listen(server.fd, 64) != 0 ||
-        getsockname(server.fd, (struct sockaddr *)&address, &size) != 0)
-        return -1;
-    server.port = ntohs(address.sin_port);
-    return pthread_create(&server.thread, NULL, serve, NULL);
+    return server_start();
 }
 
 static int stop_server(void **state)
 {
     (void)state;
-    shutdown(server.fd, SHUT_RDWR);
-    close(server.fd);
-    return pthread_join(server.thread, NULL);
+    return server_stop();
 }
 
-/* --------------------------------------------------------------------------- asking
- */
+/* --------------------------------------------------------------------------- asking */
 
 struct told {
     int count;
@@ -121,9 +44,9 @@ static void tell(void *context, const struct x402_remote_reply *reply)
 
 static struct x402_remote_http *open_http(const char *headers)
 {
-    char url[64];
+    char url[80];
 
-    snprintf(url, sizeof url, "http://127.0.0.1:%u/v1", server.port);
+    snprintf(url, sizeof url, "%s/v1", server.url);
     struct x402_remote_http *http = x402_remote_http_open(url, headers, 1);
     assert_non_null(http);
     return http;
@@ -135,12 +58,12 @@ static void poll_all(struct x402_remote_http *http, struct told *told)
         x402_remote_http_poll(http, 50, tell, told);
 }
 
-static struct told ask(reply_to *reply)
+static struct told ask(server_answer *reply)
 {
     struct told told = {0};
     struct x402_remote_http *http = open_http("Authorization: Bearer s\n");
 
-    server.reply = reply;
+    server.answer = reply;
     assert_true(x402_remote_http_start(http, "/settle", "{\"a\":1}", 7, &told));
     poll_all(http, &told);
     x402_remote_http_close(http);
@@ -151,19 +74,19 @@ static struct told ask(reply_to *reply)
 
 static void reply_well(int fd)
 {
-    send_text(fd,
-              "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfine");
+    server_send(
+        fd, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfine");
 }
 
 static void reply_402(int fd)
 {
-    send_text(fd, "HTTP/1.1 402 Payment Required\r\nContent-Length: 2\r\n\r\nno");
+    server_send(fd, "HTTP/1.1 402 Payment Required\r\nContent-Length: 2\r\n\r\nno");
 }
 
 static void reply_redirect(int fd)
 {
-    send_text(fd, "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n"
-                  "Content-Length: 0\r\n\r\n");
+    server_send(fd, "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n"
+                    "Content-Length: 0\r\n\r\n");
 }
 
 static void reply_nothing(int fd)
@@ -173,7 +96,7 @@ static void reply_nothing(int fd)
 
 static void reply_half(int fd)
 {
-    send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n{\"success\":");
+    server_send(fd, "HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n{\"success\":");
 }
 
 static void reply_endlessly(int fd)
@@ -182,16 +105,9 @@ static void reply_endlessly(int fd)
 
     memset(block, 'x', sizeof block - 1);
     block[sizeof block - 1] = '\0';
-    send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
+    server_send(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
     for (int i = 0; i < 2048; i++)
-        send_text(fd, block);
-}
-
-static void hang(int fd)
-{
-    char byte;
-
-    (void)recv(fd, &byte, 1, 0); /* until the other side goes away */
+        server_send(fd, block);
 }
 
 static void an_answer_comes_with_its_status_and_body(void **state)
@@ -222,7 +138,7 @@ static void without_a_body_it_is_a_get(void **state)
     struct x402_remote_http *http = open_http(NULL);
 
     (void)state;
-    server.reply = reply_well;
+    server.answer = reply_well;
     assert_true(x402_remote_http_start(http, "/supported", NULL, 0, NULL));
     poll_all(http, &told);
     x402_remote_http_close(http);
@@ -241,7 +157,7 @@ static void a_redirect_is_not_followed(void **state)
 
 static void an_answer_that_does_not_come_is_none_and_the_request_has_left(void **state)
 {
-    static reply_to *const replies[] = {reply_nothing, reply_half, hang};
+    static server_answer *const replies[] = {reply_nothing, reply_half, server_hang};
 
     (void)state;
     for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
@@ -284,7 +200,7 @@ static void as_many_as_there_are_slots_are_under_way(void **state)
     struct x402_remote_http *http = open_http(NULL);
 
     (void)state;
-    server.reply = reply_well;
+    server.answer = reply_well;
     for (int i = 0; i < X402_REMOTE_PARALLEL_MAX; i++)
         assert_true(x402_remote_http_start(http, "/settle", "{}", 2, NULL));
     assert_false(x402_remote_http_start(http, "/settle", "{}", 2, NULL));
@@ -300,7 +216,7 @@ static void closing_cuts_off_what_is_under_way(void **state)
     struct x402_remote_http *http = open_http(NULL);
 
     (void)state;
-    server.reply = hang;
+    server.answer = server_hang;
     assert_true(x402_remote_http_start(http, "/settle", "{}", 2, NULL));
     x402_remote_http_poll(http, 50, tell, &told);
     x402_remote_http_close(http);

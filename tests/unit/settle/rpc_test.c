@@ -3,111 +3,36 @@
 
 #include "settle/ask.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+#include "unit/settle/server.h"
 
-/* What the node writes to a connection after it has read a request. */
+#include <time.h>
+
+/* What the node writes to a connection, of a request with this id. */
 typedef void reply_to(int fd, const char *id);
 
-static struct {
-    int fd;
-    unsigned short port;
-    pthread_t thread;
-    reply_to *reply;
-    int requests;
-    char last[4096];
-} node;
+static reply_to *node_reply;
 
-static void send_text(int fd, const char *text)
+static void answer(int fd)
 {
-    size_t size = strlen(text);
+    const char *id = strstr(server.last, "\"id\":");
+    char digits[24] = "";
 
-    while (size > 0) {
-        ssize_t n = send(fd, text, size, MSG_NOSIGNAL);
-        if (n <= 0)
-            return;
-        text += n;
-        size -= (size_t)n;
-    }
-}
-
-static void send_body(int fd, const char *status, const char *body)
-{
-    char head[256];
-
-    snprintf(head, sizeof head,
-             "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
-             "Connection: close\r\n\r\n",
-             status, strlen(body));
-    send_text(fd, head);
-    send_text(fd, body);
-}
-
-/* Reads a request whole: its headers, and as much body as they promise. */
-static bool read_request(int fd)
-{
-    size_t size = 0;
-
-    for (;;) {
-        ssize_t n = recv(fd, node.last + size, sizeof node.last - 1 - size, 0);
-        if (n <= 0)
-            return false;
-        size += (size_t)n;
-        node.last[size] = '\0';
-        const char *body = strstr(node.last, "\r\n\r\n");
-        const char *length = strcasestr(node.last, "content-length:");
-        if (body != NULL && length != NULL &&
-            strlen(body + 4) >= (size_t)atol(length + 15))
-            return true;
-    }
-}
-
-static void *serve(void *data)
-{
-    int fd;
-
-    while ((fd = accept(node.fd, NULL, NULL)) >= 0) {
-        if (read_request(fd)) {
-            const char *id = strstr(node.last, "\"id\":");
-            char digits[24] = "";
-            if (id != NULL)
-                snprintf(digits, sizeof digits, "%ld", atol(id + 5));
-            node.requests++;
-            node.reply(fd, digits);
-        }
-        close(fd);
-    }
-    return data;
+    if (id != NULL)
+        snprintf(digits, sizeof digits, "%ld", atol(id + 5));
+    node_reply(fd, digits);
 }
 
 static int start_node(void **state)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-
     (void)state;
-    node.fd = socket(AF_INET, SOCK_STREAM, 0);
-    node.requests = 0;
-    if (bind(node.fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        listen(node.fd, 64) != 0 ||
-        getsockname(node.fd, (struct sockaddr *)&address, &size) != 0)
-        return -1;
-    node.port = ntohs(address.sin_port);
-    return pthread_create(&node.thread, NULL, serve, NULL);
+    server.answer = answer;
+    return server_start();
 }
 
 static int stop_node(void **state)
 {
     (void)state;
-    shutdown(node.fd, SHUT_RDWR);
-    close(node.fd);
-    return pthread_join(node.thread, NULL);
+    return server_stop();
 }
 
 static bool never(void *data)
@@ -118,10 +43,10 @@ static bool never(void *data)
 
 static struct x402_rpc *open_rpc(bool (*stop)(void *data))
 {
-    char url[64];
+    char url[128];
 
-    snprintf(url, sizeof url, "http://user:secret@127.0.0.1:%u/key?token=secret",
-             node.port);
+    snprintf(url, sizeof url, "http://user:secret@%s/key?token=secret",
+             server.url + strlen("http://"));
     return x402_rpc_open(url, stop, NULL);
 }
 
@@ -131,7 +56,7 @@ static enum x402_rpc_status ask_once(reply_to *reply, const char *says)
     struct x402_rpc *rpc = open_rpc(never);
     struct x402_rpc_call call = x402_ask_chain_id();
 
-    node.reply = reply;
+    node_reply = reply;
     x402_rpc_perform(rpc, &call, 1);
     enum x402_rpc_status status = call.reply.status;
     if (says != NULL && strstr(x402_rpc_message(rpc), says) == NULL)
@@ -150,13 +75,14 @@ static void reply_well(int fd, const char *id)
 
     snprintf(body, sizeof body,
              "{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":\"0x14a34\"}", id);
-    send_body(fd, "200 OK", body);
+    server_send_body(fd, "200 OK", body);
 }
 
 static void reply_other_id(int fd, const char *id)
 {
     (void)id;
-    send_body(fd, "200 OK", "{\"jsonrpc\":\"2.0\",\"id\":424242,\"result\":\"0x1\"}");
+    server_send_body(fd, "200 OK",
+                     "{\"jsonrpc\":\"2.0\",\"id\":424242,\"result\":\"0x1\"}");
 }
 
 static void reply_429(int fd, const char *id)
@@ -165,7 +91,7 @@ static void reply_429(int fd, const char *id)
 
     snprintf(body, sizeof body, "{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":\"0x1\"}",
              id);
-    send_body(fd, "429 Too Many Requests", body);
+    server_send_body(fd, "429 Too Many Requests", body);
 }
 
 static void reply_400_with_error(int fd, const char *id)
@@ -176,7 +102,7 @@ static void reply_400_with_error(int fd, const char *id)
              "{\"jsonrpc\":\"2.0\",\"id\":%s,\"error\":{\"code\":-32602,"
              "\"message\":\"block range is too wide\"}}",
              id);
-    send_body(fd, "400 Bad Request", body);
+    server_send_body(fd, "400 Bad Request", body);
 }
 
 static void reply_500_with_error(int fd, const char *id)
@@ -187,7 +113,7 @@ static void reply_500_with_error(int fd, const char *id)
              "{\"jsonrpc\":\"2.0\",\"id\":%s,\"error\":{\"code\":-32603,"
              "\"message\":\"internal\"}}",
              id);
-    send_body(fd, "500 Internal Server Error", body);
+    server_send_body(fd, "500 Internal Server Error", body);
 }
 
 static void reply_400_with_result(int fd, const char *id)
@@ -196,7 +122,7 @@ static void reply_400_with_result(int fd, const char *id)
 
     snprintf(body, sizeof body, "{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":\"0x1\"}",
              id);
-    send_body(fd, "400 Bad Request", body);
+    server_send_body(fd, "400 Bad Request", body);
 }
 
 static void reply_redirect(int fd, const char *id)
@@ -205,10 +131,10 @@ static void reply_redirect(int fd, const char *id)
 
     (void)id;
     snprintf(head, sizeof head,
-             "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:%u/\r\n"
+             "HTTP/1.1 307 Temporary Redirect\r\nLocation: %s/\r\n"
              "Content-Length: 0\r\nConnection: close\r\n\r\n",
-             node.port);
-    send_text(fd, head);
+             server.url);
+    server_send(fd, head);
 }
 
 static void reply_without_end(int fd, const char *id)
@@ -217,15 +143,15 @@ static void reply_without_end(int fd, const char *id)
 
     (void)id;
     memset(chunk, ' ', sizeof chunk - 1);
-    send_text(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+    server_send(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
     for (int i = 0; i < 64; i++)
-        send_text(fd, chunk);
+        server_send(fd, chunk);
 }
 
 static void reply_half(int fd, const char *id)
 {
     (void)id;
-    send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"jsonrpc\":");
+    server_send(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"jsonrpc\":");
 }
 
 static void reply_nothing(int fd, const char *id)
@@ -236,10 +162,8 @@ static void reply_nothing(int fd, const char *id)
 
 static void hang(int fd, const char *id)
 {
-    char byte;
-
     (void)id;
-    (void)!recv(fd, &byte, 1, 0); /* until the other side gives up */
+    server_hang(fd);
 }
 
 /* ---------------------------------------------------------------------------- tests */
@@ -248,10 +172,10 @@ static void an_answer_is_taken(void **state)
 {
     (void)state;
     assert_int_equal(ask_once(reply_well, NULL), X402_RPC_RESULT);
-    assert_non_null(strstr(node.last, "POST /key?token=secret "));
-    assert_non_null(strstr(node.last, "Authorization: Basic "));
-    assert_non_null(strstr(node.last, "\"method\":\"eth_chainId\""));
-    assert_non_null(strstr(node.last, "\"params\":[]"));
+    assert_non_null(strstr(server.last, "POST /key?token=secret "));
+    assert_non_null(strstr(server.last, "Authorization: Basic "));
+    assert_non_null(strstr(server.last, "\"method\":\"eth_chainId\""));
+    assert_non_null(strstr(server.last, "\"params\":[]"));
 }
 
 static void a_bad_answer_fails_and_says_how_without_the_urls_secrets(void **state)
@@ -285,7 +209,7 @@ static void a_call_may_have_a_shorter_time(void **state)
     time_t before = time(NULL);
 
     (void)state;
-    node.reply = hang;
+    node_reply = hang;
     call.timeout_milliseconds = 200;
     x402_rpc_perform(rpc, &call, 1);
     assert_int_equal(call.reply.status, X402_RPC_FAILED);
@@ -298,7 +222,7 @@ static void a_redirect_is_not_followed(void **state)
 {
     (void)state;
     assert_int_equal(ask_once(reply_redirect, "HTTP status 307"), X402_RPC_FAILED);
-    assert_int_equal(node.requests, 1);
+    assert_int_equal(server.requests, 1);
 }
 
 static void a_reply_without_end_is_cut_off(void **state)
@@ -316,7 +240,7 @@ static void calls_made_together_stand_or_fall_alone(void **state)
     uint64_t id;
 
     (void)state;
-    node.reply = reply_well;
+    node_reply = reply_well;
     for (size_t i = 0; i < CALLS; i++)
         calls[i] = x402_ask_chain_id();
     json_decref(calls[7].params);
@@ -328,7 +252,7 @@ static void calls_made_together_stand_or_fall_alone(void **state)
         else
             assert_true(x402_json_quantity(&id, calls[i].reply.result));
     }
-    assert_int_equal(node.requests, CALLS - 1);
+    assert_int_equal(server.requests, CALLS - 1);
     x402_rpc_calls_release(calls, CALLS);
     x402_rpc_close(rpc);
 }
@@ -346,7 +270,7 @@ static void stopping_cuts_off_a_node_that_hangs(void **state)
     time_t before = time(NULL);
 
     (void)state;
-    node.reply = hang;
+    node_reply = hang;
     x402_rpc_perform(rpc, &call, 1);
     assert_int_equal(call.reply.status, X402_RPC_FAILED);
     assert_true(time(NULL) - before <= 4);
