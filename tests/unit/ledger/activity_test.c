@@ -445,19 +445,10 @@ static void settlers_are_told_by_chain_then_signer(void **state)
 
 static int64_t rows_of(struct fixture *fixture, const char *table)
 {
-    sqlite3 *db = NULL;
-    sqlite3_stmt *statement = NULL;
     char sql[100];
-    int64_t count;
 
     snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", table);
-    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    count = sqlite3_column_int64(statement, 0);
-    assert_int_equal(sqlite3_finalize(statement), SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
-    return count;
+    return number_of(fixture, sql);
 }
 
 static void assert_rows(struct fixture *fixture, int64_t sales, int64_t others)

@@ -292,4 +292,21 @@ __attribute__((unused)) static void tamper(struct fixture *fixture, const char *
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+/* The number that a query gives, behind the ledger's back. */
+__attribute__((unused)) static int64_t number_of(struct fixture *fixture,
+                                                 const char *sql)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    int64_t number;
+
+    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    number = sqlite3_column_int64(statement, 0);
+    assert_int_equal(sqlite3_finalize(statement), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    return number;
+}
+
 #endif

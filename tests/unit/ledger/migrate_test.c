@@ -128,21 +128,6 @@ static void migrate(struct fixture *fixture)
     fixture->ledger = handle_open(fixture);
 }
 
-static int64_t number_of(struct fixture *fixture, const char *sql)
-{
-    sqlite3 *db = NULL;
-    sqlite3_stmt *statement = NULL;
-    int64_t number;
-
-    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    number = sqlite3_column_int64(statement, 0);
-    assert_int_equal(sqlite3_finalize(statement), SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
-    return number;
-}
-
 static void an_old_ledger_is_refused_until_it_is_migrated(void **state)
 {
     struct fixture *fixture = *state;

@@ -75,21 +75,6 @@ static void settle_in(struct x402_ledger *ledger, const int64_t *ids, size_t cou
     assert_int_equal(x402_ledger_advance(ledger, verdicts, count), X402_OK);
 }
 
-static int64_t number_of(struct fixture *fixture, const char *sql)
-{
-    sqlite3 *db = NULL;
-    sqlite3_stmt *statement = NULL;
-    int64_t number;
-
-    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    number = sqlite3_column_int64(statement, 0);
-    assert_int_equal(sqlite3_finalize(statement), SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
-    return number;
-}
-
 /* ---------------------------------------------------------------------------- seeing
  */
 

@@ -6,21 +6,10 @@ static size_t rows_count(struct fixture *fixture)
 {
     struct x402_payment_filter filter = {.limit = 100000};
     struct row_search search = {.id = -1};
-    sqlite3 *db = NULL;
-    sqlite3_stmt *statement = NULL;
-    size_t count;
 
     assert_int_equal(x402_ledger_payments(fixture->ledger, &filter, row_match, &search),
                      X402_OK);
-    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
-    assert_int_equal(
-        sqlite3_prepare_v2(db, "SELECT count(*) FROM payment", -1, &statement, NULL),
-        SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    count = (size_t)sqlite3_column_int64(statement, 0);
-    assert_int_equal(sqlite3_finalize(statement), SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
-    return count;
+    return (size_t)number_of(fixture, "SELECT count(*) FROM payment");
 }
 
 static int64_t make_void(struct x402_ledger *ledger, unsigned number,
