@@ -7,7 +7,6 @@
 
 #define MANY 450
 
-static struct x402_chain chain;
 static struct x402_balance balances[MANY];
 static char asked_block[80];
 static size_t looked_most; /* payers of one look */
@@ -16,22 +15,6 @@ static int looks, singles;
 static const struct x402_balances_how for_funds = {.in_pass = true};
 static const struct x402_balances_how for_credit = {.with_code = true,
                                                     .silence_is_none = true};
-
-static void take_note(void *data, const struct x402_note_event *event)
-{
-    (void)data;
-    (void)event;
-}
-
-static const struct x402_settler_options options = {.note = take_note};
-
-static const atomic_bool stop;
-
-static bool never(void *data)
-{
-    (void)data;
-    return false;
-}
 
 /* Payer number i has 1000 + i of the token of asset `token`. */
 static void want(size_t index, uint8_t token)
@@ -47,23 +30,18 @@ static void want(size_t index, uint8_t token)
 static int begin(void **state)
 {
     (void)state;
-    memset(&chain, 0, sizeof chain);
-    chain.options = &options;
-    chain.stop = &stop;
+    if (chain_make() != 0)
+        return -1;
     chain.has_contract = true;
     memset(chain.view.latest.hash32, 0xab, 32);
     looks = singles = 0;
     looked_most = 0;
-    if (node_start() != 0)
-        return -1;
-    chain.rpc = x402_rpc_open(node.url, never, NULL);
-    return chain.rpc == NULL ? -1 : 0;
+    return node_start();
 }
 
 static int end(void **state)
 {
     (void)state;
-    x402_rpc_close(chain.rpc);
     return node_stop();
 }
 
@@ -156,20 +134,6 @@ static json_t *token_reverts(const char *method, const json_t *params)
     return strcmp(method, "eth_getCode") == 0
                ? code_of(params)
                : node_error(3, "execution reverted: paused");
-}
-
-static json_t *node_is_at_a_loss(const char *method, const json_t *params)
-{
-    (void)method;
-    (void)params;
-    return node_error(-32603, "internal error");
-}
-
-static json_t *node_hangs_up(const char *method, const json_t *params)
-{
-    (void)method;
-    (void)params;
-    return NULL;
 }
 
 /* ---------------------------------------------------------------------------- tests */

@@ -6,27 +6,10 @@
 
 #define VALUE 1000
 
-static struct x402_chain chain;
 static struct x402_settlement flying; /* of the same payer, under way */
 static struct x402_settlement payments[2];
 static struct x402_finding findings[2];
 static uint64_t balance;
-
-static void take_note(void *data, const struct x402_note_event *event)
-{
-    (void)data;
-    (void)event;
-}
-
-static const struct x402_settler_options options = {.note = take_note};
-
-static const atomic_bool stop;
-
-static bool never(void *data)
-{
-    (void)data;
-    return false;
-}
 
 static json_t *says_the_balance(const char *method, const json_t *params)
 {
@@ -35,25 +18,11 @@ static json_t *says_the_balance(const char *method, const json_t *params)
     return node_result(node_word(balance));
 }
 
-static json_t *is_at_a_loss(const char *method, const json_t *params)
-{
-    (void)method;
-    (void)params;
-    return node_error(-32603, "internal error");
-}
-
 static json_t *reverts(const char *method, const json_t *params)
 {
     (void)method;
     (void)params;
     return node_error(3, "execution reverted: paused");
-}
-
-static json_t *hangs_up(const char *method, const json_t *params)
-{
-    (void)method;
-    (void)params;
-    return NULL;
 }
 
 static struct x402_settlement payment(int64_t id)
@@ -70,10 +39,9 @@ static struct x402_settlement payment(int64_t id)
 static int begin(void **state)
 {
     (void)state;
-    memset(&chain, 0, sizeof chain);
     memset(findings, 0, sizeof findings);
-    chain.options = &options;
-    chain.stop = &stop;
+    if (chain_make() != 0)
+        return -1;
     flying = payment(1);
     chain.flights.payments = &flying;
     chain.flights.payments_count = 1;
@@ -81,17 +49,13 @@ static int begin(void **state)
         payments[i] = payment((int64_t)i + 2);
         findings[i].sight = X402_SIGHT_PASSES;
     }
-    if (node_start() != 0)
-        return -1;
-    chain.rpc = x402_rpc_open(node.url, never, NULL);
-    return chain.rpc == NULL ? -1 : 0;
+    return node_start();
 }
 
 static int end(void **state)
 {
     (void)state;
     free(chain.held);
-    x402_rpc_close(chain.rpc);
     return node_stop();
 }
 
@@ -138,14 +102,14 @@ static void what_somebody_waits_for_is_not_refused_only_not_sent(void **state)
 
 static void without_a_balance_nothing_is_sent_and_nothing_refused(void **state)
 {
-    static node_answer *const answers[] = {is_at_a_loss, reverts, hangs_up};
+    static node_answer *const answers[] = {node_is_at_a_loss, reverts, node_hangs_up};
 
     (void)state;
     for (size_t i = 0; i < 3; i++) {
         findings[0].sight = findings[1].sight = X402_SIGHT_PASSES;
         chain.held_count = 0;
         check(answers[i]);
-        assert_int_equal(chain.held_count, answers[i] == hangs_up ? 0 : 2);
+        assert_int_equal(chain.held_count, answers[i] == node_hangs_up ? 0 : 2);
         assert_int_equal(findings[0].sight, X402_SIGHT_UNKNOWN);
         assert_int_equal(findings[1].sight, X402_SIGHT_UNKNOWN);
     }
@@ -156,10 +120,10 @@ static void the_only_payment_of_its_payer_needs_no_balance(void **state)
     (void)state;
     chain.flights.payments_count = 0;
     memset(payments[1].from20, 1, 20);
-    check(is_at_a_loss);
+    check(node_is_at_a_loss);
     assert_int_equal(findings[0].sight, X402_SIGHT_PASSES);
     assert_int_equal(findings[1].sight, X402_SIGHT_PASSES);
-    assert_int_equal(node.requests, 0);
+    assert_int_equal(server.requests, 0);
 }
 
 int main(void)

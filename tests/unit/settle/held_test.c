@@ -1,29 +1,11 @@
 #include "unit/core/support.h"
 
-#include "settle/chain.h"
-
-#include <stdlib.h>
-
-static struct x402_chain chain;
-static char noted[X402_NOTE_MESSAGE_MAX];
-static int notes;
-
-static void take_note(void *data, const struct x402_note_event *event)
-{
-    (void)data;
-    snprintf(noted, sizeof noted, "%s", event->message);
-    notes++;
-}
-
-static const struct x402_settler_options options = {.note = take_note};
+#include "unit/settle/fixture.h"
 
 static int begin(void **state)
 {
     (void)state;
-    memset(&chain, 0, sizeof chain);
-    chain.options = &options;
-    notes = 0;
-    return x402_network_find(&chain.network, X402_SLICE("base-sepolia")) != X402_OK;
+    return chain_make();
 }
 
 static int end(void **state)

@@ -5,66 +5,39 @@
 
 #include "settle/remote_work.h"
 
-static struct x402_chain chain;
 static struct x402_remote remote;
 static struct x402_remote_line line;
 static struct x402_remote_item items[3];
 
-static void take_note(void *data, const struct x402_note_event *event)
-{
-    (void)data;
-    (void)event;
-}
-
-static const struct x402_settler_options options = {.note = take_note};
-static const atomic_bool stop;
-
-static bool never(void *data)
-{
-    (void)data;
-    return false;
-}
-
-static json_t *hangs_up(const char *method, const json_t *params)
-{
-    (void)method;
-    (void)params;
-    return NULL;
-}
-
 static int begin(void **state)
 {
     (void)state;
-    memset(&chain, 0, sizeof chain);
     memset(&remote, 0, sizeof remote);
     memset(items, 0, sizeof items);
-    chain.options = remote.options = &options;
-    chain.stop = &stop;
+    if (chain_make() != 0)
+        return -1;
+    remote.options = &options;
     line = (struct x402_remote_line){.chain = &chain, .has_node = true};
     for (size_t i = 0; i < 3; i++)
         items[i].line = &line;
-    node.answer = hangs_up;
-    if (node_start() != 0)
-        return -1;
-    chain.rpc = x402_rpc_open(node.url, never, NULL);
-    return chain.rpc == NULL ? -1 : 0;
+    node.answer = node_hangs_up;
+    return node_start();
 }
 
 static int end(void **state)
 {
     (void)state;
-    x402_rpc_close(chain.rpc);
     return node_stop();
 }
 
 /* Looks for all of them, in one pass; how often the node was asked. */
 static int look_for_all(void)
 {
-    int before = node.requests;
+    int before = server.requests;
 
     for (size_t i = 0; i < 3; i++)
         assert_false(x402_remote_looked(&remote, &items[i]));
-    return node.requests - before;
+    return server.requests - before;
 }
 
 static void a_node_that_fails_is_asked_for_one_payment_a_pass(void **state)
@@ -73,7 +46,7 @@ static void a_node_that_fails_is_asked_for_one_payment_a_pass(void **state)
     x402_chain_begin(&chain);
     assert_false(x402_remote_looked(&remote, &items[0]));
     assert_true(chain.failed);
-    assert_true(node.requests > 0);
+    assert_true(server.requests > 0);
     assert_int_equal(look_for_all(), 0);
     x402_chain_begin(&chain);
     assert_true(look_for_all() > 0);

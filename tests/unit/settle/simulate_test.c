@@ -6,47 +6,21 @@
 
 #include "evm/facilitator.h"
 
-#include <x402/network.h>
-
 #define COUNT 4
 
-static struct x402_chain chain;
 static struct x402_settlement payments[COUNT];
 static struct x402_finding findings[COUNT];
 static struct x402_dues dues = {payments, findings, COUNT};
 static size_t indexes[COUNT] = {0, 1, 2, 3};
-static char noted[X402_NOTE_MESSAGE_MAX];
-static int notes;
-
-static void take_note(void *data, const struct x402_note_event *event)
-{
-    (void)data;
-    snprintf(noted, sizeof noted, "%s", event->message);
-    notes++;
-}
-
-static const struct x402_settler_options options = {.note = take_note};
-static const atomic_bool stop;
-
-static bool never(void *data)
-{
-    (void)data;
-    return false;
-}
 
 static int begin(void **state)
 {
     (void)state;
-    memset(&chain, 0, sizeof chain);
     memset(findings, 0, sizeof findings);
-    chain.options = &options;
-    chain.stop = &stop;
+    if (chain_make() != 0 || node_start() != 0)
+        return -1;
     chain.pending_refused = true; /* one question each */
     chain.view.latest.time_seconds = 1000;
-    notes = 0;
-    if (node_start() != 0 ||
-        x402_network_find(&chain.network, X402_SLICE("base-sepolia")) != X402_OK)
-        return -1;
     for (size_t i = 0; i < COUNT; i++) {
         payments[i] =
             (struct x402_settlement){.payment_id = (int64_t)i + 1,
@@ -57,15 +31,13 @@ static int begin(void **state)
         memset(payments[i].from20, (int)i + 1, 20);
         payments[i].signature65[64] = 27;
     }
-    chain.rpc = x402_rpc_open(node.url, never, NULL);
-    return chain.rpc == NULL ? -1 : 0;
+    return 0;
 }
 
 static int end(void **state)
 {
     (void)state;
     free(chain.held);
-    x402_rpc_close(chain.rpc);
     return node_stop();
 }
 
@@ -87,13 +59,6 @@ static json_t *second_is_a_puzzle(const char *method, const json_t *params)
         return node_error(-32603, "stack underflow in tracer");
     return payer_of(params) == 3 ? node_error(3, "execution reverted: paused")
                                  : node_result(json_string("0x"));
-}
-
-static json_t *all_are_puzzles(const char *method, const json_t *params)
-{
-    (void)method;
-    (void)params;
-    return node_error(-32603, "internal error");
 }
 
 static json_t *answers_and_says_nothing(const char *method, const json_t *params)
@@ -150,7 +115,7 @@ static void one_puzzle_waits_alone_and_is_no_refusal(void **state)
 
 static void a_pass_with_nothing_but_puzzles_fails(void **state)
 {
-    static node_answer *const answers[] = {all_are_puzzles, answers_and_says_nothing};
+    static node_answer *const answers[] = {node_is_at_a_loss, answers_and_says_nothing};
 
     (void)state;
     for (size_t i = 0; i < 2; i++) {
@@ -164,15 +129,15 @@ static void a_pass_with_nothing_but_puzzles_fails(void **state)
 static void a_puzzle_that_stays_one_fails_no_further_pass_and_is_told_once(void **state)
 {
     (void)state;
-    simulate(all_are_puzzles, 1, 1);
+    simulate(node_is_at_a_loss, 1, 1);
     assert_true(chain.failed);
     notes = 0;
-    simulate(all_are_puzzles, 1, 1);
+    simulate(node_is_at_a_loss, 1, 1);
     assert_false(chain.failed);
     assert_int_equal(notes, 1);
     assert_non_null(strstr(noted, "payment 2"));
     assert_non_null(strstr(noted, "internal error"));
-    simulate(all_are_puzzles, 1, 1);
+    simulate(node_is_at_a_loss, 1, 1);
     assert_int_equal(notes, 1);
 }
 
@@ -187,10 +152,10 @@ static void a_puzzle_waits_longer_each_time_but_not_past_its_end(void **state)
     (void)state;
     payments[2].state.delivery = X402_DELIVERY_OWED;
     payments[3].valid_before_seconds = 1008;
-    simulate(all_are_puzzles, 1, 3);
+    simulate(node_is_at_a_loss, 1, 3);
     assert_in_range(wait_of(2), 1500, 2000);
     for (int i = 0; i < 8; i++)
-        simulate(all_are_puzzles, 1, 3);
+        simulate(node_is_at_a_loss, 1, 3);
     assert_in_range(wait_of(2), 29000, 30000);
     assert_in_range(wait_of(3), 3000, 4000);
     assert_in_range(wait_of(4), 3000, 4000);
@@ -200,20 +165,20 @@ static void a_puzzle_that_was_sent_begins_anew(void **state)
 {
     (void)state;
     for (int i = 0; i < 5; i++)
-        simulate(all_are_puzzles, 1, 1);
+        simulate(node_is_at_a_loss, 1, 1);
     x402_puzzle_forget(&chain, &payments[1]);
-    simulate(all_are_puzzles, 1, 1);
+    simulate(node_is_at_a_loss, 1, 1);
     assert_in_range(wait_of(2), 1500, 2000);
 }
 
 static void no_answer_is_no_puzzle(void **state)
 {
     (void)state;
-    node_stop();
-    simulate(all_are_puzzles, 0, COUNT);
+    (void)server_stop();
+    simulate(node_is_at_a_loss, 0, COUNT);
     assert_true(chain.failed);
     assert_int_equal(chain.held_count, 0);
-    assert_int_equal(node_start(), 0);
+    assert_int_equal(server_start(), 0);
 }
 
 /* One payer's payments, of which a batch holds but one. */

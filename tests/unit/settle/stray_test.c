@@ -1,32 +1,16 @@
 /* What is submitted by signers that are gone: told to people, and looked up. */
 #include "unit/ledger/fixture.h"
 
-#include "settle/chain.h"
-
-static struct x402_chain chain;
-static char noted[X402_NOTE_MESSAGE_MAX];
-static int notes;
-
-static void take_note(void *data, const struct x402_note_event *event)
-{
-    (void)data;
-    snprintf(noted, sizeof noted, "%s", event->message);
-    notes++;
-}
-
-static const struct x402_settler_options options = {.note = take_note};
+#include "unit/settle/fixture.h"
 
 static int begin(void **state)
 {
-    if (ledger_make(state) != 0)
+    if (ledger_make(state) != 0 || chain_make() != 0)
         return -1;
-    memset(&chain, 0, sizeof chain);
-    chain.options = &options;
     chain.ledger = ((struct fixture *)*state)->ledger;
     memset(chain.signer20, 1, 20);
     snprintf(chain.name, sizeof chain.name, "base-sepolia");
-    notes = 0;
-    return x402_network_find(&chain.network, X402_SLICE("base-sepolia")) != X402_OK;
+    return 0;
 }
 
 /* Sells a payment, and puts it into a transaction of a signer; its id. */

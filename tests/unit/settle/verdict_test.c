@@ -1,26 +1,14 @@
 /* Whose fault the settler finds it that a delivered payment failed. */
 #include "unit/ledger/fixture.h"
 
-#include "settle/chain.h"
-
-static struct x402_chain chain;
-
-static void take_note(void *data, const struct x402_note_event *event)
-{
-    (void)data;
-    (void)event;
-}
-
-static const struct x402_settler_options options = {.note = take_note};
+#include "unit/settle/fixture.h"
 
 static int begin(void **state)
 {
-    if (ledger_make(state) != 0)
+    if (ledger_make(state) != 0 || chain_make() != 0)
         return -1;
-    memset(&chain, 0, sizeof chain);
-    chain.options = &options;
     chain.ledger = ((struct fixture *)*state)->ledger;
-    return x402_network_find(&chain.network, X402_SLICE("base-sepolia")) != X402_OK;
+    return 0;
 }
 
 static int end(void **state)
