@@ -12,11 +12,11 @@ import { privateKeyToAddress } from 'viem/accounts';
 import { deployFacilitator } from './lib/chain.mjs';
 import { SOMEBODY, cancel, drain, signedBy, useElsewhere } from './lib/elsewhere.mjs';
 import { BUILD, freePort, sleep, temporaryFolder, waitFor } from './lib/process.mjs';
-import { settleOnce, startSettler } from './lib/settler.mjs';
-import { PRICE, openShop } from './lib/shop.mjs';
+import { noted, settleOnce } from './lib/settler.mjs';
+import { PRICE, openShop, shopTest } from './lib/shop.mjs';
 import { Till } from './lib/till.mjs';
 import { nowSeconds } from './lib/wallet.mjs';
-import { checkBooks, payments, stats } from './lib/x402.mjs';
+import { payments, stats } from './lib/x402.mjs';
 
 const ABI = parseAbi([
   'function settle(address token, address payee, bytes items) returns (uint256, uint256)',
@@ -26,30 +26,10 @@ const API = '/api/x';
 const AT_ONCE = 4; // tests: a settler mostly waits
 
 /** A test with a shop of its own, its till, and, unless told otherwise, the contract. */
-function shopTest(name, body, { contract = true, ...options } = {}) {
-  test(name, async () => {
-    const shop = await openShop(options);
-    let failed = true;
-    try {
-      shop.till = new Till(shop);
-      if (contract) shop.facilitator = await deployFacilitator(shop.chain);
-      await body(shop, shop.till);
-      failed = false;
-    } finally {
-      await shop.close().catch((error) => { if (!failed) throw error; });
-    }
-  });
-}
-
-/** A settler that runs until the shop closes; `through` is a node, the chain by default. */
-function runSettler(shop, through = shop.chain) {
-  const settler = startSettler(shop.gateway, through, shop.key);
-  shop.later(() => settler.stop());
-  return settler;
-}
-
-const noted = (settler, words) => waitFor(
-  () => settler.log().match(words), `the settler to say ${words}`, 20_000);
+const batchTest = (name, body, options) => shopTest(name, (shop) => {
+  shop.till = new Till(shop);
+  return body(shop, shop.till);
+}, { contract: true, ...options });
 
 /** `count` payers, each of whom buys `each` calls of the same price. */
 async function sellTo(till, count, { each = 1, amount, message } = {}) {
@@ -102,9 +82,9 @@ async function costsAddUp(shop, transaction, rows) {
 // -------------------------------------------------------------------------- when it goes
 
 describe('a batch goes', { concurrency: AT_ONCE }, () => {
-  shopTest('when_it_is_large_enough', async (shop, till) => {
+  batchTest('when_it_is_large_enough', async (shop, till) => {
     await sellTo(till, 10, { each: 10 });
-    const settler = runSettler(shop);
+    const settler = shop.runSettler();
     await noted(settler, /sending 100 payments, 0\.1 USDC, in 0x[0-9a-f]{64} \(nonce 0, full\)/);
     await till.collected();
     await noted(settler, /settled 100 payments, 0\.1 USDC, in 0x[0-9a-f]{64} \(block \d+\)/);
@@ -115,10 +95,10 @@ describe('a batch goes', { concurrency: AT_ONCE }, () => {
     await costsAddUp(shop, rows[0].transaction, rows);
   });
 
-  shopTest('when_it_is_old_enough_and_not_before', async (shop, till) => {
+  batchTest('when_it_is_old_enough_and_not_before', async (shop, till) => {
     await sellTo(till, 3);
     const node = await shop.nodeProxy();
-    const settler = runSettler(shop, node);
+    const settler = shop.runSettler({ node });
     await noted(settler, /settling in batches/);
     await sleep(2_000);
     assert.deepEqual(node.sent, []);
@@ -132,31 +112,31 @@ describe('a batch goes', { concurrency: AT_ONCE }, () => {
     await till.isSquare();
   });
 
-  shopTest('before_an_authorization_in_it_ends', async (shop, till) => {
+  batchTest('before_an_authorization_in_it_ends', async (shop, till) => {
     await sellTo(till, 2);
     await sellTo(till, 1, { message: { validBefore: BigInt(nowSeconds() + 34) } });
-    const settler = runSettler(shop);
+    const settler = shop.runSettler();
     await noted(settler, /sending 3 payments, .* \(nonce 0, deadline\)/);
     await till.collected();
     assert.deepEqual(await itemsSent(shop), [3]);
     await till.isSquare();
   });
 
-  shopTest('at_once_when_a_single_run_was_asked_for', async (shop, till) => {
+  batchTest('at_once_when_a_single_run_was_asked_for', async (shop, till) => {
     await sellTo(till, 5);
     await settleOnce(shop.gateway, shop.chain, shop.key);
     assert.deepEqual(await itemsSent(shop), [5]);
     await till.isSquare();
   });
 
-  shopTest('with_at_most_two_hundred', async (shop, till) => {
+  batchTest('with_at_most_two_hundred', async (shop, till) => {
     await sellTo(till, 10, { each: 23 });
     await settleOnce(shop.gateway, shop.chain, shop.key);
     assert.deepEqual((await itemsSent(shop)).sort((a, b) => a - b), [30, 200]);
     await till.isSquare();
   });
 
-  shopTest('not_and_a_payment_by_itself_is_a_plain_transfer', async (shop, till) => {
+  batchTest('not_and_a_payment_by_itself_is_a_plain_transfer', async (shop, till) => {
     await sellTo(till, 1);
     await settleOnce(shop.gateway, shop.chain, shop.key);
     assert.deepEqual(await itemsSent(shop), [0]);
@@ -165,15 +145,15 @@ describe('a batch goes', { concurrency: AT_ONCE }, () => {
 });
 
 describe('without the contract', { concurrency: AT_ONCE }, () => {
-  shopTest('each_payment_has_a_transaction_of_its_own', async (shop, till) => {
+  batchTest('each_payment_has_a_transaction_of_its_own', async (shop, till) => {
     await sellTo(till, 5);
     await settleOnce(shop.gateway, shop.chain, shop.key);
     assert.deepEqual(await itemsSent(shop), [0, 0, 0, 0, 0]);
     await till.isSquare();
   }, { contract: false });
 
-  shopTest('it_is_found_when_it_is_deployed_while_the_settler_runs', async (shop, till) => {
-    const settler = runSettler(shop);
+  batchTest('it_is_found_when_it_is_deployed_while_the_settler_runs', async (shop, till) => {
+    const settler = shop.runSettler();
     await sellTo(till, 2);
     await till.collected();
     shop.facilitator = await deployFacilitator(shop.chain);
@@ -192,24 +172,24 @@ describe('without the contract', { concurrency: AT_ONCE }, () => {
 // ------------------------------------------------------------------------ what spoils it
 
 describe('in a batch', { concurrency: AT_ONCE }, () => {
-  shopTest('a_payer_whose_money_is_gone_spoils_nobody_elses', async (shop, till) => {
+  batchTest('a_payer_whose_money_is_gone_spoils_nobody_elses', async (shop, till) => {
     const [{ payer, paid: [lost] }, ...others] = await sellTo(till, 6);
     await drain(shop.chain, payer);
-    const settler = runSettler(shop);
+    const settler = shop.runSettler();
     shop.gateway.setClock(11);
     await till.collected(others.flatMap(({ paid }) => paid));
     assert.deepEqual(await itemsSent(shop), [5], 'it was left out beforehand');
     assert.equal((await shop.row(lost)).money, 'due');
     assert.match(settler.log(), /waiting with payment \d+ \(receipt [\w-]{22}\): .*: ERC20: transfer amount exceeds/);
-    await checkBooks(shop.gateway, shop.chain);
+    await shop.checkBooks();
   });
 
-  shopTest('a_canceled_authorization_fails_and_spoils_nobody_elses', async (shop, till) => {
+  batchTest('a_canceled_authorization_fails_and_spoils_nobody_elses', async (shop, till) => {
     const [{ payer, paid: [lost] }, ...others] = await sellTo(till, 6);
     await cancel(shop.chain, payer, lost);
     await shop.chain.mine(2 * shop.safeDepth);
     till.fails(lost, /^canceled: /);
-    runSettler(shop);
+    shop.runSettler();
     shop.gateway.setClock(11);
     await till.collected(others.flatMap(({ paid }) => paid));
     await till.until([lost], (row) => row.money === 'failed', 'the verdict');
@@ -217,10 +197,10 @@ describe('in a batch', { concurrency: AT_ONCE }, () => {
     await till.isSquare();
   });
 
-  shopTest('a_blacklisted_payer_spoils_nobody_elses', async (shop, till) => {
+  batchTest('a_blacklisted_payer_spoils_nobody_elses', async (shop, till) => {
     const [{ payer, paid: [lost] }, ...others] = await sellTo(till, 6);
     await shop.chain.send('blacklist', payer.address);
-    const settler = runSettler(shop);
+    const settler = shop.runSettler();
     shop.gateway.setClock(11);
     await till.collected(others.flatMap(({ paid }) => paid));
     assert.deepEqual(await itemsSent(shop), [5]);
@@ -228,7 +208,7 @@ describe('in a batch', { concurrency: AT_ONCE }, () => {
     assert.match(settler.log(), /waiting with payment \d+ \(receipt [\w-]{22}\): .*: Blacklistable: account is/);
   });
 
-  shopTest('what_somebody_else_settled_is_attributed_to_them', async (shop, till) => {
+  batchTest('what_somebody_else_settled_is_attributed_to_them', async (shop, till) => {
     const [{ paid: [used] }] = await sellTo(till, 6);
     const theirs = await useElsewhere(shop.chain, used);
     await settleOnce(shop.gateway, shop.chain, shop.key);
@@ -237,11 +217,11 @@ describe('in a batch', { concurrency: AT_ONCE }, () => {
     await till.isSquare();
   });
 
-  shopTest('a_payer_with_too_little_pays_what_it_can', async (shop, till) => {
+  batchTest('a_payer_with_too_little_pays_what_it_can', async (shop, till) => {
     await sellTo(till, 5);
     const poor = await till.newPayer(2n * PRICE);
     await till.sell(poor, Array(5).fill(API));
-    runSettler(shop);
+    shop.runSettler();
     shop.gateway.setClock(11);
     await waitFor(async () => (await shop.chain.balance(shop.payee)) === 7n * PRICE, 'the money');
     assert.deepEqual(await itemsSent(shop), [7]);
@@ -254,11 +234,11 @@ describe('in a batch', { concurrency: AT_ONCE }, () => {
     await till.isSquare();
   });
 
-  shopTest('one_that_fails_on_the_chain_is_due_again_and_bears_its_cost', async (shop, till) => {
+  batchTest('one_that_fails_on_the_chain_is_due_again_and_bears_its_cost', async (shop, till) => {
     const [{ payer, paid: [late] }, ...others] = await sellTo(till, 6);
     await shop.chain.giveGas(payer.address);
     await shop.chain.automine(false);
-    const settler = runSettler(shop);
+    const settler = shop.runSettler();
     shop.gateway.setClock(11);
     await waitFor(async () => (await shop.chain.rpc('txpool_status')).pending === '0x1', 'the pool');
     await spendFirst(shop, payer);
@@ -273,10 +253,10 @@ describe('in a batch', { concurrency: AT_ONCE }, () => {
     const receipt = await shop.chain.receipt(transaction);
     const earned = await spentOnGas(shop);
     assert.equal(earned, BigInt(receipt.gasUsed), 'what failed is paid for, too');
-    await checkBooks(shop.gateway, shop.chain);
+    await shop.checkBooks();
   });
 
-  shopTest('what_makes_a_node_refuse_all_is_found_and_sent_by_itself', async (shop, till) => {
+  batchTest('what_makes_a_node_refuse_all_is_found_and_sent_by_itself', async (shop, till) => {
     const sold = await sellTo(till, 10, { each: 4 });
     const poison = sold[6].paid[2].message.nonce.slice(2);
     const isPoisoned = ({ method, params: [call] }) => method === 'eth_call'
@@ -284,7 +264,7 @@ describe('in a batch', { concurrency: AT_ONCE }, () => {
       && call.data.includes(poison);
     const node = await shop.nodeProxy((asked) => (isPoisoned(asked)
       ? { error: { code: -32000, message: 'execution timeout' } } : 'pass'));
-    const settler = runSettler(shop, node);
+    const settler = shop.runSettler({ node });
     shop.gateway.setClock(11);
     await till.collected();
     assert.deepEqual((await itemsSent(shop)).sort((a, b) => a - b), [0, 39]);
@@ -294,19 +274,19 @@ describe('in a batch', { concurrency: AT_ONCE }, () => {
     await till.isSquare();
   });
 
-  shopTest('what_a_node_cannot_simulate_at_once_goes_in_smaller_ones', async (shop, till) => {
+  batchTest('what_a_node_cannot_simulate_at_once_goes_in_smaller_ones', async (shop, till) => {
     await sellTo(till, 10, { each: 4 });
     const node = await shop.nodeProxy(({ method, params: [call] }) =>
       (method === 'eth_call' && call.data.length > 2 * 12 * ITEM_SIZE
         ? { error: { code: -32000, message: 'out of gas' } } : 'pass'));
-    runSettler(shop, node);
+    shop.runSettler({ node });
     shop.gateway.setClock(11);
     await till.collected();
     assert.deepEqual(await itemsSent(shop), [10, 10, 10, 10]);
     await till.isSquare();
   });
 
-  shopTest('is_not_more_than_a_payer_has_though_the_node_sees_nothing_under_way', async (shop, till) => {
+  batchTest('is_not_more_than_a_payer_has_though_the_node_sees_nothing_under_way', async (shop, till) => {
     const node = await shop.nodeProxy(({ method, params }) =>
       (method === 'eth_call' && params[1] === 'pending'
         ? { error: { code: -32602, message: 'unknown block tag' } } : 'pass'));
@@ -314,7 +294,7 @@ describe('in a batch', { concurrency: AT_ONCE }, () => {
     await till.sell(poor, [API, API]);
     const [{ payer: rich }] = await sellTo(till, 1);
     await shop.chain.automine(false);
-    runSettler(shop, node);
+    shop.runSettler({ node });
     shop.gateway.setClock(11);
     await waitFor(() => node.sent.length === 1, 'the first batch');
     await till.sell(poor, [API, API]);
@@ -332,13 +312,13 @@ describe('the contract', { concurrency: AT_ONCE }, () => {
   async function batchInPool(shop, till) {
     await sellTo(till, 4);
     await shop.chain.automine(false);
-    const settler = runSettler(shop);
+    const settler = shop.runSettler();
     shop.gateway.setClock(11);
     await waitFor(async () => (await shop.chain.rpc('txpool_status')).pending === '0x1', 'the pool');
     return settler;
   }
 
-  shopTest('that_reverts_leaves_all_due_and_what_it_cost_on_the_books', async (shop, till) => {
+  batchTest('that_reverts_leaves_all_due_and_what_it_cost_on_the_books', async (shop, till) => {
     const settler = await batchInPool(shop, till);
     const code = await shop.chain.rpc('eth_getCode', shop.facilitator.address, 'latest');
     await shop.chain.rpc('anvil_setCode', shop.facilitator.address, '0x60006000fd');
@@ -354,7 +334,7 @@ describe('the contract', { concurrency: AT_ONCE }, () => {
     await till.isSquare({ wasted: 1 });
   });
 
-  shopTest('that_is_gone_is_done_without', async (shop, till) => {
+  batchTest('that_is_gone_is_done_without', async (shop, till) => {
     const settler = await batchInPool(shop, till);
     await shop.chain.rpc('anvil_setCode', shop.facilitator.address, '0x');
     await shop.chain.mine();
@@ -389,11 +369,11 @@ async function spentOnGas(shop) {
 // ----------------------------------------------------------- transactions that do not arrive
 
 describe('a transaction with a batch', { concurrency: AT_ONCE }, () => {
-  shopTest('that_is_stuck_is_replaced_with_the_same_payments', async (shop, till) => {
+  batchTest('that_is_stuck_is_replaced_with_the_same_payments', async (shop, till) => {
     await sellTo(till, 4);
     await shop.chain.automine(false);
     const node = await shop.nodeProxy();
-    runSettler(shop, node);
+    shop.runSettler({ node });
     shop.gateway.setClock(11);
     await waitFor(() => node.sent.length === 1, 'the transaction');
     shop.gateway.setClock(11 + 40);
@@ -410,22 +390,22 @@ describe('a transaction with a batch', { concurrency: AT_ONCE }, () => {
     await till.isSquare();
   });
 
-  shopTest('that_no_block_takes_is_made_smaller_under_its_nonce', async (shop, till) => {
+  batchTest('that_no_block_takes_is_made_smaller_under_its_nonce', async (shop, till) => {
     await sellTo(till, 8);
     const node = await shop.nodeProxy(({ method, params: [raw] }) =>
       (method === 'eth_sendRawTransaction' && raw.length > 2 * 6 * ITEM_SIZE
         ? { error: { code: -32000, message: 'exceeds block gas limit' } } : 'pass'));
-    runSettler(shop, node);
+    shop.runSettler({ node });
     shop.gateway.setClock(11);
     await till.collected();
     assert.deepEqual(await itemsSent(shop), [4, 4]);
     await till.isSquare();
   });
 
-  shopTest('that_is_reorganized_away_is_sent_again_and_pays_once', async (shop, till) => {
+  batchTest('that_is_reorganized_away_is_sent_again_and_pays_once', async (shop, till) => {
     await sellTo(till, 4);
     const node = await shop.nodeProxy();
-    runSettler(shop, node);
+    shop.runSettler({ node });
     shop.gateway.setClock(11);
     await till.collected();
     await shop.chain.rpc('anvil_reorg', 1, []);
@@ -440,15 +420,15 @@ describe('a transaction with a batch', { concurrency: AT_ONCE }, () => {
     await costsAddUp(shop, rows[0].transaction, rows);
   });
 
-  shopTest('killed_before_it_is_sent_is_sent_by_the_next_settler', async (shop, till) => {
+  batchTest('killed_before_it_is_sent_is_sent_by_the_next_settler', async (shop, till) => {
     await sellTo(till, 4);
     shop.gateway.setClock(11);
     const node = await shop.nodeProxy(({ method }) =>
       (method === 'eth_sendRawTransaction' ? 'hold' : 'pass'));
-    const first = runSettler(shop, node);
+    const first = shop.runSettler({ node });
     await waitFor(() => node.sent.length === 1, 'the transaction');
     await first.kill();
-    runSettler(shop);
+    shop.runSettler();
     await till.collected();
     assert.deepEqual(await itemsSent(shop), [4]);
     await till.isSquare();
@@ -459,7 +439,7 @@ describe('a transaction with a batch', { concurrency: AT_ONCE }, () => {
 
 describe('a nonce that the chain has forgotten', { concurrency: AT_ONCE }, () => {
   // What was final is gone: the chain began anew, as far as the key is concerned.
-  shopTest('is_filled_and_what_comes_after_it_settles', async (shop, till) => {
+  batchTest('is_filled_and_what_comes_after_it_settles', async (shop, till) => {
     const before = await shop.chain.rpc('evm_snapshot');
     await sellTo(till, 1);
     await settleOnce(shop.gateway, shop.chain, shop.key);
@@ -469,7 +449,7 @@ describe('a nonce that the chain has forgotten', { concurrency: AT_ONCE }, () =>
     assert.equal(await shop.transactionCount(), 1);
     await shop.chain.rpc('evm_revert', before);
     assert.equal(await shop.transactionCount(), 0);
-    const settler = runSettler(shop);
+    const settler = shop.runSettler();
     const [{ paid }] = await sellTo(till, 1);
     await till.collected(paid);
     assert.match(settler.log(), /transaction 0 is missing: filling its place with an empty one/);
@@ -524,7 +504,7 @@ async function settleAll(shop, count) {
   const seconds = (Date.now() - started) / 1000;
   assert.equal(await shop.chain.balance(shop.payee), BigInt(count) * PRICE);
   const gas = Number(await spentOnGas(shop));
-  await checkBooks(shop.gateway, shop.chain);
+  await shop.checkBooks();
   return {
     seconds, gas: gas / count, calls: node.calls.length / count,
     transactions: new Set(node.sent).size,
