@@ -660,7 +660,7 @@ __attribute__((format(printf, 3, 4))) void x402_chain_note(struct x402_chain *ch
  */
 void x402_note_begin(struct x402_note_event *event, const struct x402_chain *chain,
                      enum x402_note_kind kind);
-/* Of one token. */
+/* Their sum is put in, too, where they are of one token. */
 void x402_note_put_payments(struct x402_note_event *event,
                             const struct x402_chain *chain,
                             const struct x402_settlement *const *payments,

@@ -44,12 +44,22 @@ static uint64_t sum_of(const struct x402_settlement *const *payments, size_t cou
     return sum;
 }
 
+static bool are_of_one_token(const struct x402_settlement *const *payments,
+                             size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        if (memcmp(payments[i]->asset20, payments[0]->asset20, 20) != 0)
+            return false;
+    }
+    return true;
+}
+
 void x402_note_put_payments(struct x402_note_event *event,
                             const struct x402_chain *chain,
                             const struct x402_settlement *const *payments, size_t count)
 {
     event->payments_count = count;
-    event->has_value = true;
+    event->has_value = are_of_one_token(payments, count);
     event->value = sum_of(payments, count);
     for (size_t i = 0; i < count && i < X402_NOTE_PAYMENTS_MAX; i++) {
         event->payments[i].id = payments[i]->payment_id;

@@ -139,6 +139,21 @@ static void an_event_has_every_payment_its_value_and_its_transaction(void **stat
     assert_true(last.time_milliseconds > 1000 * (int64_t)1600000000);
 }
 
+static void amounts_of_several_tokens_are_not_added_up(void **state)
+{
+    const struct x402_settlement *two[] = {&payments[0], &payments[1]};
+    struct x402_note_event event;
+
+    (void)state;
+    memset(payments[1].asset20, 9, 20);
+    x402_note_begin(&event, &chain, X402_NOTE_FINAL);
+    x402_note_put_payments(&event, &chain, two, 1);
+    assert_true(event.has_value && event.value == 1000);
+    x402_note_put_payments(&event, &chain, two, 2);
+    assert_false(event.has_value);
+    assert_int_equal(event.payments_count, 2);
+}
+
 static void a_trouble_is_told_once_and_its_latest_words_are_kept(void **state)
 {
     struct x402_settler_state seen;
@@ -170,6 +185,7 @@ int main(void)
         FRESH(nothing_done_is_nothing_told),
         FRESH(a_payment_by_itself_is_told_with_its_receipt),
         FRESH(an_event_has_every_payment_its_value_and_its_transaction),
+        FRESH(amounts_of_several_tokens_are_not_added_up),
         FRESH(a_trouble_is_told_once_and_its_latest_words_are_kept),
     };
 
