@@ -298,6 +298,11 @@ static char *ngx_http_x402_merge_loc_conf(ngx_conf_t *cf, void *parent, void *ch
                              &prev->refusal_rate, prev->refusal_rate_set,
                              &ngx_http_x402_default_refusal_rate);
 
+    /* An `if` within the location: nginx keeps the handler, and swaps what it reads. */
+    if (conf->page == NULL) {
+        conf->page = prev->page;
+    }
+
     if (ngx_http_x402_has_price(conf) &&
         ngx_http_x402_create_sale(cf, conf) != NGX_OK) {
         return NGX_CONF_ERROR;

@@ -20,7 +20,8 @@
 
 /* In the request's pool. */
 typedef struct {
-    ngx_queue_t queue; /* among the worker's streams */
+    ngx_queue_t queue; /* among the worker's streams, until it has ended */
+    ngx_uint_t ended;
     ngx_http_request_t *request;
     ngx_http_x402_page_t *page;
     ngx_http_x402_text_t *text; /* on its way out, like the buffers; NULL: nothing is */
@@ -129,11 +130,25 @@ static ngx_int_t ngx_http_x402_stream_tell(ngx_http_x402_stream_t *stream)
     return ngx_http_x402_stream_put(stream, 2);
 }
 
-/* The request is gone afterwards, or about to be. */
+/* Nobody visits it any more. */
+static void ngx_http_x402_stream_leave(ngx_http_x402_stream_t *stream)
+{
+    if (!stream->ended) {
+        stream->ended = 1;
+        ngx_queue_remove(&stream->queue);
+        ngx_http_x402_events_worker.count--;
+    }
+}
+
+/*
+ * The request may be gone afterwards, or stay until its body has been read: it is
+ * finalized once.
+ */
 static void ngx_http_x402_stream_end(ngx_http_x402_stream_t *stream, ngx_int_t rc)
 {
     ngx_http_request_t *r = stream->request;
 
+    ngx_http_x402_stream_leave(stream);
     ngx_http_finalize_request(r, rc == NGX_OK ? ngx_http_send_special(r, NGX_HTTP_LAST)
                                               : rc);
 }
@@ -243,34 +258,43 @@ void ngx_http_x402_events_tell(ngx_http_x402_page_t *page)
 
 /* --------------------------------------------------------------- coming and leaving */
 
-static void ngx_http_x402_stream_leave(void *data)
+/* Of the request's pool: what was on its way out is needed no longer, either. */
+static void ngx_http_x402_stream_cleanup(void *data)
 {
     ngx_http_x402_stream_t *stream = data;
 
-    ngx_queue_remove(&stream->queue);
-    ngx_http_x402_events_worker.count--;
+    ngx_http_x402_stream_leave(stream);
     ngx_http_x402_text_drop(stream->text);
 }
 
-/* The connection takes more. */
-static void ngx_http_x402_stream_write(ngx_http_request_t *r)
+/* NULL: it has none. */
+static ngx_http_x402_stream_t *ngx_http_x402_stream_of(const ngx_http_request_t *r)
 {
     ngx_queue_t *q;
-    ngx_http_x402_stream_t *stream = NULL;
+    ngx_http_x402_stream_t *stream;
     ngx_queue_t *streams = &ngx_http_x402_events_worker.streams;
-
-    if (r->connection->write->delayed) {
-        return; /* by limit_rate, whose timer comes */
-    }
 
     for (q = ngx_queue_head(streams); q != ngx_queue_sentinel(streams);
          q = ngx_queue_next(q)) {
         stream = ngx_queue_data(q, ngx_http_x402_stream_t, queue);
         if (stream->request == r) {
-            break;
+            return stream;
         }
     }
 
+    return NULL;
+}
+
+/* The connection takes more. */
+static void ngx_http_x402_stream_write(ngx_http_request_t *r)
+{
+    ngx_http_x402_stream_t *stream;
+
+    if (r->connection->write->delayed) {
+        return; /* by limit_rate, whose timer comes */
+    }
+
+    stream = ngx_http_x402_stream_of(r);
     if (stream != NULL && ngx_http_x402_stream_is_busy(stream) &&
         (ngx_http_output_filter(r, NULL) == NGX_ERROR ||
          ngx_http_x402_stream_settle(stream) != NGX_OK)) {
@@ -303,7 +327,7 @@ static ngx_http_x402_stream_t *ngx_http_x402_stream_create(ngx_http_request_t *r
     stream->page = page;
     ngx_queue_insert_tail(&ngx_http_x402_events_worker.streams, &stream->queue);
     ngx_http_x402_events_worker.count++;
-    cln->handler = ngx_http_x402_stream_leave;
+    cln->handler = ngx_http_x402_stream_cleanup;
 
     if (!timer->timer_set) {
         ngx_add_timer(timer, NGX_HTTP_X402_EVENTS_TICK);
@@ -330,6 +354,9 @@ static ngx_int_t ngx_http_x402_events_header(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
+    if (r->discard_body) {
+        r->keepalive = 0; /* nobody reads on while events are sent */
+    }
 #if (NGX_HTTP_GZIP)
     r->gzip_tested = 1;
     r->gzip_ok = 0;
@@ -395,8 +422,10 @@ static void ngx_http_x402_events_answer(ngx_http_request_t *r,
     }
 
     stream = ngx_http_x402_stream_create(r, page);
-    if (stream == NULL || ngx_http_x402_stream_begin(stream) != NGX_OK) {
+    if (stream == NULL) {
         ngx_http_finalize_request(r, NGX_ERROR);
+    } else if (ngx_http_x402_stream_begin(stream) != NGX_OK) {
+        ngx_http_x402_stream_end(stream, NGX_ERROR);
     }
 }
 

@@ -125,7 +125,7 @@ typedef struct {
     ngx_uint_t window_min;
     ngx_uint_t window_max;
     ngx_http_x402_sale_t *sale; /* NULL: free */
-    ngx_http_x402_page_t *page; /* what this location shows; NULL: nothing of ours */
+    ngx_http_x402_page_t *page; /* what it or one around it shows; NULL: nothing */
 } ngx_http_x402_loc_conf_t;
 
 static ngx_inline struct x402_slice ngx_http_x402_slice(const ngx_str_t *text)

@@ -273,6 +273,26 @@ test('streams_end_when_the_ledger_cannot_be_read', async () => {
   await waitFor(async () => (await ask(gateway, '/s/stats')).status === 200, 'the ledger');
 });
 
+test('what_is_left_of_a_body_when_its_stream_ends_is_not_read_as_a_request', async () => {
+  const hidden = 'GET /s/status.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n';
+  const sent = 'x'.repeat(1000);
+  const raw = await RawConnection.open(gateway.port);
+  raw.request('GET', '/s/events', { headers: { 'Content-Length': sent.length + hidden.length } }).write(sent);
+  const head = await raw.readHead();
+  assert.deepEqual([head.status, head.headers.connection], [200, 'close']);
+  await raw.until((buffer) => buffer.indexOf('event: stats'));
+  const moved = `${gateway.data}.moved`;
+  fs.renameSync(gateway.data, moved);
+  await raw.until((buffer) => buffer.indexOf('\r\n0\r\n\r\n'));
+  fs.renameSync(moved, gateway.data);
+  await sleep(3 * TICK_MILLISECONDS); // when a stream that is still visited would end again
+  raw.write(hidden.repeat(2)); // twice: the first is the body
+  while (await Promise.race([raw.more(), sleep(1000)]));
+  assert.ok(!raw.buffer.includes('HTTP/1.1 200'), 'an answer to the body');
+  raw.abort();
+  await waitFor(async () => (await ask(gateway, '/s/stats')).status === 200, 'the ledger');
+});
+
 test('a_stream_without_news_has_a_comment_every_15_seconds', async () => {
   const { after: milliseconds, events } = await waiting.comment;
   assert.ok(milliseconds >= QUIET_MILLISECONDS - 100, `after ${milliseconds} ms`);

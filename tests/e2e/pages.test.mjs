@@ -47,6 +47,13 @@ const locations = ({ folder }) => `
   location = /health { x402_health; }
   location = /ready { x402_ready; }
   location = /ready-soon { x402_ready settler=5 due=7; }
+  location /if/status { x402_status; if ($arg_x) { set $a 1; } }
+  location = /if/stats { x402_stats; if ($arg_x) { set $a 1; } }
+  location = /if/metrics { x402_metrics; if ($arg_x) { set $a 1; } }
+  location = /if/health { x402_health; if ($arg_x) { set $a 1; } }
+  location = /if/ready { x402_ready; if ($arg_x) { set $a 1; } }
+  location /if/receipts/ { x402_receipts; if ($arg_x) { set $a 1; } }
+  location /if/private { x402_status private ${folder}/token; if ($arg_x) { set $a 1; } }
   location /x402/receipts/ { x402_receipts; }`;
 
 before(async () => {
@@ -80,6 +87,14 @@ const until = (path, holds, options, from = gateway) => waitFor(async () => {
 
 const admitted = ({ json }) =>
   json.tokens.find(({ asset }) => asset === USDC)?.totals.admitted.count ?? 0;
+
+for (const page of ['status', 'status/stats', 'stats', 'metrics', 'health', 'ready', 'receipts/x', 'private']) {
+  test(`an_if_in_the_location_of_${page}_changes_nothing`, async () => {
+    const [with_, without] = [await ask(gateway, `/if/${page}?x=1`), await ask(gateway, `/if/${page}`)];
+    assert.deepEqual([with_.status, with_.headers['content-type']], [without.status, without.headers['content-type']]);
+    assert.equal(without.status, { private: 401, 'receipts/x': 404 }[page] ?? 200);
+  });
+}
 
 describe('the status page', () => {
   for (const place of ['/x402/status', '/x402/status/']) {
