@@ -3,32 +3,29 @@
 
 import assert from 'node:assert/strict';
 import { ask, isPaid, oneConnection } from './ask.mjs';
-import { startGateway } from './gateway.mjs';
-import { startUpstream } from './upstream.mjs';
+import { Desk } from './desk.mjs';
 
-class Counter {
-  async open() {
+class Counter extends Desk {
+  open() {
     this.agent = oneConnection();
-    this.upstream = await startUpstream();
-    this.gateway = await startGateway({
+    return super.open((url) => ({
       locations: `
         location /api/ {
             x402_price 0.001;
             proxy_set_header X-Value $x402_value;
-            proxy_pass ${this.upstream.url};
+            proxy_pass ${url};
         }
         location /month/ {
             x402_price 0.001;
             x402_window 600 min=500 max=1000;
-            proxy_pass ${this.upstream.url};
+            proxy_pass ${url};
         }`,
-    });
+    }));
   }
 
-  async close() {
+  close() {
     this.agent?.destroy();
-    await this.gateway?.stop();
-    await this.upstream?.stop();
+    return super.close();
   }
 
   /** Sends a payment that must not reach the upstream; gives the answer, and what was logged. */
