@@ -244,7 +244,7 @@ static ngx_uint_t ngx_http_x402_limited(ngx_http_request_t *r,
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_x402_module);
 
-    ngx_http_x402_limit_client(&key, r->connection);
+    ngx_http_x402_limit_client(&key, r->connection, NGX_HTTP_X402_REFUSALS);
     if (!ngx_http_x402_limit_peek(&key, &lcf->refusal_rate, wait)) {
         return 1;
     }
@@ -252,6 +252,18 @@ static ngx_uint_t ngx_http_x402_limited(ngx_http_request_t *r,
     ngx_http_x402_limit_payer(&key, payment->from20, &lcf->rate);
 
     return !ngx_http_x402_limit_peek(&key, &lcf->rate, wait);
+}
+
+/* Where nothing is bought, a client's signatures are looked at up to its rate. */
+static ngx_uint_t ngx_http_x402_is_busy(ngx_http_request_t *r, uint64_t *wait)
+{
+    ngx_http_x402_limit_key_t key;
+    ngx_http_x402_loc_conf_t *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_x402_module);
+    ngx_http_x402_limit_client(&key, r->connection, NGX_HTTP_X402_RECOVERIES);
+
+    return !ngx_http_x402_limit_take(&key, &lcf->refusal_rate, wait);
 }
 
 /* Waits for the ledger as limit_req waits for its time: watching for the client. */
@@ -347,8 +359,8 @@ void ngx_http_x402_examine(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
         return;
     }
 
-    if (sale->enforced &&
-        ngx_http_x402_limited(r, &payment, &exam->retry_milliseconds)) {
+    if (sale->enforced ? ngx_http_x402_limited(r, &payment, &exam->retry_milliseconds)
+                       : ngx_http_x402_is_busy(r, &exam->retry_milliseconds)) {
         exam->why = (struct x402_problem){X402_ERR_RATE, NULL, NULL};
         return;
     }

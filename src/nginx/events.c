@@ -15,6 +15,7 @@
 #define NGX_HTTP_X402_EVENTS_STUCK 60000 /* ms without progress, then the end */
 #define NGX_HTTP_X402_EVENTS_PERIOD 2000 /* ms between two events of a stream */
 #define NGX_HTTP_X402_EVENTS_MAX 64      /* streams of a worker */
+#define NGX_HTTP_X402_EVENTS_PRIVATE 16  /* of these, places for private pages alone */
 #define NGX_HTTP_X402_EVENTS_RETRY "10"  /* s: when to try again for a place */
 #define NGX_HTTP_X402_EVENTS_PARTS 3
 
@@ -390,6 +391,18 @@ static ngx_int_t ngx_http_x402_stream_begin(ngx_http_x402_stream_t *stream)
                                                 : ngx_http_x402_stream_tell(stream);
 }
 
+/* Whoever takes all public places leaves the owner's. */
+static ngx_uint_t ngx_http_x402_events_are_full(const ngx_http_x402_page_t *page)
+{
+    ngx_uint_t max = NGX_HTTP_X402_EVENTS_MAX;
+
+    if (!page->private) {
+        max -= NGX_HTTP_X402_EVENTS_PRIVATE;
+    }
+
+    return ngx_http_x402_events_worker.count >= max;
+}
+
 static ngx_int_t ngx_http_x402_events_refuse(ngx_http_request_t *r)
 {
     ngx_str_t retry = ngx_string(NGX_HTTP_X402_EVENTS_RETRY);
@@ -410,7 +423,7 @@ static void ngx_http_x402_events_answer(ngx_http_request_t *r,
         ngx_http_x402_page_problem(r, X402_ERR_LEDGER, 1000);
         return;
     }
-    if (ngx_http_x402_events_worker.count >= NGX_HTTP_X402_EVENTS_MAX || ngx_exiting) {
+    if (ngx_http_x402_events_are_full(page) || ngx_exiting) {
         ngx_http_finalize_request(r, ngx_http_x402_events_refuse(r));
         return;
     }

@@ -82,10 +82,11 @@ void ngx_http_x402_limit_payer(ngx_http_x402_limit_key_t *key,
 }
 
 /* An IPv6 client counts by its /64: the rest is free to choose. */
-void ngx_http_x402_limit_client(ngx_http_x402_limit_key_t *key, ngx_connection_t *c)
+void ngx_http_x402_limit_client(ngx_http_x402_limit_key_t *key, ngx_connection_t *c,
+                                ngx_http_x402_limit_t what)
 {
     ngx_memzero(key, sizeof(*key));
-    ngx_memset(key->bytes + 20, 0xff, 8);
+    ngx_memset(key->bytes + 20, 0xff - (int)what, 8);
 
     switch (c->sockaddr->sa_family) {
     case AF_INET:
@@ -110,7 +111,7 @@ void ngx_http_x402_limit_refusal(ngx_http_request_t *r)
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_x402_module);
 
-    ngx_http_x402_limit_client(&key, r->connection);
+    ngx_http_x402_limit_client(&key, r->connection, NGX_HTTP_X402_REFUSALS);
     (void)ngx_http_x402_limit_take(&key, &lcf->refusal_rate, &wait);
 }
 

@@ -67,6 +67,7 @@ typedef struct {
     ngx_array_t *counters; /* struct x402_sales, all zero: a route and token each */
     ngx_shm_zone_t *limits;
     ngx_flag_t sells;         /* some location has a price */
+    ngx_flag_t unenforced;    /* some price is not enforced */
     ngx_flag_t guards;        /* some page asks for a token: failures are counted */
     const char *reads_ledger; /* a directive whose page does; NULL: none */
     ngx_int_t realip_index;   /* of $realip_remote_addr */
@@ -250,8 +251,8 @@ typedef struct {
 } ngx_http_x402_exam_t;
 
 /*
- * Decodes, matches, verifies. Changes nothing; only where the sale is enforced are the
- * rates asked.
+ * Decodes, matches, verifies. Changes nothing, but where the sale is not enforced, the
+ * client's rate of what is verified for nothing.
  */
 void ngx_http_x402_examine(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
                            const ngx_http_x402_presented_t *presented,
@@ -443,14 +444,24 @@ char *ngx_http_x402_limit_zone(ngx_conf_t *cf, ngx_http_x402_main_conf_t *mcf);
 /* A worker's start: the table of its own configuration. */
 void ngx_http_x402_limit_use(ngx_shm_zone_t *zone);
 
-/* Key: who is counted. A payer's address or a client's; the two never meet. */
+/* Key: who is counted, and for what. A payer's address or a client's; the two never
+ * meet. */
 typedef struct {
     uint8_t bytes[28];
 } ngx_http_x402_limit_key_t;
 
 void ngx_http_x402_limit_payer(ngx_http_x402_limit_key_t *key,
                                const uint8_t payer20[20], const struct x402_rate *rate);
-void ngx_http_x402_limit_client(ngx_http_x402_limit_key_t *key, ngx_connection_t *c);
+
+/* What is counted of a client, each by itself. */
+typedef enum {
+    NGX_HTTP_X402_REFUSALS,   /* payments that buy nothing */
+    NGX_HTTP_X402_GUESSES,    /* wrong tokens */
+    NGX_HTTP_X402_RECOVERIES, /* shadow: payments, good and bad */
+} ngx_http_x402_limit_t;
+
+void ngx_http_x402_limit_client(ngx_http_x402_limit_key_t *key, ngx_connection_t *c,
+                                ngx_http_x402_limit_t what);
 
 /* Counts a failure that costs us something against the client's address. */
 void ngx_http_x402_limit_refusal(ngx_http_request_t *r);

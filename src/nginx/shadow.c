@@ -1,8 +1,9 @@
 /*
  * x402_enforce off: every call goes to the upstream unpaid, and what a price would have
  * made of it is counted and logged. A payment that is presented is decoded, matched and
- * verified, and no more than that: the ledger is not asked, nothing is taken of a rate,
- * and so it can still be spent where the price is on.
+ * verified, and no more than that: the ledger is not asked, nothing is taken of a
+ * payer's rate, and so it can still be spent where the price is on. A client that
+ * presents more than its refusal rate allows has the rest forwarded unverified.
  *
  * The verified payer is told to nobody: nothing here says that this is the first time
  * that the signature is seen, and a signature that was settled once is public.
@@ -66,4 +67,7 @@ void ngx_http_x402_leave_shadow(ngx_http_x402_ctx_t *ctx,
     ctx->stage = NGX_HTTP_X402_REFUSED;
     ctx->reason = "payment_required";
     ctx->why = X402_OK;
+    ctx->accept = NULL;
+    ctx->value = 0;
+    ctx->verify_us = 0;
 }

@@ -1,10 +1,11 @@
 /*
  * Counts what happens, in memory: nothing here is allocated, locked or written on a
  * request's way. About once a second the ledger's thread notes what was counted
- * (batch.c), in a gap between two batches where there is one: nobody who waits for an
- * admission waits for this. One tally fills while another is with the ledger; what
- * could not be noted is counted once more with what comes next. A worker that is killed
- * takes a second of counts along, which no money goes by.
+ * (batch.c), in a gap between two batches; where there was none for three seconds,
+ * together with a batch, whose admissions wait for it, too. One tally fills while
+ * another is with the ledger; what could not be noted is counted once more with what
+ * comes next. A worker that is killed takes a second of counts along, which no money
+ * goes by.
  */
 #include "nginx/batch.h"
 

@@ -1,7 +1,8 @@
 /*
  * The token of a private page: as a Bearer token for programs, as the password of HTTP
  * Basic for browsers, which ask for it by themselves. Only its hash is kept, and hashes
- * are compared, in constant time; whoever fails is counted like a payment that fails.
+ * are compared, in constant time; whoever fails too often is told
+ * so. The right token always opens: others at its address may fail.
  */
 #include "nginx/pages.h"
 
@@ -141,19 +142,12 @@ ngx_int_t ngx_http_x402_token_check(ngx_http_request_t *r,
 {
     ngx_int_t rc;
     ngx_str_t token;
-    uint64_t ignored;
     u_char presented32[NGX_HTTP_X402_TOKEN_HASH];
     ngx_http_x402_limit_key_t key;
     ngx_http_x402_loc_conf_t *lcf;
 
     if (r->headers_in.authorization == NULL) {
         return NGX_HTTP_UNAUTHORIZED;
-    }
-
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_x402_module);
-    ngx_http_x402_limit_client(&key, r->connection);
-    if (!ngx_http_x402_limit_peek(&key, &lcf->refusal_rate, wait)) {
-        return NGX_BUSY;
     }
 
     rc = ngx_http_x402_presented_token(r, &token);
@@ -168,7 +162,10 @@ ngx_int_t ngx_http_x402_token_check(ngx_http_request_t *r,
         }
     }
 
-    (void)ngx_http_x402_limit_take(&key, &lcf->refusal_rate, &ignored);
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_x402_module);
+    ngx_http_x402_limit_client(&key, r->connection, NGX_HTTP_X402_GUESSES);
 
-    return NGX_HTTP_UNAUTHORIZED;
+    return ngx_http_x402_limit_take(&key, &lcf->refusal_rate, wait)
+               ? NGX_HTTP_UNAUTHORIZED
+               : NGX_BUSY;
 }

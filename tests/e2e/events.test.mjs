@@ -13,7 +13,9 @@ import { RawConnection } from './lib/raw.mjs';
 import { startUpstream } from './lib/upstream.mjs';
 import { newAccount, payment } from './lib/wallet.mjs';
 
-const STREAMS_MAX = 64;
+const PUBLIC_MAX = 48;
+const PRIVATE_MAX = 16;
+const OWNER = { authorization: 'Bearer a-token-of-visible-characters' };
 const PERIOD_MILLISECONDS = 2000;
 const QUIET_MILLISECONDS = 15_000;
 const STUCK_MILLISECONDS = 60_000;
@@ -202,19 +204,23 @@ test('http2_streams_and_http10_are_served_too', async () => {
   old.abort();
 });
 
-test('the_65th_stream_is_told_to_come_again_and_finds_a_place_that_was_left', async () => {
+test('the_49th_public_stream_is_told_to_come_again_and_finds_a_place_that_was_left', async () => {
   const open = [];
   try {
     await waitFor(async () => {
       const events = await Events.open(gateway);
       if (events.status === 200) open.push(events);
       else await sleep(TICK_MILLISECONDS); // of an earlier test, whose end nginx has not seen yet
-      return open.length === STREAMS_MAX;
+      return open.length === PUBLIC_MAX;
     }, 'all places');
     const refused = await Events.open(gateway);
     assert.deepEqual([refused.status, refused.headers['retry-after']], [503, '10']);
     assert.equal((await ask(gateway, '/s/stats')).status, 200, 'figures are for all');
     for (const events of open) await events.next();
+    const mine = await Promise.all(Array.from({ length: PRIVATE_MAX }, () => Events.open(gateway, '/p/events', OWNER)));
+    assert.deepEqual(mine.map(({ status }) => status), Array(PRIVATE_MAX).fill(200), 'places for private pages');
+    assert.equal((await Events.open(gateway, '/p/events', OWNER)).status, 503);
+    for (const events of mine) events.close();
     open.pop().close();
     await waitFor(async () => {
       const events = await Events.open(gateway);

@@ -174,6 +174,15 @@ describe('a call with a payment', () => {
   });
 });
 
+test('what_a_client_presents_beyond_its_refusal_rate_is_forwarded_unverified', async () => {
+  const gateway = await start({ server: 'x402_enforce off; x402_refusal_rate 1r/m burst=2;' });
+  for (const [i, reason] of ['paid', 'paid', 'rate_limited'].entries()) {
+    assert.equal((await ask(gateway, `/${i}`, { payment: await payment(newAccount()) })).status, 200);
+    assert.equal((await logged(gateway, `/${i}`)).reason, reason);
+  }
+  await gateway.stop();
+});
+
 test('a_payment_only_shown_in_shadow_buys_its_call_when_the_price_is_on', async () => {
   const gateway = await start({ server: 'x402_enforce off;' });
   const payer = newAccount();
@@ -226,6 +235,8 @@ describe('what is delivered', () => {
 
   test('an_internal_redirect_to_what_is_enforced_is_to_be_paid', async () => {
     isOffer(await ask(gateway, '/jump/?do=ok&header=X-Accel-Redirect:/sold/'));
+    const line = await logged(gateway, '/sold/');
+    assert.deepEqual([line.result, line.payer, line.value, line.verify], ['payment_required', '-', '-', '-']);
   });
 
   test('an_internal_redirect_to_what_is_enforced_is_paid_by_what_came_along', async () => {
