@@ -204,6 +204,7 @@ static ngx_int_t ngx_http_x402_mark_selling(ngx_conf_t *cf,
     mcf->sells = 1;
     scf->sells = 1;
     scf->enforces |= lcf->enforce;
+    mcf->unenforced |= !lcf->enforce;
 
     return NGX_OK;
 }

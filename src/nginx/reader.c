@@ -144,6 +144,14 @@ static void ngx_http_x402_put_readiness(struct x402_text_buffer *out,
     x402_buffer_put_string(out, "}}}\n");
 }
 
+/* For the log: it names files. */
+static void ngx_http_x402_read_failed(ngx_http_x402_page_reader_t *reader)
+{
+    (void)ngx_cpystrn((u_char *)reader->message,
+                      (u_char *)(uintptr_t)x402_ledger_message(reader->ledger),
+                      sizeof(reader->message));
+}
+
 static void ngx_http_x402_read_ready(ngx_http_x402_page_reader_t *reader)
 {
     struct x402_readiness readiness;
@@ -159,6 +167,9 @@ static void ngx_http_x402_read_ready(ngx_http_x402_page_reader_t *reader)
         x402_report_readiness(&readiness, reader->ledger,
                               reader->page->settler_seconds_max,
                               reader->page->due_seconds_max);
+        if (!readiness.ledger) {
+            ngx_http_x402_read_failed(reader);
+        }
     }
 
     ngx_http_x402_put_readiness(&reader->text, &readiness, reader->commits);
@@ -222,9 +233,7 @@ static void ngx_http_x402_read(void *data, ngx_log_t *log)
         rc = ngx_http_x402_read_view(reader);
     }
     if (rc != X402_OK && reader->ledger != NULL) {
-        (void)ngx_cpystrn((u_char *)reader->message,
-                          (u_char *)(uintptr_t)x402_ledger_message(reader->ledger),
-                          sizeof(reader->message));
+        ngx_http_x402_read_failed(reader);
     }
 }
 
@@ -333,6 +342,7 @@ static void ngx_http_x402_reader_prepare(ngx_http_x402_page_reader_t *reader)
 
     ngx_memzero(&reader->how, sizeof(reader->how));
     reader->how.private = reader->page->private;
+    reader->how.unenforced = mcf->unenforced != 0;
     reader->how.sales = mcf->sold->elts;
     reader->how.sales_count = mcf->sold->nelts;
     reader->how.networks = mcf->networks->elts;

@@ -398,7 +398,8 @@ static void put_payment(struct x402_text_buffer *out,
 
     open_object(out);
     x402_buffer_member(out, "time");
-    x402_buffer_put_signed(out, row->created_at_seconds);
+    x402_buffer_put_signed(out, how->private ? row->created_at_seconds
+                                             : row->created_at_seconds / 60 * 60);
     put_text(out, "route", row->route);
     put_chain(out, payment->chain_id);
     put_address(out, "asset", payment->asset20);
@@ -446,13 +447,63 @@ static void put_sale(struct x402_text_buffer *out, const struct x402_report_sale
     x402_buffer_put_string(out, "}");
 }
 
-static bool all_enforced(const struct x402_report_options *how)
+/* A path without the slash at its end; of the root, nothing. */
+static struct x402_slice stem_of(const struct x402_report_sale *sale)
 {
-    for (size_t i = 0; i < how->sales_count; i++) {
-        if (!how->sales[i].enforced)
-            return false;
+    size_t size = strlen(sale->path);
+
+    return (struct x402_slice){
+        sale->path, size > 0 && sale->path[size - 1] == '/' ? size - 1 : size};
+}
+
+/* "/a" and "/a/", or one path of two servers, on the same terms. */
+static bool same_sale(const struct x402_report_sale *a,
+                      const struct x402_report_sale *b)
+{
+    struct x402_slice stem = stem_of(a), other = stem_of(b);
+
+    return stem.size == other.size && memcmp(stem.data, other.data, stem.size) == 0 &&
+           a->enforced == b->enforced && a->buyable == b->buyable &&
+           strcmp(a->price, b->price) == 0 && strcmp(a->url, b->url) == 0 &&
+           strcmp(a->networks, b->networks) == 0 &&
+           strcmp(a->description, b->description) == 0;
+}
+
+/* Adds what is not there yet; in the open no pattern and no name of the inside. */
+static size_t add_sale(struct x402_report_sale *shown, size_t count,
+                       const struct x402_report_sale *sale, bool private)
+{
+    if (!private && !sale->buyable)
+        return count;
+    for (size_t i = 0; i < count; i++) {
+        if (!same_sale(&shown[i], sale))
+            continue;
+        shown[i].exact = shown[i].exact && sale->exact;
+        if (strlen(sale->path) < strlen(shown[i].path))
+            shown[i].path = sale->path;
+        return count;
     }
-    return true;
+    shown[count] = *sale;
+    return count + 1;
+}
+
+static void put_sold(struct x402_text_buffer *out,
+                     const struct x402_report_options *how)
+{
+    struct x402_report_sale *shown = calloc(how->sales_count + 1, sizeof *shown);
+    size_t count = 0;
+
+    if (shown == NULL) {
+        out->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < how->sales_count; i++)
+        count = add_sale(shown, count, &how->sales[i], how->private);
+    open_list(out, "sold");
+    for (size_t i = 0; i < count; i++)
+        put_sale(out, &shown[i]);
+    x402_buffer_put_string(out, "]");
+    free(shown);
 }
 
 void x402_report_json_members(struct x402_text_buffer *out,
@@ -487,10 +538,8 @@ void x402_report_json(struct x402_text_buffer *out, const struct x402_report *re
     x402_buffer_member(out, "time");
     x402_buffer_put_signed(out, report->now_seconds);
     put_bool(out, "private", how->private);
-    put_bool(out, "enforced", all_enforced(how));
+    put_bool(out, "enforced", !how->unenforced);
     x402_report_json_members(out, report, how);
-    open_list(out, "sold");
-    for (size_t i = 0; i < how->sales_count; i++)
-        put_sale(out, &how->sales[i]);
-    x402_buffer_put_string(out, "]}");
+    put_sold(out, how);
+    x402_buffer_put_string(out, "}");
 }

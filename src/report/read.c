@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define DAY_SECONDS 86400
+/* The rest is for what has no place: a row of each token. */
+#define NAMED_ROUTES_MAX (X402_REPORT_ROUTES_MAX - X402_TOTALS_MAX)
 #define OTHERS "(others)"
 
 /* ---------------------------------------------------------------------------- tokens
@@ -97,22 +99,21 @@ static size_t find_route(const struct reading *reading, const struct x402_sales 
     return report->routes_count;
 }
 
-/* Beyond the bound all share the last row. */
+/* Beyond the bound all of a token share one row. */
 static void add_route(struct reading *reading, const struct x402_sales *sales)
 {
     struct x402_report *report = reading->report;
+    struct x402_sales route = {.chain_id = sales->chain_id};
     size_t at = find_route(reading, sales);
 
-    if (at == X402_REPORT_ROUTES_MAX)
-        at--;
-    if (at == report->routes_count) {
-        struct x402_sales *route = &report->routes[report->routes_count++];
-        *route = (struct x402_sales){.chain_id = sales->chain_id};
-        memcpy(route->asset20, sales->asset20, 20);
-        snprintf(route->route, sizeof route->route, "%s",
-                 report->routes_count == X402_REPORT_ROUTES_MAX ? OTHERS
-                                                                : sales->route);
+    memcpy(route.asset20, sales->asset20, 20);
+    snprintf(route.route, sizeof route.route, "%s", sales->route);
+    if (at == report->routes_count && at >= NAMED_ROUTES_MAX) {
+        snprintf(route.route, sizeof route.route, "%s", OTHERS);
+        at = find_route(reading, &route);
     }
+    if (at == report->routes_count)
+        report->routes[report->routes_count++] = route;
     reading->route = at;
     add_sales(&report->routes[at], sales);
 }

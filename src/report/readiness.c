@@ -7,13 +7,14 @@
 #include <string.h>
 
 #define DAY_HOURS 24
+#define SETTLERS_MAX 256 /* keys of a week, more than are shown */
 
 /* What is looked at; too much for a thread's stack. */
 struct sight {
     int64_t now_seconds;
     size_t tokens_count, settlers_count, chains_count;
     struct x402_totals tokens[X402_TOTALS_MAX];
-    struct x402_settler_state settlers[X402_REPORT_SETTLERS_MAX];
+    struct x402_settler_state settlers[SETTLERS_MAX];
     uint64_t chains[X402_TOTALS_MAX]; /* those that need a settler */
 };
 
@@ -53,7 +54,7 @@ static bool look(struct sight *sight, struct x402_ledger *ledger)
     }
     return x402_ledger_sales(ledger, hour - DAY_HOURS, hour, take_sales, sight) ==
                X402_OK &&
-           x402_ledger_settlers(ledger, sight->settlers, X402_REPORT_SETTLERS_MAX,
+           x402_ledger_settlers(ledger, sight->settlers, SETTLERS_MAX,
                                 &sight->settlers_count) == X402_OK;
 }
 
@@ -143,7 +144,7 @@ void x402_report_readiness(struct x402_readiness *out, struct x402_ledger *ledge
         judge_settlers(out, sight, settler_seconds_max);
         judge_due(out, sight, due_seconds_max);
     } else {
-        complain(out, "the ledger cannot be read: %s", x402_ledger_message(ledger));
+        complain(out, "the ledger cannot be read");
     }
     out->ready = out->ledger && out->settler && out->due;
     free(sight);

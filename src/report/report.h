@@ -15,7 +15,7 @@
 #define X402_REPORT_DAYS 7
 #define X402_REPORT_HOURS (X402_REPORT_DAYS * 24)
 #define X402_REPORT_PAYMENTS 20
-#define X402_REPORT_ROUTES_MAX 256 /* beyond: added up under the last, "(others)" */
+#define X402_REPORT_ROUTES_MAX 256 /* beyond: added up as "(others)", by token */
 #define X402_REPORT_SETTLERS_MAX 16
 
 /* Text that grows, to a bound. Set to zero; free `data`. */
@@ -41,7 +41,8 @@ struct x402_report_sale {
 };
 
 struct x402_report_options {
-    bool private; /* payers, receipts, transactions, keys and balances, too */
+    bool private;    /* payers, receipts, transactions, keys and balances, too */
+    bool unenforced; /* somewhere x402_enforce is off */
     const struct x402_report_sale *sales;
     size_t sales_count;
     const struct x402_network

@@ -121,7 +121,7 @@ static void routes_that_earned_most_come_first(void **state)
     json_decref(document);
 }
 
-static void routes_beyond_the_bound_are_added_up(void **state)
+static void routes_beyond_the_bound_are_added_up_by_token(void **state)
 {
     struct fixture *fixture = *state;
     struct x402_sales *sales = calloc(300, sizeof *sales);
@@ -135,14 +135,20 @@ static void routes_beyond_the_bound_are_added_up(void **state)
         snprintf(name, sizeof name, "/%03zu", i);
         sales[i] = sales_of(name, i + 1);
     }
+    sales[299].asset20[0] = 0xff; /* read last */
     note(fixture->ledger, sales, 300);
     json_t *document = document_of(fixture->ledger, &in_public);
     json_t *routes = at(document, "routes");
-    assert_int_equal(json_array_size(routes), X402_REPORT_ROUTES_MAX);
+    const size_t named = X402_REPORT_ROUTES_MAX - X402_TOTALS_MAX;
+    assert_int_equal(json_array_size(routes), named + 2);
     json_array_foreach(routes, i, route) calls +=
         json_integer_value(json_object_get(route, "calls"));
     assert_int_equal(calls, 300 * 301 / 2);
-    assert_text(document, "routes.255.route", "(others)");
+    for (i = named; i < named + 2; i++)
+        assert_string_equal(
+            json_string_value(json_object_get(json_array_get(routes, i), "route")),
+            "(others)");
+    assert_number(document, "routes.225.calls", 300);
     json_decref(document);
     free(sales);
 }
@@ -281,6 +287,48 @@ static void in_public_nobody_and_no_key_is_named(void **state)
     free(report);
 }
 
+static void in_public_a_payment_has_the_minute_it_was_made_in(void **state)
+{
+    struct fixture *fixture = *state;
+
+    (void)sell(fixture->ledger, 1);
+    json_t *inside = document_of(fixture->ledger, &in_private);
+    json_t *document = document_of(fixture->ledger, &in_public);
+    json_int_t made = json_integer_value(at(inside, "payments.0.time"));
+    assert_number(document, "payments.0.time", made / 60 * 60);
+    json_decref(document);
+    json_decref(inside);
+}
+
+static void one_path_is_sold_once_and_a_pattern_is_not_told_in_public(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_report_sale sold[] = {sale, sale, sale, sale, sale};
+    struct x402_report_options how = in_public;
+
+    sold[0].path = "/a/";
+    sold[1].path = "/a";
+    sold[1].exact = true;
+    sold[2].path = "^/a(?:/|$)";
+    sold[2].buyable = false;
+    sold[3].path = "/a";
+    sold[3].price = "0.5";
+    sold[4].path = "/";
+    how.sales = sold;
+    how.sales_count = 5;
+    json_t *document = document_of(fixture->ledger, &how);
+    assert_int_equal(json_array_size(at(document, "sold")), 3);
+    assert_text(document, "sold.0.path", "/a");
+    assert_true(json_is_false(at(document, "sold.0.exact")));
+    assert_text(document, "sold.1.price", "0.5");
+    assert_text(document, "sold.2.path", "/");
+    json_decref(document);
+    how.private = true;
+    document = document_of(fixture->ledger, &how);
+    assert_int_equal(json_array_size(at(document, "sold")), 4);
+    json_decref(document);
+}
+
 static void what_is_sold_is_told_as_it_is_configured(void **state)
 {
     struct fixture *fixture = *state;
@@ -296,6 +344,7 @@ static void what_is_sold_is_told_as_it_is_configured(void **state)
     json_decref(document);
     shadow.enforced = false;
     how.sales = &shadow;
+    how.unenforced = true;
     document = document_of(fixture->ledger, &how);
     assert_true(json_is_false(at(document, "enforced")));
     json_decref(document);
@@ -311,7 +360,7 @@ int main(void)
         TEST(hours_end_with_this_one),
         TEST(what_is_older_than_a_week_is_not_of_the_week),
         TEST(routes_that_earned_most_come_first),
-        TEST(routes_beyond_the_bound_are_added_up),
+        TEST(routes_beyond_the_bound_are_added_up_by_token),
         TEST(a_shadow_sale_of_a_token_never_taken_is_shown),
         TEST(refusals_are_named_most_first),
         TEST(days_have_what_settled_and_what_it_cost_newest_first),
@@ -319,6 +368,8 @@ int main(void)
         TEST(without_a_key_receipts_have_no_names),
         TEST(a_settler_says_how_it_fares),
         TEST(in_public_nobody_and_no_key_is_named),
+        TEST(in_public_a_payment_has_the_minute_it_was_made_in),
+        TEST(one_path_is_sold_once_and_a_pattern_is_not_told_in_public),
         TEST(what_is_sold_is_told_as_it_is_configured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
