@@ -19,6 +19,16 @@ static bool is_public(const char *text)
     return address_is_public((struct sockaddr *)&in6);
 }
 
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static void each_is(bool public, const char *const *texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (is_public(texts[i]) != public)
+            fail_msg("%s", texts[i]);
+    }
+}
+
 static void first_and_last_of_each_special_ipv4_net_are_not_public(void **state)
 {
     (void)state;
@@ -32,10 +42,7 @@ static void first_and_last_of_each_special_ipv4_net_are_not_public(void **state)
         "203.0.113.0", "203.0.113.255",   "224.0.0.0",    "239.255.255.255",
         "240.0.0.0",   "255.255.255.255", "168.63.129.16"};
 
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        if (is_public(texts[i]))
-            fail_msg("%s", texts[i]);
-    }
+    each_is(false, texts, COUNT(texts));
 }
 
 static void neighbours_of_each_special_ipv4_net_are_public(void **state)
@@ -50,10 +57,7 @@ static void neighbours_of_each_special_ipv4_net_are_public(void **state)
         "198.51.99.255",   "198.51.101.0",    "203.0.112.255",  "203.0.114.0",
         "223.255.255.255", "8.8.8.8",         "168.63.129.15"};
 
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        if (!is_public(texts[i]))
-            fail_msg("%s", texts[i]);
-    }
+    each_is(true, texts, COUNT(texts));
 }
 
 static void ipv6_is_public_in_global_unicast_only(void **state)
@@ -70,14 +74,8 @@ static void ipv6_is_public_in_global_unicast_only(void **state)
         "2001:200::1", "2001:4860:4860::8888", "2606:4700::1111", "2003::1",
         "3ffe::1",     "3fff:1000::1",         "2a00::1"};
 
-    for (size_t i = 0; i < sizeof no / sizeof no[0]; i++) {
-        if (is_public(no[i]))
-            fail_msg("%s", no[i]);
-    }
-    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
-        if (!is_public(yes[i]))
-            fail_msg("%s", yes[i]);
-    }
+    each_is(false, no, COUNT(no));
+    each_is(true, yes, COUNT(yes));
 }
 
 static void an_ipv4_address_in_an_ipv6_one_is_judged_as_itself(void **state)
