@@ -10,6 +10,7 @@ import { USDC } from './lib/chain.mjs';
 import { startGateway } from './lib/gateway.mjs';
 import { waitFor } from './lib/process.mjs';
 import { openHttp2, requestHttp2 } from './lib/raw.mjs';
+import { startServe } from './lib/serve.mjs';
 import { startUpstream } from './lib/upstream.mjs';
 import { newAccount, payment } from './lib/wallet.mjs';
 import { delivered } from './lib/x402.mjs';
@@ -449,4 +450,15 @@ describe('a token file', () => {
       assert.equal(ok, true, output);
     }
   });
+});
+
+test('serve_shows_each_route_once', async () => {
+  const served = await startServe(upstream, { args: ['--route', '/a=0.5', '--route', '/a/b=0.2'] });
+  try {
+    const { json } = await ask(served, '/x402/stats');
+    const shown = json.sold.map(({ path, price, exact }) => [path, price, exact]);
+    assert.deepEqual(shown.sort(), [['/', '0.001', false], ['/a', '0.5', false], ['/a/b', '0.2', false]]);
+  } finally {
+    await served.stop();
+  }
 });
