@@ -1,7 +1,10 @@
 // The same sale by the reference stack: @x402/hono on @hono/node-server, verification in
 // the process with viem, settlement stubbed: an authorization settles once and a high s
-// never, as the token would have it, and it costs no time. What is sold is an upstream's, as the gateway's.
+// never, as the token would have it, and it costs no time. What is sold is an upstream's, as
+// the gateway's. As a program: node tests/attack/reference.mjs PORT UPSTREAM
 
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { serve } from '@hono/node-server';
 import { x402Facilitator } from '@x402/core/facilitator';
 import { ExactEvmScheme as ExactFacilitator } from '@x402/evm/exact/facilitator';
@@ -11,9 +14,10 @@ import { Hono } from 'hono';
 import { proxy } from 'hono/proxy';
 import { keccak256, parseSignature, stringToBytes, verifyTypedData } from 'viem';
 import { CHAIN_ID, USDC } from '../e2e/lib/chain.mjs';
-import { freePort } from '../e2e/lib/process.mjs';
+import { canConnect, freePort, start, stop, temporaryFolder, waitFor } from '../e2e/lib/process.mjs';
 import { PAYEE, account } from '../e2e/lib/wallet.mjs';
 
+const FILE = fileURLToPath(import.meta.url);
 const NETWORK = `eip155:${CHAIN_ID}`;
 const BALANCE = 10n ** 12n; // everybody's
 const HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0n;
@@ -57,8 +61,7 @@ const sold = (price) => ({
   accepts: { scheme: 'exact', network: NETWORK, payTo: PAYEE, price }, description: 'a call',
 });
 
-/** Starts it on a free port: {url, stop}. */
-export async function startReference(upstream) {
+function application(upstream) {
   const facilitator = new x402Facilitator();
   facilitator.register(NETWORK, new ExactFacilitator(stubbedSigner()));
   const server = new x402ResourceServer({
@@ -66,21 +69,28 @@ export async function startReference(upstream) {
     settle: (payload, requirements) => facilitator.settle(payload, requirements),
     getSupported: async () => facilitator.getSupported(),
   }).register(NETWORK, new ExactServer());
+  const routes = { '/api/*': sold('$0.001'), '/other/*': sold('$0.001'), '/dear/*': sold('$0.25') };
   const app = new Hono();
-  app.use(paymentMiddleware({
-    '/api/*': sold('$0.001'), '/other/*': sold('$0.001'), '/dear/*': sold('$0.25'),
-  }, server));
-  const forward = (c) => {
-    const { pathname, search } = new URL(c.req.url);
-    return proxy(`${upstream}${pathname}${search}`, { raw: c.req.raw });
-  };
-  for (const path of ['/api/*', '/other/*', '/dear/*']) app.all(path, forward);
+  app.use(paymentMiddleware(routes, server));
+  for (const path of Object.keys(routes)) {
+    app.all(path, (c) => {
+      const { pathname, search } = new URL(c.req.url);
+      return proxy(`${upstream}${pathname}${search}`, { raw: c.req.raw });
+    });
+  }
+  return app;
+}
+
+/** Starts it as a process of its own, on a free port: {url, stop}. */
+export async function startReference(upstream) {
   const port = await freePort();
-  const listening = await new Promise((resolve) => {
-    const started = serve({ fetch: app.fetch, port, hostname: '127.0.0.1' }, () => resolve(started));
-  });
-  return {
-    url: `http://127.0.0.1:${port}`,
-    stop: () => { listening.closeAllConnections(); return new Promise((resolve) => { listening.close(resolve); }); },
-  };
+  const log = path.join(temporaryFolder('reference'), 'log');
+  const child = start(process.execPath, [FILE, String(port), upstream], { log });
+  await waitFor(() => canConnect(port), 'the reference stack');
+  return { url: `http://127.0.0.1:${port}`, stop: () => stop(child) };
+}
+
+if (process.argv[1] === FILE) {
+  const [port, upstream] = process.argv.slice(2);
+  serve({ fetch: application(upstream).fetch, port: Number(port), hostname: '127.0.0.1' });
 }

@@ -1,29 +1,29 @@
 // Servers to attack: our gateway on a real chain, and the reference stack, before the same
 // kind of upstream. Each is {url, options, close}; the options are those of run.mjs.
 
-import http from 'node:http';
+import { Listener, say } from '../e2e/lib/listener.mjs';
 import { openShop } from '../e2e/lib/shop.mjs';
-import { startSettler } from '../e2e/lib/settler.mjs';
-import { freePort } from '../e2e/lib/process.mjs';
 import { startUpstream } from '../e2e/lib/upstream.mjs';
 import { startReference } from './reference.mjs';
 
 const CREDIT = '0.005'; // USD a payer, five calls
 
 /** Tells who asks what an upstream executed. */
-async function startCounter(upstream) {
-  const port = await freePort();
-  const server = http.createServer((request, response) => {
+class Counter extends Listener {
+  constructor(upstream) {
+    super();
+    this.upstream = upstream;
+  }
+
+  async answer(request, response) {
     const id = new URL(request.url, 'http://counter').searchParams.get('id');
-    const seen = upstream.executions(id).map(({ method, url, headers }) => ({ method, url, headers }));
-    response.end(JSON.stringify(seen));
-  });
-  await new Promise((resolve) => { server.listen(port, '127.0.0.1', resolve); });
-  return {
-    url: `http://127.0.0.1:${port}/`,
-    stop: () => { server.closeAllConnections(); return new Promise((resolve) => { server.close(resolve); }); },
-  };
+    const seen = this.upstream.executions(id)
+      .map(({ method, url, headers }) => ({ method, url, headers }));
+    say(response, 200, 'application/json', JSON.stringify(seen));
+  }
 }
+
+const startCounter = (upstream) => new Counter(upstream).listen();
 
 const ROUTES = { other: '/other/x', dear: '/dear/x' };
 
@@ -45,8 +45,7 @@ async function gateway() {
   const shop = await openShop({ gateway: gatewayOptions, upstream: { insecureHTTPParser: true } });
   const counter = await startCounter(shop.upstream);
   shop.later(() => counter.stop());
-  const settler = startSettler(shop.gateway, shop.chain, shop.key);
-  shop.later(() => settler.stop());
+  const settler = shop.runSettler();
   return {
     shop, settler, url: `${shop.gateway.url}/api/x`, close: () => shop.close(),
     options: {

@@ -157,7 +157,7 @@ export class Target {
       connection.closed().then(() => { clearTimeout(patience); resolve(); });
     });
     const text = connection.buffer.toString('latin1');
-    connection.abort();
+    connection.socket.destroy();
     const statuses = [...text.matchAll(/HTTP\/1\.[01] (\d{3}) /g)].map((found) => Number(found[1]));
     return { statuses, text, status: statuses.at(-1) ?? 0 };
   }
