@@ -1,7 +1,7 @@
 // What exists is documented, and what is documented exists: directives, variables, codes.
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 const read = (path) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const all = (text, pattern) => [...new Set([...text.matchAll(pattern)].map((m) => m[1]))].toSorted();
@@ -30,4 +30,15 @@ test('every_code_a_caller_may_see_is_documented_with_its_status_and_no_other', (
     .map(([, code, v1, status]) => [code, v1 ?? '', status]);
   assert.ok(exist.length > 15);
   assert.deepEqual(documented.toSorted(), exist.toSorted());
+});
+
+test('the_threat_model_names_tests_that_exist', () => {
+  const here = (path) => existsSync(new URL(`../../${path}`, import.meta.url));
+  const shown = [...read('docs/security.md').matchAll(/^\|.*\| ([^|]*) \|$/gm)]
+    .flatMap(([, cell]) => all(cell, /`([^`]+)`/g));
+  assert.ok(shown.length > 50);
+  const file = (name) => (/^tests\//.test(name) ? name
+    : /\.c$/.test(name) ? `tests/fuzz/${name}` : `tests/e2e/${name}.test.mjs`);
+  const missing = shown.filter((name) => /^[\w/.-]+$/.test(name) && !here(file(name)));
+  assert.deepEqual(missing, []);
 });
