@@ -71,7 +71,7 @@ SERVICES_PACKAGES := libxml-2.0 pangocairo fontconfig
 SERVICES_CPPFLAGS = $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(SERVICES_PACKAGES)))
 LIBS_SERVICES = $(shell pkg-config --libs $(SERVICES_PACKAGES)) -lmicrohttpd -ljansson -lcurl -lm
 
-.PHONY: all help deps run test unit model e2e attack bench fuzz format format-check lint clean \
+.PHONY: all help deps run test unit model e2e attack bench fuzz proof format format-check lint clean \
 	nginx-headers test-builds
 
 all: $(B)/x402 $(B)/ngx_http_x402_module.so $(if $(SERVICES),$(B)/x402-services)
@@ -85,6 +85,7 @@ help:
 	@echo "make bench   what a call costs, beside plain proxying and Node; QUICK=1 for a look"
 	@echo "make attack  what attacks on the gateway and on the reference stack come to"
 	@echo "make fuzz    each fuzz target for FUZZ_SECONDS (10)"
+	@echo "make proof   the long forms: analysis, every allocation failed, fuzzing; hours"
 	@echo "make format lint clean"
 
 # ---------------------------------------------------------------- objects and programs
@@ -269,8 +270,25 @@ format:
 format-check:
 	clang-format --dry-run -Werror $(SOURCES)
 
+# The analyzer takes minutes: LINT_CHECKS= runs it, too.
+LINT_CHECKS ?= --checks=-clang-analyzer-*
+LINTED = $(filter-out src/nginx/%,$(filter src/%.c services/%.c,$(SOURCES)))
+
 lint:
-	clang-tidy --quiet $(filter-out src/nginx/%,$(filter src/%.c services/%.c,$(SOURCES))) -- -std=c11 $(CPPFLAGS) $(SERVICES_CPPFLAGS)
+	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability,performance \
+	  --suppressions-list=tests/lint/cppcheck.txt --inline-suppr \
+	  --template='{file}:{line}: {id}: {message}' $(CPPFLAGS) -I. $(LINTED)
+	@printf '%s\n' $(LINTED) | nice xargs -P "$$(nproc)" -n 6 sh -c \
+	  'clang-tidy --quiet $(LINT_CHECKS) "$$@" -- -std=c11 $(CPPFLAGS) $(SERVICES_CPPFLAGS) 2> /dev/null' lint
+
+# The long forms of what CI does briefly: hours. X402_... are those tests' own.
+PROOF_FUZZ_SECONDS ?= 900
+proof: test-builds
+	@$(MAKE) --no-print-directory lint LINT_CHECKS=
+	@X402_FAIL_STRIDE=1 $(MAKE) --no-print-directory unit model
+	@X402_DIFFERENTIAL=20000 X402_VALGRIND=200 E2E_BUILDS=build/test \
+	  sh tests/e2e/run.sh differential valgrind
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(PROOF_FUZZ_SECONDS)
 
 clean:
 	rm -rf build

@@ -81,6 +81,7 @@ static size_t encoded_size(const struct field *field)
 
 static uint8_t *put_field(uint8_t *at, const struct field *field)
 {
+    assert(at != NULL);
     if (!stands_for_itself(field))
         at += put_head(at, field->kind, field->size);
     if (field->size > 0)

@@ -1,5 +1,6 @@
 #include "ledger/sqlite.h"
 
+#include <assert.h>
 #include <string.h>
 
 uint64_t x402_sqlite_unsettled(struct x402_state state, uint64_t value)
@@ -191,6 +192,7 @@ enum x402_error x402_sqlite_payer_count(struct x402_sqlite *sqlite,
     struct x402_sqlite_payer *payer;
     enum x402_error error;
 
+    assert(subject != NULL);
     if (after != NULL) {
         unsettled += x402_sqlite_unsettled(after->state, after->value);
         owed += x402_sqlite_owed(after->state, after->value);
