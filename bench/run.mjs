@@ -88,6 +88,7 @@ function printCircumstances({ cores, model, load_before: load }, seconds) {
   console.log(`\n${cores} cores of ${model}, load ${digits(load, 1)} before; ${s.workers} workers, `
     + `${s.rounds} rounds of ${s.seconds} s, ${s.pairs} pairs, ${digits(s.rows)} payments in the big ledger; `
     + `took ${digits(seconds)} s${s.quick ? '; a quick look, not figures to go by' : ''}`);
+  if (load > 1) console.log('others use the machine: rates and latencies, an append\'s too, are mostly theirs');
 }
 
 /** All figures of a run, printed as they come. */

@@ -1,5 +1,5 @@
 // What this is to reach, and whether this run did: every number is from the run.
-import { digits, table } from './lib/table.mjs';
+import { digits, spread, table } from './lib/table.mjs';
 
 /** The figures by case and connections; undefined where the run has no such case. */
 function reader(results) {
@@ -24,7 +24,7 @@ function paidRows(at, floor, key, ledger) {
       (ratio) => `${digits(ratio, 2)} x (${digits(cpu)} us, ${digits(least)} us)`),
     row(`paid call, ${ledger}: p50 at one connection, against proxying + recovery + append`,
       atMost({ value: 60, text: '60 us more' }), p50 - quickest,
-      (more) => `${digits(more)} us more (${digits(p50)} us, ${digits(quickest)} us)`),
+      (more) => `${digits(Math.abs(more))} us ${more < 0 ? 'less' : 'more'} (${digits(p50)} us, ${digits(quickest)} us)`),
   ];
 }
 
@@ -46,8 +46,8 @@ export function targets({ results, floor, pairs, memory }) {
     ...paidRows(at, floor, 'big', 'big ledger'),
     dearer(at, 'reference', '@x402/hono on Node', 30),
     dearer(at, 'minimal', 'a minimal Node handler', 2.8),
-    row('402 answer: rate, against nginx\'s return 402', atLeast(times(0.9)), pairs.offer?.median, ratioInWords),
-    row('free location: CPU, against plain proxying', atMost(times(1.05)), pairs.free?.median, ratioInWords),
+    row('402 answer: rate, against nginx\'s return 402', atLeast(times(0.9)), pairs.offer?.median, () => `${spread(pairs.offer, 2)} x`),
+    row('free location: CPU, against plain proxying', atMost(times(1.05)), pairs.free?.median, () => `${spread(pairs.free, 2)} x`),
     cheaper(at, 'forged', 'bad signature'),
     cheaper(at, 'malformed', 'malformed'),
     cheaper(at, 'replayed', 'replayed'),
