@@ -14,3 +14,18 @@ const char *x402_measure_name(enum x402_measure measure)
     assert((unsigned)measure < X402_MEASURE_COUNT);
     return names[measure];
 }
+
+void x402_count_add(struct x402_count *sum, const struct x402_count *more)
+{
+    sum->count += more->count;
+    sum->value += more->value;
+}
+
+void x402_sales_add(struct x402_sales *sum, const struct x402_sales *more)
+{
+    sum->offered += more->offered;
+    sum->refused += more->refused;
+    x402_count_add(&sum->delivered, &more->delivered);
+    x402_count_add(&sum->failed, &more->failed);
+    x402_count_add(&sum->shadow, &more->shadow);
+}

@@ -34,6 +34,10 @@ struct x402_sales {
                                  would have earned */
 };
 
+/* Adds the sums of `more`, modulo 2^64 like the store. Of one count alone: */
+void x402_sales_add(struct x402_sales *sum, const struct x402_sales *more);
+void x402_count_add(struct x402_count *sum, const struct x402_count *more);
+
 enum x402_measure {
     X402_MEASURE_CALL,      /* us, a delivered call: request read to answer sent */
     X402_MEASURE_VERIFY,    /* us, decoding, matching and recovering */

@@ -34,21 +34,6 @@ static void sums_read(sqlite3_stmt *statement, int first, struct x402_sales *out
     out->shadow = column_count(statement, first + 6);
 }
 
-static void count_add(struct x402_count *into, const struct x402_count *from)
-{
-    into->count += from->count;
-    into->value += from->value;
-}
-
-static void sums_add(struct x402_sales *into, const struct x402_sales *from)
-{
-    into->offered += from->offered;
-    into->refused += from->refused;
-    count_add(&into->delivered, &from->delivered);
-    count_add(&into->failed, &from->failed);
-    count_add(&into->shadow, &from->shadow);
-}
-
 static void sale_bind(sqlite3_stmt *statement, int64_t hour,
                       const struct x402_sales *sales)
 {
@@ -88,7 +73,7 @@ enum x402_error x402_sqlite_sale_add(struct x402_sqlite *sqlite, int64_t hour,
     if (is_row) {
         struct x402_sales stored;
         sums_read(statement, 0, &stored);
-        sums_add(&sum, &stored);
+        x402_sales_add(&sum, &stored);
         x402_sqlite_done(statement);
     }
     return error == X402_OK ? sale_write(sqlite, hour, &sum) : error;

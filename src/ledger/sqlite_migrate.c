@@ -210,8 +210,7 @@ static enum x402_error tally_add(struct x402_sqlite *sqlite, struct tally *tally
         tally->cells[tally->count].hour = hour;
         tally->cells[tally->count++].sales = *sold;
     } else {
-        tally->cells[i].sales.delivered.count += sold->delivered.count;
-        tally->cells[i].sales.delivered.value += sold->delivered.value;
+        x402_sales_add(&tally->cells[i].sales, sold);
     }
     return error;
 }

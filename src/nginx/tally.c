@@ -61,18 +61,11 @@ static struct x402_sales *ngx_http_x402_counter(const ngx_http_x402_sale_t *sale
     return &ngx_http_x402_tally->sales[sale->counters[i]];
 }
 
-static void ngx_http_x402_add(struct x402_count *sum, const struct x402_count *more)
-{
-    sum->count += more->count;
-    sum->value =
-        sum->value > UINT64_MAX - more->value ? UINT64_MAX : sum->value + more->value;
-}
-
 static void ngx_http_x402_add_one(struct x402_count *sum, uint64_t value)
 {
     struct x402_count one = {1, value};
 
-    ngx_http_x402_add(sum, &one);
+    x402_count_add(sum, &one);
 }
 
 void ngx_http_x402_count_offered(const ngx_http_x402_sale_t *sale)
@@ -190,22 +183,12 @@ const struct x402_activity *ngx_http_x402_tally_take(ngx_uint_t somebody_waits)
     return &t->note;
 }
 
-static void ngx_http_x402_merge_sales(struct x402_sales *into,
-                                      const struct x402_sales *from)
-{
-    into->offered += from->offered;
-    into->refused += from->refused;
-    ngx_http_x402_add(&into->delivered, &from->delivered);
-    ngx_http_x402_add(&into->failed, &from->failed);
-    ngx_http_x402_add(&into->shadow, &from->shadow);
-}
-
 static void ngx_http_x402_take_back(ngx_http_x402_tally_t *t)
 {
     size_t i;
 
     for (i = 0; i < t->note.sales_count; i++) {
-        ngx_http_x402_merge_sales(&t->sales[t->flying_counters[i]], &t->flying[i]);
+        x402_sales_add(&t->sales[t->flying_counters[i]], &t->flying[i]);
     }
     for (i = 0; i < X402_ERROR_COUNT; i++) {
         t->refusals[i] += t->note.refusals[i];

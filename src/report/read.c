@@ -64,21 +64,6 @@ struct reading {
     size_t route; /* the one found last */
 };
 
-static void add_count(struct x402_count *to, const struct x402_count *from)
-{
-    to->count += from->count;
-    to->value += from->value;
-}
-
-static void add_sales(struct x402_sales *to, const struct x402_sales *from)
-{
-    to->offered += from->offered;
-    to->refused += from->refused;
-    add_count(&to->delivered, &from->delivered);
-    add_count(&to->failed, &from->failed);
-    add_count(&to->shadow, &from->shadow);
-}
-
 static bool same_route(const struct x402_sales *a, const struct x402_sales *b)
 {
     return a->chain_id == b->chain_id && memcmp(a->asset20, b->asset20, 20) == 0 &&
@@ -115,7 +100,7 @@ static void add_route(struct reading *reading, const struct x402_sales *sales)
     if (at == report->routes_count)
         report->routes[report->routes_count++] = route;
     reading->route = at;
-    add_sales(&report->routes[at], sales);
+    x402_sales_add(&report->routes[at], sales);
 }
 
 static bool take_sales(int64_t hour, const struct x402_sales *sales, void *data)
@@ -129,9 +114,9 @@ static bool take_sales(int64_t hour, const struct x402_sales *sales, void *data)
     if (token == NULL || index < 0 || index >= X402_REPORT_HOURS)
         return true;
     add_route(reading, sales);
-    add_sales(&token->week, sales);
-    add_count(&token->hours_delivered[index], &sales->delivered);
-    add_count(&token->hours_shadow[index], &sales->shadow);
+    x402_sales_add(&token->week, sales);
+    x402_count_add(&token->hours_delivered[index], &sales->delivered);
+    x402_count_add(&token->hours_shadow[index], &sales->shadow);
     return true;
 }
 
@@ -182,8 +167,8 @@ static bool take_earning(const struct x402_earning *earning, void *data)
     if (token == NULL || index < 0 || index >= X402_REPORT_DAYS)
         return true;
     struct x402_earning *day = &token->days[index];
-    add_count(&day->settled, &earning->settled);
-    add_count(&day->failed, &earning->failed);
+    x402_count_add(&day->settled, &earning->settled);
+    x402_count_add(&day->failed, &earning->failed);
     day->gas_used += earning->gas_used;
     day->fee_wei = day->fee_wei > UINT64_MAX - earning->fee_wei
                        ? UINT64_MAX
