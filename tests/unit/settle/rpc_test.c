@@ -45,7 +45,7 @@ static struct x402_rpc *open_rpc(bool (*stop)(void *data))
 {
     char url[128];
 
-    snprintf(url, sizeof url, "http://user:secret@%s/key?token=secret",
+    snprintf(url, sizeof url, "http://user:secret@%.64s/key?token=secret",
              server.url + strlen("http://"));
     return x402_rpc_open(url, stop, NULL);
 }
