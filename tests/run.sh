@@ -57,7 +57,7 @@ lint_is_clean() {
 
 run_make() { make -s --no-print-directory -j"$(nproc)" "$@"; }
 
-FUZZ_SECONDS=${FUZZ_SECONDS:-5} # for each fuzzer
+FUZZ_SECONDS=${FUZZ_SECONDS:-3} # for each fuzzer
 export FUZZ_SECONDS
 
 make --no-print-directory deps || exit 1
