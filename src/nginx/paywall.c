@@ -136,7 +136,9 @@ static ngx_int_t ngx_http_x402_join(ngx_pool_t *pool, const ngx_http_x402_slots_
     for (i = 0; i < ngx_http_x402_pieces_count; i++) {
         piece = &ngx_http_x402_pieces[i];
         p = ngx_cpymem(p, piece->text.data, piece->text.len);
-        p = ngx_cpymem(p, slots[piece->slot].data, slots[piece->slot].len);
+        if (slots[piece->slot].len > 0) { /* nothing follows the last piece */
+            p = ngx_cpymem(p, slots[piece->slot].data, slots[piece->slot].len);
+        }
     }
 
     return NGX_OK;
