@@ -1,5 +1,7 @@
 #include "api.h"
 
+#include "buffer.h"
+
 #include <x402/bytes.h>
 
 #include <assert.h>
@@ -22,8 +24,7 @@ struct transfer {
     struct curl_slist *headers;
     char *url;
     char *sent;
-    char *answer;
-    size_t size, capacity;
+    struct buffer answer;
     bool too_large, is_here;
     long status;
     CURLcode code;
@@ -50,21 +51,10 @@ static size_t take_answer(char *data, size_t one, size_t size, void *user)
 {
     struct transfer *transfer = user;
     size *= one;
-    if (size > API_ANSWER_MAX - transfer->size) {
-        transfer->too_large = true;
-        return 0; /* ends the transfer */
-    }
-    if (transfer->size + size > transfer->capacity) {
-        size_t capacity = 2 * (transfer->size + size);
-        char *larger = realloc(transfer->answer, capacity);
-        if (larger == NULL)
-            return 0;
-        transfer->answer = larger;
-        transfer->capacity = capacity;
-    }
-    memcpy(transfer->answer + transfer->size, data, size);
-    transfer->size += size;
-    return size;
+    transfer->too_large = size > API_ANSWER_MAX - transfer->answer.size;
+    if (!transfer->too_large)
+        buffer_add(&transfer->answer, data, size);
+    return transfer->too_large || transfer->answer.failed ? 0 : size; /* 0 ends it */
 }
 
 static bool add_header(struct transfer *transfer, const char *line)
@@ -105,7 +95,7 @@ static void transfer_close(struct transfer *transfer)
     curl_easy_cleanup(transfer->easy);
     free(transfer->url);
     free(transfer->sent);
-    free(transfer->answer);
+    free(transfer->answer.data);
 }
 
 static void set_options(struct transfer *transfer, int64_t milliseconds)
@@ -158,7 +148,7 @@ static enum api_result ask_once(struct api_reply *reply, struct transfer *transf
                                 int64_t milliseconds)
 {
     enum api_result result;
-    transfer->size = 0;
+    transfer->answer.size = 0;
     transfer->status = 0;
     set_options(transfer, milliseconds);
     transfer->code = curl_easy_perform(transfer->easy);
@@ -170,7 +160,7 @@ static enum api_result ask_once(struct api_reply *reply, struct transfer *transf
         reply->retry_after_seconds = retry_after(transfer);
     if (result != API_OK)
         return result;
-    reply->json = json_loadb(transfer->answer, transfer->size, 0, NULL);
+    reply->json = json_loadb(transfer->answer.data, transfer->answer.size, 0, NULL);
     if (json_is_object(reply->json))
         return API_OK;
     json_decref(reply->json);
@@ -210,7 +200,7 @@ static enum api_result ask(struct api_reply *reply, struct transfer *transfer)
 /* What the API says of its error, on one line; "" when nothing that can be shown. */
 static void error_text(char out[LOGGED_MAX], const struct transfer *transfer)
 {
-    json_t *json = json_loadb(transfer->answer, transfer->size, 0, NULL);
+    json_t *json = json_loadb(transfer->answer.data, transfer->answer.size, 0, NULL);
     const char *text =
         json_string_value(json_object_get(json_object_get(json, "error"), "message"));
     out[0] = '\0';

@@ -43,23 +43,6 @@ char *ngx_http_x402_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 /* ----------------------------------------------------------------------- x402_ready */
 
-static void ngx_http_x402_ready_answer(ngx_http_request_t *r,
-                                       ngx_http_x402_page_t *page)
-{
-    ngx_http_x402_page_send_text(r, page, "application/json");
-}
-
-static ngx_int_t ngx_http_x402_ready_handler(ngx_http_request_t *r)
-{
-    ngx_int_t rc;
-    ngx_http_x402_page_t *page;
-
-    rc = ngx_http_x402_page_enter(r, &page);
-
-    return rc == NGX_OK ? ngx_http_x402_page_show(r, page, ngx_http_x402_ready_answer)
-                        : rc;
-}
-
 /* "name=SECONDS" with that name, not given before. */
 static ngx_uint_t ngx_http_x402_ready_bound(const ngx_str_t *arg, const char *name,
                                             int64_t *out)
@@ -90,7 +73,7 @@ char *ngx_http_x402_ready(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     (void)conf;
 
     page = ngx_http_x402_page_create(cf, cmd, NGX_HTTP_X402_VIEW_READY,
-                                     ngx_http_x402_ready_handler, &error);
+                                     ngx_http_x402_page_text_handler, &error);
     if (page == NULL) {
         return error;
     }

@@ -247,11 +247,18 @@ static void ngx_http_x402_drop_text(void *data)
     ngx_http_x402_text_drop(data);
 }
 
-void ngx_http_x402_page_send_text(ngx_http_request_t *r, ngx_http_x402_page_t *page,
-                                  const char *type)
+static const char *ngx_http_x402_text_type(ngx_http_x402_view_t view)
+{
+    return view == NGX_HTTP_X402_VIEW_METRICS
+               ? "text/plain; version=0.0.4; charset=utf-8"
+               : "application/json";
+}
+
+void ngx_http_x402_page_send_text(ngx_http_request_t *r, ngx_http_x402_page_t *page)
 {
     ngx_pool_cleanup_t *cln;
-    ngx_http_x402_page_head_t head = {type, "no-store", NULL, ngx_null_string};
+    ngx_http_x402_page_head_t head = {ngx_http_x402_text_type(page->view), "no-store",
+                                      NULL, ngx_null_string};
 
     if (page->text == NULL) {
         ngx_http_x402_page_problem(r, X402_ERR_LEDGER, 1000);
@@ -267,6 +274,29 @@ void ngx_http_x402_page_send_text(ngx_http_request_t *r, ngx_http_x402_page_t *p
     cln->data = ngx_http_x402_text_keep(page->text);
 
     ngx_http_x402_page_send(r, page->status, &head, &page->text->data);
+}
+
+ngx_int_t ngx_http_x402_page_text_handler(ngx_http_request_t *r)
+{
+    ngx_int_t rc;
+    ngx_http_x402_page_t *page;
+
+    rc = ngx_http_x402_page_enter(r, &page);
+
+    return rc == NGX_OK ? ngx_http_x402_page_show(r, page, ngx_http_x402_page_send_text)
+                        : rc;
+}
+
+char *ngx_http_x402_page_text(ngx_conf_t *cf, ngx_command_t *cmd,
+                              ngx_http_x402_view_t view)
+{
+    char *error;
+    ngx_http_x402_page_t *page;
+
+    page = ngx_http_x402_page_create(cf, cmd, view, ngx_http_x402_page_text_handler,
+                                     &error);
+
+    return page != NULL ? ngx_http_x402_page_guard(cf, page) : error;
 }
 
 void ngx_http_x402_page_problem(ngx_http_request_t *r, enum x402_error error,

@@ -107,9 +107,15 @@ void ngx_http_x402_page_send(ngx_http_request_t *r, ngx_uint_t status,
                              const ngx_http_x402_page_head_t *head,
                              const ngx_str_t *body);
 
-/* The page's text, which stays until it has been sent. */
-void ngx_http_x402_page_send_text(ngx_http_request_t *r, ngx_http_x402_page_t *page,
-                                  const char *type);
+/* The page's text, as what its view is; it stays until it has been sent. */
+void ngx_http_x402_page_send_text(ngx_http_request_t *r, ngx_http_x402_page_t *page);
+
+/* The content handler of a page that is nothing but its text. */
+ngx_int_t ngx_http_x402_page_text_handler(ngx_http_request_t *r);
+
+/* A directive of such a page, public or private; returns what a directive does. */
+char *ngx_http_x402_page_text(ngx_conf_t *cf, ngx_command_t *cmd,
+                              ngx_http_x402_view_t view);
 
 /* 503 and 429, as problem documents. */
 void ngx_http_x402_page_problem(ngx_http_request_t *r, enum x402_error error,
@@ -130,11 +136,6 @@ char *ngx_http_x402_token_load(ngx_conf_t *cf, const ngx_str_t *file,
 ngx_int_t ngx_http_x402_token_check(ngx_http_request_t *r,
                                     const u_char hash32[NGX_HTTP_X402_TOKEN_HASH],
                                     uint64_t *wait);
-
-/* -------------------------------------------------------------------------- stats.c */
-
-/* A content handler's end: the figures. */
-ngx_int_t ngx_http_x402_stats_show(ngx_http_request_t *r, ngx_http_x402_page_t *page);
 
 /* ------------------------------------------------------------------------- events.c */
 

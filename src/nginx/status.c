@@ -128,7 +128,7 @@ static ngx_int_t ngx_http_x402_status_handler(ngx_http_request_t *r)
                                          ngx_http_x402_status_policy, &page->html);
     }
     if (ngx_http_x402_is(&rest, "/stats")) {
-        return ngx_http_x402_stats_show(r, page);
+        return ngx_http_x402_page_show(r, page, ngx_http_x402_page_send_text);
     }
     if (ngx_http_x402_is(&rest, "/events")) {
         return ngx_http_x402_events(r, page);
