@@ -31,13 +31,6 @@ static void print_title(const char *title)
     printf("\n%s%s%s\n", style(X402_STYLE_BOLD), title, plain());
 }
 
-static uint64_t age_of(const struct x402_report *report, int64_t since)
-{
-    return since != 0 && report->now_seconds > since
-               ? (uint64_t)(report->now_seconds - since)
-               : 0;
-}
-
 /* --------------------------------------------------------------------------- trouble
  */
 
@@ -62,7 +55,8 @@ static bool heard_lately(const struct x402_report *report, uint64_t chain_id)
 {
     for (size_t i = 0; i < report->settlers_count; i++) {
         if (report->settlers[i].chain_id == chain_id &&
-            age_of(report, report->settlers[i].heard_at_seconds) <= SILENT_SECONDS)
+            x402_report_age(report->now_seconds,
+                            report->settlers[i].heard_at_seconds) <= SILENT_SECONDS)
             return true;
     }
     return false;
@@ -74,7 +68,7 @@ static void judge_queue(const struct x402_report *report,
     const struct x402_totals *totals = &token->totals;
     uint64_t waiting = totals->monies[X402_MONEY_DUE].count +
                        totals->monies[X402_MONEY_SUBMITTED].count;
-    uint64_t age = age_of(report, totals->oldest_due_seconds);
+    uint64_t age = x402_report_age(report->now_seconds, totals->oldest_due_seconds);
     char label[X402_REPORT_LABEL_SIZE], text[X402_DURATION_TEXT_SIZE];
 
     x402_report_network_label(label, &token->network);
@@ -104,7 +98,8 @@ static void judge_settler(const struct x402_report *report,
     x402_report_chain_label(label, NULL, settler->chain_id);
     x402_address_encode(address, settler->signer20);
     x402_amount_encode(ether, settler->gas_balance_wei, 18);
-    if (age_of(report, settler->heard_at_seconds) > SILENT_SECONDS)
+    if (x402_report_age(report->now_seconds, settler->heard_at_seconds) >
+        SILENT_SECONDS)
         return; /* what it said then is not so now */
     if (settler->trouble[0] != '\0')
         complain(count, "the settler goes on trying; its log has the whole story",
@@ -303,8 +298,9 @@ static void print_queue(const struct x402_report *report,
     x402_report_network_label(label, &token->network);
     x402_amount_encode(amount, due->value + sent->value, token->network.decimals);
     x402_amount_encode(risk, token->unsettled.value, token->network.decimals);
-    x402_cli_duration_encode(age, age_of(report, token->totals.oldest_due_seconds) *
-                                      MICROSECONDS);
+    x402_cli_duration_encode(
+        age, x402_report_age(report->now_seconds, token->totals.oldest_due_seconds) *
+                 MICROSECONDS);
     printf("  %-18s%llu due, %llu sent, worth %s", label,
            (unsigned long long)due->count, (unsigned long long)sent->count, amount);
     if (due->count > 0)
@@ -315,7 +311,7 @@ static void print_queue(const struct x402_report *report,
 static void print_settler(const struct x402_report *report,
                           const struct x402_settler_state *settler)
 {
-    uint64_t silence = age_of(report, settler->heard_at_seconds);
+    uint64_t silence = x402_report_age(report->now_seconds, settler->heard_at_seconds);
     char label[X402_REPORT_LABEL_SIZE], heard[X402_DURATION_TEXT_SIZE];
     char address[X402_ADDRESS_TEXT_SIZE], ether[X402_AMOUNT_TEXT_SIZE];
 
@@ -379,7 +375,9 @@ void x402_overview_print_line(const struct x402_report *report)
         x402_report_network_label(label, &token->network);
         x402_amount_encode(revenue, today.value, token->network.decimals);
         x402_cli_duration_encode(
-            text, age_of(report, token->totals.oldest_due_seconds) * MICROSECONDS);
+            text,
+            x402_report_age(report->now_seconds, token->totals.oldest_due_seconds) *
+                MICROSECONDS);
         printf("  %s: today %llu calls, %s earned, %llu due", label,
                (unsigned long long)today.count, revenue,
                (unsigned long long)token->totals.monies[X402_MONEY_DUE].count);

@@ -1,16 +1,13 @@
 #include "core/histogram.h"
 
+#include "core/saturated.h"
+
 #include <assert.h>
 #include <string.h>
 
 #define STEP_BITS 2 /* 2^STEP_BITS buckets to each power of two */
 #define STEPS (1U << STEP_BITS)
 #define VARINT_SIZE_MAX 10
-
-static uint64_t saturated(uint64_t a, uint64_t b)
-{
-    return b < UINT64_MAX - a ? a + b : UINT64_MAX;
-}
 
 /* Below STEPS each value has a bucket of its own; above, its highest bit and the
  * STEP_BITS that follow are the bucket. */
@@ -44,15 +41,15 @@ static uint64_t floor_of(size_t bucket)
 void x402_histogram_add(struct x402_histogram *histogram, uint64_t value)
 {
     histogram->counts[x402_histogram_bucket(value)]++;
-    histogram->sum = saturated(histogram->sum, value);
+    histogram->sum = x402_saturated(histogram->sum, value);
 }
 
 void x402_histogram_merge(struct x402_histogram *into,
                           const struct x402_histogram *from)
 {
     for (size_t i = 0; i < X402_HISTOGRAM_BUCKETS; i++)
-        into->counts[i] = saturated(into->counts[i], from->counts[i]);
-    into->sum = saturated(into->sum, from->sum);
+        into->counts[i] = x402_saturated(into->counts[i], from->counts[i]);
+    into->sum = x402_saturated(into->sum, from->sum);
 }
 
 uint64_t x402_histogram_count(const struct x402_histogram *histogram)
@@ -60,7 +57,7 @@ uint64_t x402_histogram_count(const struct x402_histogram *histogram)
     uint64_t count = 0;
 
     for (size_t i = 0; i < X402_HISTOGRAM_BUCKETS; i++)
-        count = saturated(count, histogram->counts[i]);
+        count = x402_saturated(count, histogram->counts[i]);
     return count;
 }
 
@@ -79,7 +76,7 @@ uint64_t x402_histogram_below(const struct x402_histogram *histogram, uint64_t v
     for (size_t i = 0; i < X402_HISTOGRAM_BUCKETS && floor_of(i) < value; i++) {
         const uint64_t low = floor_of(i), high = x402_histogram_bound(i);
         const uint64_t part = value < high ? value - low : high - low;
-        below = saturated(below, share(histogram->counts[i], part, high - low));
+        below = x402_saturated(below, share(histogram->counts[i], part, high - low));
     }
     return below;
 }

@@ -125,12 +125,6 @@ static inline struct x402_sqlite *x402_sqlite_of(struct x402_ledger *ledger)
     return (struct x402_sqlite *)ledger;
 }
 
-/* A sum that stays at the most there is. */
-static inline uint64_t x402_sqlite_saturated(uint64_t a, uint64_t b)
-{
-    return b < UINT64_MAX - a ? a + b : UINT64_MAX;
-}
-
 /* ------------------------------------------------ sqlite_connection.c, sqlite_create.c
  */
 

@@ -1,5 +1,7 @@
 #include "ledger/sqlite.h"
 
+#include "core/saturated.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -15,8 +17,8 @@ static bool is_unbounded(const struct x402_credit *credit)
  * and by what a block has that the balance was not read in yet. */
 static uint64_t claimed(const struct x402_sqlite_payer *payer)
 {
-    return x402_sqlite_saturated(x402_sqlite_saturated(payer->unsettled, payer->owed),
-                                 payer->after_block);
+    return x402_saturated(x402_saturated(payer->unsettled, payer->owed),
+                          payer->after_block);
 }
 
 /* Nobody has looked at its balance, or not lately. A look in the future is one before
@@ -34,7 +36,7 @@ static bool payer_is_within(const struct x402_sqlite *sqlite,
                             const struct x402_credit *credit,
                             const struct x402_sqlite_payer *payer, uint64_t value)
 {
-    const uint64_t unsettled = x402_sqlite_saturated(payer->unsettled, value);
+    const uint64_t unsettled = x402_saturated(payer->unsettled, value);
 
     if (payer->has_code || sqlite->now_seconds < payer->distrust_until_seconds ||
         unsettled > credit->payer_max) {
@@ -44,7 +46,7 @@ static bool payer_is_within(const struct x402_sqlite *sqlite,
         return false;
     }
     return payer->seen_at_seconds == 0 ||
-           x402_sqlite_saturated(claimed(payer), value) <= payer->balance;
+           x402_saturated(claimed(payer), value) <= payer->balance;
 }
 
 /* Of what all may have unsettled, strangers leave half to those who are known. */
@@ -79,8 +81,8 @@ enum x402_error x402_sqlite_credit_check(struct x402_sqlite *sqlite,
         error = x402_sqlite_token_take(sqlite, token_id, &token);
     }
     if (error == X402_OK) {
-        *is_within = *is_within &&
-                     x402_sqlite_saturated(token->unsettled, verified->value) <= most;
+        *is_within =
+            *is_within && x402_saturated(token->unsettled, verified->value) <= most;
     }
     return error;
 }

@@ -1,5 +1,7 @@
 #include "ledger/sqlite.h"
 
+#include "core/saturated.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -127,11 +129,11 @@ enum x402_error x402_sqlite_earning_cost(struct x402_sqlite *sqlite,
         return error;
     }
     if (spent) {
-        earning->gas_used = x402_sqlite_saturated(earning->gas_used, gas_used);
-        earning->fee_wei = x402_sqlite_saturated(earning->fee_wei, fee_wei);
+        earning->gas_used = x402_saturated(earning->gas_used, gas_used);
+        earning->fee_wei = x402_saturated(earning->fee_wei, fee_wei);
     } else {
-        earning->gas_back = x402_sqlite_saturated(earning->gas_back, gas_used);
-        earning->fee_back = x402_sqlite_saturated(earning->fee_back, fee_wei);
+        earning->gas_back = x402_saturated(earning->gas_back, gas_used);
+        earning->fee_back = x402_saturated(earning->fee_back, fee_wei);
     }
     return X402_OK;
 }
@@ -139,7 +141,7 @@ enum x402_error x402_sqlite_earning_cost(struct x402_sqlite *sqlite,
 /* What has reached the most there is stays there: nobody knows what it stands for. */
 static uint64_t cost_of(uint64_t stored, uint64_t spent, uint64_t back)
 {
-    const uint64_t sum = x402_sqlite_saturated(stored, spent);
+    const uint64_t sum = x402_saturated(stored, spent);
 
     if (sum == UINT64_MAX) {
         return sum;
@@ -256,8 +258,8 @@ static void cell_add(struct x402_earning *sum, sqlite3_stmt *statement)
     sum->settled.value += column(statement, 3);
     sum->failed.count += column(statement, 4);
     sum->failed.value += column(statement, 5);
-    sum->gas_used = x402_sqlite_saturated(sum->gas_used, column(statement, 6));
-    sum->fee_wei = x402_sqlite_saturated(sum->fee_wei, column(statement, 7));
+    sum->gas_used = x402_saturated(sum->gas_used, column(statement, 6));
+    sum->fee_wei = x402_saturated(sum->fee_wei, column(statement, 7));
 }
 
 static enum x402_error token_name(struct x402_sqlite *sqlite, int64_t token_id,

@@ -1,5 +1,7 @@
 #include "ledger/sqlite.h"
 
+#include "core/saturated.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -224,7 +226,7 @@ static uint64_t after_block(const struct x402_sqlite_payer *payer, uint64_t valu
         return UINT64_MAX;
     }
     if (in) {
-        return x402_sqlite_saturated(payer->after_block, value);
+        return x402_saturated(payer->after_block, value);
     }
     return payer->after_block > value ? payer->after_block - value : 0;
 }

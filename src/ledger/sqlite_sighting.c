@@ -1,5 +1,7 @@
 #include "ledger/sqlite.h"
 
+#include "core/saturated.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -207,7 +209,7 @@ static enum x402_error sinces_sum(struct x402_sqlite *sqlite, struct sightings *
         since = since_find(all, sqlite3_column_int64(statement, 0), payer20);
         if (since != NULL &&
             (uint64_t)sqlite3_column_int64(statement, 2) > since->block_number) {
-            since->settled = x402_sqlite_saturated(
+            since->settled = x402_saturated(
                 since->settled, (uint64_t)sqlite3_column_int64(statement, 3));
         }
     }

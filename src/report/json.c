@@ -189,14 +189,6 @@ static void put_days(struct x402_text_buffer *out,
     x402_buffer_put_string(out, "]");
 }
 
-/* Seconds since a time; 0 of none, and of one to come. */
-static uint64_t age_of(const struct x402_report *report, int64_t since)
-{
-    return since != 0 && report->now_seconds > since
-               ? (uint64_t)(report->now_seconds - since)
-               : 0;
-}
-
 static void put_queue(struct x402_text_buffer *out, const struct x402_report *report,
                       const struct x402_totals *totals)
 {
@@ -207,7 +199,8 @@ static void put_queue(struct x402_text_buffer *out, const struct x402_report *re
     x402_buffer_put_string(out, "{");
     put_number(out, "count", due->count + submitted->count);
     put_value(out, "value", due->value + submitted->value);
-    put_number(out, "oldestSeconds", age_of(report, totals->oldest_due_seconds));
+    put_number(out, "oldestSeconds",
+               x402_report_age(report->now_seconds, totals->oldest_due_seconds));
     x402_buffer_put_string(out, "}");
 }
 
@@ -324,7 +317,8 @@ static void put_settler(struct x402_text_buffer *out, const struct x402_report *
     put_chain(out, settler->chain_id);
     put_text(out, "name", label);
     put_bool(out, "remote", settler->remote);
-    put_number(out, "heardSeconds", age_of(report, settler->heard_at_seconds));
+    put_number(out, "heardSeconds",
+               x402_report_age(report->now_seconds, settler->heard_at_seconds));
     put_number(out, "inFlight", settler->in_flight);
     put_known(out, "latestBlock", settler->latest_block, settler->latest_block > 0);
     put_known(out, "safeBlock", settler->safe_block, settler->safe_block > 0);

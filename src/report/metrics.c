@@ -1,4 +1,5 @@
 #include "core/clock.h"
+#include "core/saturated.h"
 #include "report/buffer.h"
 #include "report/names.h"
 
@@ -65,19 +66,14 @@ static struct x402_earning *cost_of(struct gathered *all, uint64_t chain_id,
     return cost;
 }
 
-static uint64_t saturated(uint64_t a, uint64_t b)
-{
-    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
 static bool take_earning(const struct x402_earning *earning, void *data)
 {
     struct x402_earning *cost = cost_of(data, earning->chain_id, earning->asset20);
 
     if (cost == NULL)
         return true;
-    cost->gas_used = saturated(cost->gas_used, earning->gas_used);
-    cost->fee_wei = saturated(cost->fee_wei, earning->fee_wei);
+    cost->gas_used = x402_saturated(cost->gas_used, earning->gas_used);
+    cost->fee_wei = x402_saturated(cost->fee_wei, earning->fee_wei);
     return true;
 }
 
@@ -345,12 +341,6 @@ static void put_states(struct x402_text_buffer *out, const struct gathered *all)
     }
 }
 
-static uint64_t age_of(const struct gathered *all, int64_t since)
-{
-    return since != 0 && all->now_seconds > since ? (uint64_t)(all->now_seconds - since)
-                                                  : 0;
-}
-
 enum token_gauge { DUE, DUE_OLDEST, UNSETTLED, PAYERS };
 
 static uint64_t token_value(const struct gathered *all, const struct x402_totals *token,
@@ -360,7 +350,7 @@ static uint64_t token_value(const struct gathered *all, const struct x402_totals
     case DUE:
         return token->monies[X402_MONEY_DUE].count;
     case DUE_OLDEST:
-        return age_of(all, token->oldest_due_seconds);
+        return x402_report_age(all->now_seconds, token->oldest_due_seconds);
     case UNSETTLED:
         return token->unsettled.value;
     case PAYERS:
@@ -433,7 +423,7 @@ static size_t chains_of(struct chain out[X402_REPORT_SETTLERS_MAX],
 
     for (size_t i = 0; i < all->settlers_count; i++) {
         const struct x402_settler_state *settler = &all->settlers[i];
-        uint64_t heard = age_of(all, settler->heard_at_seconds);
+        uint64_t heard = x402_report_age(all->now_seconds, settler->heard_at_seconds);
         size_t at = 0;
         while (at < count && out[at].chain_id != settler->chain_id)
             at++;

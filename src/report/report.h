@@ -78,6 +78,14 @@ struct x402_report {
     struct x402_payment_row payments[X402_REPORT_PAYMENTS];
 };
 
+/* Seconds since a time; 0 of none (0), and of one to come. */
+static inline uint64_t x402_report_age(int64_t now_seconds, int64_t since_seconds)
+{
+    return since_seconds != 0 && now_seconds > since_seconds
+               ? (uint64_t)(now_seconds - since_seconds)
+               : 0;
+}
+
 /* Reads everything: a few milliseconds in a ledger of any size. */
 X402_MUST_USE enum x402_error x402_report_read(struct x402_report *out,
                                                struct x402_ledger *ledger,
