@@ -11,12 +11,13 @@
 #define X402_LEDGER_SQLITE_H
 
 #include "ledger/backend.h"
+#include "ledger/live.h"
 #include "ledger/sqlite_sql.h"
 
 #include <sqlite3.h>
 
 #define X402_SQLITE_APPLICATION_ID 0x78343032 /* "x402" */
-#define X402_SQLITE_VERSION 3
+#define X402_SQLITE_VERSION 4
 #define X402_SQLITE_WAIT_MILLISECONDS                                                  \
     5000                               /* for the queue, then for SQLite's locks       \
                                         */
@@ -65,6 +66,7 @@ struct x402_sqlite_payer {
     bool sums_changed;
     bool others_changed;
     uint64_t unsettled, owed, after_block;
+    uint64_t payments; /* how many; without any the row goes */
     int64_t wanted_at_seconds;
     int64_t seen_at_seconds; /* 0: the next four are not known */
     uint64_t balance, balance_block;
@@ -88,6 +90,12 @@ struct x402_sqlite_token_name {
     uint64_t chain_id;
     uint8_t asset20[20];
     int64_t id;
+};
+
+/* What there is one payment of, at most, that may still be presented. */
+struct x402_sqlite_key {
+    int64_t token_id;
+    const uint8_t *payer20, *nonce32;
 };
 
 struct x402_sqlite {
@@ -116,6 +124,12 @@ struct x402_sqlite {
 
     struct x402_sqlite_token_name names[X402_SQLITE_TOKENS_MAX];
     size_t names_count;
+
+    struct x402_live live;
+    uint8_t secret16[16];  /* its tags' */
+    int64_t live_grown_at; /* the second it was to grow in last */
+    int64_t horizon_block; /* whose horizon is known */
+    int64_t horizon_until_seconds; /* and is this; 0: none is */
     uint8_t *raw;        /* what x402_ledger_outbox_next gave out last */
     int64_t forgot_hour; /* in which old activity was forgotten last */
 };
@@ -218,6 +232,48 @@ void x402_sqlite_column_text(sqlite3_stmt *statement, int column, char *out,
 void x402_sqlite_column_subject(sqlite3_stmt *statement,
                                 struct x402_sqlite_subject *out);
 
+/* ----------------------------------------------------------------- sqlite_live.c */
+
+/*
+ * Inside a transaction that admits `count` payments, before the first: makes sure of a
+ * live set (live.h) that knows every payment that may be presented, with room for
+ * these where there is any.
+ */
+X402_MUST_USE enum x402_error x402_sqlite_live_begin(struct x402_sqlite *sqlite,
+                                                     size_t count);
+/* After it has committed. One that failed leaves what it put to the next. */
+void x402_sqlite_live_committed(struct x402_sqlite *sqlite);
+/* The row of PAYMENT_KNOWN that has the key, to be read and ended; NULL: none has. */
+X402_MUST_USE enum x402_error x402_sqlite_live_find(struct x402_sqlite *sqlite,
+                                                    const struct x402_sqlite_key *key,
+                                                    sqlite3_stmt **row);
+/* Whether a payment valid until then was over so long ago that it may not be known. */
+bool x402_sqlite_live_forgot(const struct x402_sqlite *sqlite,
+                             int64_t valid_before_seconds);
+bool x402_sqlite_live_is_full(const struct x402_sqlite *sqlite);
+/* A new payment, its row just inserted; there must be room. `owed`: it may be presented
+ * for X402_OWED_SECONDS after validBefore. */
+X402_MUST_USE enum x402_error x402_sqlite_live_add(struct x402_sqlite *sqlite,
+                                                   const struct x402_sqlite_key *key,
+                                                   int64_t id,
+                                                   int64_t valid_before_seconds,
+                                                   bool owed);
+/* A payment that is known has another validBefore now. */
+X402_MUST_USE enum x402_error x402_sqlite_live_keep(struct x402_sqlite *sqlite,
+                                                    const struct x402_sqlite_key *key,
+                                                    int64_t id,
+                                                    int64_t valid_before_seconds,
+                                                    bool owed);
+/*
+ * Inside a snapshot, beside who writes: whether there is a set that counts in it (none
+ * may, until somebody admits again), and then whether it holds a payment of BOOKS_KEYS,
+ * or need not. What a snapshot has was in the set before, and a set only gets more
+ * until it is built anew: then (x402_live_is_same) what is not found means nothing.
+ */
+X402_MUST_USE enum x402_error x402_sqlite_live_look(struct x402_sqlite *sqlite,
+                                                    bool *counts);
+bool x402_sqlite_live_holds(const struct x402_sqlite *sqlite, sqlite3_stmt *row);
+
 /* ----------------------------------------------------------------- sqlite_flow.c */
 
 /*
@@ -279,9 +335,6 @@ X402_MUST_USE enum x402_error x402_sqlite_payer_included(
     uint64_t block_number, bool in);
 /* A payment failed that was served, and it is the payer's fault. */
 X402_MUST_USE enum x402_error x402_sqlite_payer_distrust(
-    struct x402_sqlite *sqlite, const struct x402_sqlite_subject *subject);
-/* Forgets a payer that has no payments any more. */
-X402_MUST_USE enum x402_error x402_sqlite_payer_forget(
     struct x402_sqlite *sqlite, const struct x402_sqlite_subject *subject);
 /* Writes the rows changed so far: x402_sqlite_write does it before it commits. */
 X402_MUST_USE enum x402_error x402_sqlite_payers_write(struct x402_sqlite *sqlite);
@@ -349,7 +402,7 @@ enum x402_error x402_sqlite_settlers(struct x402_ledger *ledger,
 
 /* -------------------------------------------------------------- sqlite_migrate.c */
 
-/* One version up, inside a transaction. A result code of SQLite. */
+/* From a version to this program's, inside a transaction. A result code of SQLite. */
 X402_MUST_USE int x402_sqlite_migrate(sqlite3 *db, int version);
 
 /* ---------------------------------------------------------------- sqlite_lease.c */
@@ -466,6 +519,10 @@ enum x402_error x402_sqlite_books(struct x402_ledger *ledger,
 /* Inside a snapshot: the earnings of one block of ids, as x402_ledger_books. */
 X402_MUST_USE enum x402_error x402_sqlite_books_earnings(
     struct x402_sqlite *sqlite, int64_t block, char message[X402_LEDGER_MESSAGE_MAX]);
+/* That keys are unique, and known to the live set: a snapshot a block of ids. */
+X402_MUST_USE enum x402_error x402_sqlite_books_keys(
+    struct x402_sqlite *sqlite, int64_t last_block,
+    char message[X402_LEDGER_MESSAGE_MAX]);
 /* What payers and tokens have unsettled: a snapshot a token. */
 X402_MUST_USE enum x402_error x402_sqlite_books_payers(
     struct x402_sqlite *sqlite, char message[X402_LEDGER_MESSAGE_MAX]);

@@ -23,6 +23,12 @@ struct known {
     int64_t valid_before_seconds;
 };
 
+static struct x402_sqlite_key key_of(int64_t token_id,
+                                     const struct x402_verified *verified)
+{
+    return (struct x402_sqlite_key){token_id, verified->from20, verified->nonce32};
+}
+
 /* Nobody's: of a payment whose attempt was forgotten. */
 static const uint8_t no_attempt16[16];
 
@@ -88,6 +94,7 @@ static enum x402_error payment_add(struct x402_sqlite *sqlite, struct x402_admit
                                    int64_t token_id, enum x402_event event)
 {
     const struct x402_verified *verified = &admit->verified;
+    const struct x402_sqlite_key key = key_of(token_id, verified);
     struct x402_sqlite_subject after = {.token_id = token_id,
                                         .state = x402_state_first(event),
                                         .value = verified->value};
@@ -106,7 +113,11 @@ static enum x402_error payment_add(struct x402_sqlite *sqlite, struct x402_admit
     after.id = sqlite3_last_insert_rowid(sqlite->db);
     memcpy(after.payer20, verified->from20, sizeof(after.payer20));
     admit->payment_id = after.id;
-    return x402_sqlite_count(sqlite, NULL, (int)event, &after);
+    error = x402_sqlite_live_add(sqlite, &key, after.id,
+                                 (int64_t)verified->valid_before_seconds,
+                                 event == X402_EVENT_PRESENT_FIRST);
+    return error == X402_OK ? x402_sqlite_count(sqlite, NULL, (int)event, &after)
+                            : error;
 }
 
 /* What follows `before` on a presentation; `statement` has its parameters 5 up to 18.
@@ -136,6 +147,7 @@ static enum x402_error payment_present(struct x402_sqlite *sqlite,
                                        const struct x402_sqlite_subject *before,
                                        enum x402_event event)
 {
+    const struct x402_sqlite_key key = key_of(before->token_id, &admit->verified);
     struct x402_sqlite_subject after = *before;
     sqlite3_stmt *statement;
     enum x402_error error;
@@ -148,6 +160,11 @@ static enum x402_error payment_present(struct x402_sqlite *sqlite,
     statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_PRESENT);
     attempt_bind(sqlite, statement, after.state, admit);
     error = payment_change(sqlite, statement, before, event, &after);
+    if (error == X402_OK) {
+        error = x402_sqlite_live_keep(sqlite, &key, before->id,
+                                      (int64_t)admit->verified.valid_before_seconds,
+                                      event == X402_EVENT_PRESENT_FIRST);
+    }
     if (error == X402_OK && before->state.money == X402_MONEY_FAILED) {
         statement = x402_sqlite_statement(sqlite, X402_SQL_FAILED_DROP);
         x402_sqlite_bind(statement, 1, before->id);
@@ -180,6 +197,7 @@ static enum x402_error known_find(struct x402_sqlite *sqlite,
                                   bool *is_known)
 {
     const struct x402_verified *verified = &admit->verified;
+    struct x402_sqlite_key key;
     sqlite3_stmt *statement;
     enum x402_error error;
     int64_t token_id;
@@ -190,11 +208,9 @@ static enum x402_error known_find(struct x402_sqlite *sqlite,
     if (error != X402_OK || token_id == 0) {
         return error;
     }
-    statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_FIND);
-    x402_sqlite_bind(statement, 1, token_id);
-    x402_sqlite_bind_blob(statement, 2, verified->from20, 20);
-    x402_sqlite_bind_blob(statement, 3, verified->nonce32, 32);
-    error = x402_sqlite_row(sqlite, statement, is_known);
+    key = key_of(token_id, verified);
+    error = x402_sqlite_live_find(sqlite, &key, &statement);
+    *is_known = error == X402_OK && statement != NULL;
     if (*is_known) {
         x402_sqlite_column_subject(statement, &known->subject);
         x402_sqlite_column_blob(statement, 6, known->attempt16, 16);
@@ -266,7 +282,11 @@ static enum x402_error weigh(struct x402_sqlite *sqlite, struct x402_admit *admi
     enum x402_error error = known_find(sqlite, admit, known, is_known);
 
     *is_told = false;
-    admit->admission = admit->late ? X402_ADMISSION_NOT_OWED : X402_ADMISSION_NEW;
+    admit->admission =
+        admit->late || x402_sqlite_live_forgot(
+                           sqlite, (int64_t)admit->verified.valid_before_seconds)
+            ? X402_ADMISSION_NOT_OWED
+            : X402_ADMISSION_NEW;
     if (error == X402_OK && *is_known) {
         error = known_settle_lease(sqlite, known);
     }
@@ -377,6 +397,10 @@ static enum x402_error admit_decide(struct x402_sqlite *sqlite,
     if (error != X402_OK || is_told || admit->admission != X402_ADMISSION_NEW) {
         return error;
     }
+    if (!is_known && x402_sqlite_live_is_full(sqlite)) {
+        admit->admission = X402_ADMISSION_UNAVAILABLE;
+        return X402_OK;
+    }
     if (batch->gate != NULL && !was_counted(is_known ? &known : NULL) &&
         !batch->gate(admit, batch->gate_data)) {
         admit->admission = X402_ADMISSION_LIMITED;
@@ -395,6 +419,9 @@ static enum x402_error commit_body(struct x402_sqlite *sqlite, void *data)
 
     if (batch->admits_count > 0) {
         error = x402_sqlite_lease_hold(sqlite, batch->owner, false);
+    }
+    if (error == X402_OK && batch->admits_count > 0) {
+        error = x402_sqlite_live_begin(sqlite, batch->admits_count);
     }
     for (size_t i = 0; error == X402_OK && i < batch->outcomes_count; i++) {
         error = outcome_apply(sqlite, &batch->outcomes[i]);

@@ -332,6 +332,10 @@ enum x402_error x402_sqlite_books(struct x402_ledger *ledger,
         error = x402_sqlite_read(x402_sqlite_of(ledger), block_body, &proof);
     }
     if (error == X402_OK) {
+        error =
+            x402_sqlite_books_keys(x402_sqlite_of(ledger), proof.last_block, message);
+    }
+    if (error == X402_OK) {
         error = x402_sqlite_books_payers(x402_sqlite_of(ledger), message);
     }
     if (error != X402_OK && error != X402_ERR_CONFLICT) {

@@ -207,7 +207,9 @@ void x402_sqlite_disconnect(struct x402_sqlite *sqlite)
     (void)sqlite3_close(sqlite->db);
     sqlite->db = NULL;
     sqlite->names_count = 0;
+    sqlite->horizon_until_seconds = 0;
     sqlite->doubtful = false;
+    x402_live_close(&sqlite->live);
     if (sqlite->queue_fd >= 0) {
         (void)close(sqlite->queue_fd);
         sqlite->queue_fd = -1;

@@ -84,15 +84,15 @@ static enum x402_error file_make(const struct creation *creation)
                : X402_ERR_LEDGER;
 }
 
-/* One version up, in one transaction: killed anywhere, the next try starts again. */
-static int migrate_once(sqlite3 *db, int version)
+/* One transaction: killed anywhere, the next try starts again. */
+static int migrate_from(sqlite3 *db, int version)
 {
     char stamp[128];
     int code = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 
     snprintf(stamp, sizeof(stamp),
              "PRAGMA application_id = %d; PRAGMA user_version = %d",
-             X402_SQLITE_APPLICATION_ID, version + 1);
+             X402_SQLITE_APPLICATION_ID, X402_SQLITE_VERSION);
     if (code == SQLITE_OK) {
         code = x402_sqlite_migrate(db, version);
     }
@@ -109,10 +109,9 @@ static int migrate(sqlite3 *db, int version)
 {
     int code = sqlite3_exec(db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
 
-    while (code == SQLITE_OK && version < X402_SQLITE_VERSION) {
-        code = migrate_once(db, version++);
-    }
-    return code;
+    return code == SQLITE_OK && version < X402_SQLITE_VERSION
+               ? migrate_from(db, version)
+               : code;
 }
 
 /* Under the queue's lock: two processes that create at once do it in turn. */
@@ -148,9 +147,22 @@ static enum x402_error schema_make(const struct creation *creation)
     return error;
 }
 
+/* The live set's file, empty; whoever admits first fills it. */
+static enum x402_error live_make(const struct creation *creation)
+{
+    struct x402_live live;
+    char name[4096];
+    int number;
+
+    snprintf(name, sizeof(name), "%s-live", creation->path);
+    number = x402_live_open(&live, name, true);
+    x402_live_close(&live);
+    return number == 0 ? X402_OK : refuse_errno(creation, number);
+}
+
 static enum x402_error give(const struct creation *creation, unsigned uid, unsigned gid)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-queue"};
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-queue", "-live"};
     char name[4096];
 
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
@@ -185,6 +197,9 @@ enum x402_error x402_sqlite_create(const char *path, unsigned uid, unsigned gid,
     error = file_make(&creation);
     if (error == X402_OK) {
         error = schema_make(&creation);
+    }
+    if (error == X402_OK) {
+        error = live_make(&creation);
     }
     if (error == X402_OK && uid != (unsigned)-1) {
         error = give(&creation, uid, gid);

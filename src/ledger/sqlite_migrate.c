@@ -9,6 +9,7 @@
 extern const char x402_ledger_schema_sql[];
 extern const char x402_ledger_schema_2_sql[];
 extern const char x402_ledger_schema_3_sql[];
+extern const char x402_ledger_schema_4_sql[];
 
 #define TALLY_MAX 64 /* rows of sales added to at a time */
 
@@ -267,12 +268,19 @@ static const struct {
     {x402_ledger_schema_sql, NULL},
     {x402_ledger_schema_2_sql, version_2_fill},
     {x402_ledger_schema_3_sql, version_3_fill},
+    {x402_ledger_schema_4_sql, NULL},
 };
 
+/* All tables first, and then what fills them: that uses this version's statements. */
 int x402_sqlite_migrate(sqlite3 *db, int version)
 {
-    int code = sqlite3_exec(db, steps[version].sql, NULL, NULL, NULL);
+    int code = SQLITE_OK;
 
-    return code == SQLITE_OK && steps[version].fill != NULL ? steps[version].fill(db)
-                                                            : code;
+    for (int i = version; code == SQLITE_OK && i < X402_SQLITE_VERSION; i++) {
+        code = sqlite3_exec(db, steps[i].sql, NULL, NULL, NULL);
+    }
+    for (int i = version; code == SQLITE_OK && i < X402_SQLITE_VERSION; i++) {
+        code = steps[i].fill != NULL ? steps[i].fill(db) : SQLITE_OK;
+    }
+    return code;
 }

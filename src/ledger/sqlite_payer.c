@@ -44,6 +44,7 @@ static enum x402_error payer_read(struct x402_sqlite *sqlite,
     payer->balance_block = (uint64_t)sqlite3_column_int64(statement, 6);
     payer->has_code = sqlite3_column_int(statement, 7) != 0;
     payer->distrust_until_seconds = sqlite3_column_int64(statement, 8);
+    payer->payments = (uint64_t)sqlite3_column_int64(statement, 9);
     x402_sqlite_done(statement);
     return X402_OK;
 }
@@ -83,6 +84,7 @@ static void sums_bind(sqlite3_stmt *statement, const struct x402_sqlite_payer *p
     x402_sqlite_bind(statement, 3, (int64_t)payer->unsettled);
     x402_sqlite_bind(statement, 4, (int64_t)payer->owed);
     x402_sqlite_bind(statement, 5, (int64_t)payer->after_block);
+    x402_sqlite_bind(statement, 6, (int64_t)payer->payments);
 }
 
 static enum x402_error payer_add(struct x402_sqlite *sqlite,
@@ -99,8 +101,8 @@ static enum x402_error payer_add(struct x402_sqlite *sqlite,
     token->changed = true;
     statement = x402_sqlite_statement(sqlite, X402_SQL_PAYER_ADD);
     sums_bind(statement, payer);
-    x402_sqlite_bind(statement, 6, payer->wanted_at_seconds);
-    x402_sqlite_bind(statement, 7, (int64_t)token->chain_id);
+    x402_sqlite_bind(statement, 7, payer->wanted_at_seconds);
+    x402_sqlite_bind(statement, 8, (int64_t)token->chain_id);
     return x402_sqlite_run(sqlite, statement);
 }
 
@@ -120,13 +122,34 @@ static enum x402_error others_write(struct x402_sqlite *sqlite,
     sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYER_WRITE);
 
     sums_bind(statement, payer);
-    x402_sqlite_bind(statement, 6, payer->wanted_at_seconds);
-    x402_sqlite_bind(statement, 7, payer->seen_at_seconds);
-    x402_sqlite_bind(statement, 8, (int64_t)payer->balance);
-    x402_sqlite_bind(statement, 9, (int64_t)payer->balance_block);
-    x402_sqlite_bind(statement, 10, payer->has_code);
-    x402_sqlite_bind(statement, 11, payer->distrust_until_seconds);
+    x402_sqlite_bind(statement, 7, payer->wanted_at_seconds);
+    x402_sqlite_bind(statement, 8, payer->seen_at_seconds);
+    x402_sqlite_bind(statement, 9, (int64_t)payer->balance);
+    x402_sqlite_bind(statement, 10, (int64_t)payer->balance_block);
+    x402_sqlite_bind(statement, 11, payer->has_code);
+    x402_sqlite_bind(statement, 12, payer->distrust_until_seconds);
     return x402_sqlite_run(sqlite, statement);
+}
+
+/* Without payments nobody is a payer. */
+static enum x402_error payer_drop(struct x402_sqlite *sqlite,
+                                  const struct x402_sqlite_payer *payer)
+{
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYER_DROP);
+    struct x402_sqlite_token *token;
+    enum x402_error error;
+
+    x402_sqlite_bind(statement, 1, payer->token_id);
+    x402_sqlite_bind_blob(statement, 2, payer->payer20, sizeof(payer->payer20));
+    error = x402_sqlite_run(sqlite, statement);
+    if (error == X402_OK) {
+        error = x402_sqlite_token_take(sqlite, payer->token_id, &token);
+    }
+    if (error == X402_OK) {
+        token->payers--;
+        token->changed = true;
+    }
+    return error;
 }
 
 static enum x402_error payer_write(struct x402_sqlite *sqlite,
@@ -134,6 +157,9 @@ static enum x402_error payer_write(struct x402_sqlite *sqlite,
 {
     enum x402_error error = X402_OK;
 
+    if (payer->payments == 0) {
+        return payer->is_new ? X402_OK : payer_drop(sqlite, payer);
+    }
     if (payer->is_new && (payer->sums_changed || payer->others_changed)) {
         error = payer_add(sqlite, payer);
     } else if (payer->sums_changed && !payer->others_changed) {
@@ -203,7 +229,7 @@ enum x402_error x402_sqlite_payer_count(struct x402_sqlite *sqlite,
         unsettled -= x402_sqlite_unsettled(before->state, before->value);
         owed -= x402_sqlite_owed(before->state, before->value);
     }
-    if (before != NULL && unsettled == 0 && owed == 0) {
+    if (before != NULL && after != NULL && unsettled == 0 && owed == 0) {
         return X402_OK; /* most steps: delivered, submitted */
     }
     error = x402_sqlite_payer_take(sqlite, subject->token_id, subject->payer20, &payer);
@@ -212,6 +238,8 @@ enum x402_error x402_sqlite_payer_count(struct x402_sqlite *sqlite,
     }
     payer->unsettled += unsettled;
     payer->owed += owed;
+    payer->payments += before == NULL;
+    payer->payments -= after == NULL;
     payer->sums_changed = true;
     want(sqlite, payer);
     return unsettled != 0 ? token_add_up(sqlite, subject->token_id, unsettled)
@@ -258,27 +286,6 @@ enum x402_error x402_sqlite_payer_distrust(struct x402_sqlite *sqlite,
     if (error == X402_OK) {
         payer->distrust_until_seconds = sqlite->now_seconds + X402_DISTRUST_SECONDS;
         payer->others_changed = true;
-    }
-    return error;
-}
-
-enum x402_error x402_sqlite_payer_forget(struct x402_sqlite *sqlite,
-                                         const struct x402_sqlite_subject *subject)
-{
-    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYER_DROP);
-    struct x402_sqlite_token *token;
-    enum x402_error error;
-
-    x402_sqlite_bind(statement, 1, subject->token_id);
-    x402_sqlite_bind_blob(statement, 2, subject->payer20, sizeof(subject->payer20));
-    error = x402_sqlite_run(sqlite, statement);
-    if (error != X402_OK || sqlite3_changes(sqlite->db) == 0) {
-        return error;
-    }
-    error = x402_sqlite_token_take(sqlite, subject->token_id, &token);
-    if (error == X402_OK) {
-        token->payers--;
-        token->changed = true;
     }
     return error;
 }

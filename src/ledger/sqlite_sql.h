@@ -58,15 +58,15 @@
     X(FLOW_WRITE, "INSERT OR REPLACE INTO flows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "  \
                   "?8)")                                                               \
     /* leases */                                                                       \
-    X(LEASE_READ, "SELECT expires_at, holder FROM lease WHERE id = ?1")                \
-    X(LEASE_TAKE, "INSERT INTO lease (owner, expires_at, holder) VALUES (?1, ?2, ?3)") \
-    X(LEASE_EXTEND, "UPDATE lease SET expires_at = ?2, owner = ?3 WHERE id = ?1")      \
-    X(LEASE_DROP, "DELETE FROM lease WHERE id = ?1 AND holder = ?2")                   \
-    X(LEASE_EXPIRE, "DELETE FROM lease WHERE expires_at <= ?1")                        \
+    X(LEASE_READ, "SELECT expires_at, holder FROM leases WHERE id = ?1")                \
+    X(LEASE_TAKE, "INSERT INTO leases (owner, expires_at, holder) VALUES (?1, ?2, ?3)") \
+    X(LEASE_EXTEND, "UPDATE leases SET expires_at = ?2, owner = ?3 WHERE id = ?1")      \
+    X(LEASE_DROP, "DELETE FROM leases WHERE id = ?1 AND holder = ?2")                   \
+    X(LEASE_EXPIRE, "DELETE FROM leases WHERE expires_at <= ?1")                        \
     X(LEASE_LOST,                                                                      \
       "SELECT id, token_id, delivery, money, value, payer, lease_id FROM payment "     \
       "INDEXED BY payment_pending WHERE delivery = 0 AND (lease_id, id) > (?1, ?2) "   \
-      "AND lease_id NOT IN (SELECT id FROM lease) ORDER BY lease_id, id LIMIT ?3")     \
+      "AND lease_id NOT IN (SELECT id FROM leases) ORDER BY lease_id, id LIMIT ?3")     \
     /* admission */                                                                    \
     X(TOKEN_FIND, "SELECT id FROM token WHERE chain_id = ?1 AND asset = ?2")           \
     X(TOKEN_ADD, "INSERT INTO token (chain_id, asset) VALUES (?1, ?2)")                \
@@ -76,19 +76,33 @@
       "UPDATE token SET payers = ?2, unsettled = ?3, final_block = ?4 WHERE id = ?1")  \
     X(PAYER_READ,                                                                      \
       "SELECT unsettled, owed, after_block, wanted_at, seen_at, balance, "             \
-      "balance_block, "                                                                \
-      "has_code, distrust_until FROM payer WHERE token_id = ?1 AND payer = ?2")        \
+      "balance_block, has_code, distrust_until, payments FROM payer WHERE token_id = " \
+      "?1 AND payer = ?2")                                                             \
     X(PAYER_ADD, "INSERT INTO payer (token_id, payer, unsettled, owed, after_block, "  \
-                 "wanted_at, chain_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")           \
-    X(PAYER_SUMS, "UPDATE payer SET unsettled = ?3, owed = ?4, after_block = ?5 "      \
-                  "WHERE token_id = ?1 AND payer = ?2")                                \
+                 "payments, wanted_at, chain_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, " \
+                 "?8)")                                                                \
+    X(PAYER_SUMS, "UPDATE payer SET unsettled = ?3, owed = ?4, after_block = ?5, "     \
+                  "payments = ?6 WHERE token_id = ?1 AND payer = ?2")                  \
     X(PAYER_WRITE,                                                                     \
-      "UPDATE payer SET unsettled = ?3, owed = ?4, after_block = ?5, wanted_at = ?6, " \
-      "seen_at = ?7, balance = ?8, balance_block = ?9, has_code = ?10, "               \
-      "distrust_until = ?11 WHERE token_id = ?1 AND payer = ?2")                       \
-    X(PAYMENT_FIND,                                                                    \
+      "UPDATE payer SET unsettled = ?3, owed = ?4, after_block = ?5, payments = ?6, "  \
+      "wanted_at = ?7, seen_at = ?8, balance = ?9, balance_block = ?10, has_code = "   \
+      "?11, distrust_until = ?12 WHERE token_id = ?1 AND payer = ?2")                  \
+    X(PAYER_DROP, "DELETE FROM payer WHERE token_id = ?1 AND payer = ?2")              \
+    X(PAYMENT_KNOWN,                                                                   \
       "SELECT id, token_id, delivery, money, value, payer, attempt, lease_id, payee, " \
-      "valid_before FROM payment WHERE token_id = ?1 AND payer = ?2 AND nonce = ?3")   \
+      "valid_before, nonce FROM payment WHERE id = ?1")                                \
+    /* the live set */                                                                 \
+    X(LIVE_READ,                                                                       \
+      "SELECT l.secret, l.stamp, p.id, p.token_id, p.payer, p.nonce FROM live l LEFT " \
+      "JOIN payment p ON p.id = (SELECT max(id) FROM payment)")                        \
+    X(LIVE_STAMP, "UPDATE live SET stamp = ?1")                                        \
+    X(LIVE_ROWS,                                                                       \
+      "SELECT p.id, p.token_id, p.payer, p.nonce, p.delivery, p.money, "               \
+      "p.valid_before FROM horizon h CROSS JOIN payment p ON p.id BETWEEN h.block * "  \
+      "32768 AND h.block * 32768 + 32767 WHERE h.until > ?1 AND p.valid_before > ?1 "  \
+      "- 86400")                                                                       \
+    X(HORIZON_READ, "SELECT until FROM horizon WHERE block = ?1")                      \
+    X(HORIZON_WRITE, "INSERT OR REPLACE INTO horizon VALUES (?1, ?2)")                 \
     X(PAYMENT_READ, "SELECT id, token_id, delivery, money, value, payer, attempt, "    \
                     "transaction_id FROM payment WHERE id = ?1")                       \
     X(PAYMENT_ROUTE, "SELECT created_at, route FROM payment WHERE id = ?1")            \
@@ -170,6 +184,11 @@
       "SELECT p.token_id, p.payer, s.block_number, p.value FROM settled s INDEXED BY " \
       "settled_open JOIN payment p ON p.id = s.payment_id WHERE s.final = 0 AND "      \
       "s.chain_id = ?1 AND s.block_number > ?2")                                       \
+    X(SETTLED_TWIN,                                                                    \
+      "SELECT p.id FROM payment q CROSS JOIN settled s INDEXED BY settled_hash CROSS " \
+      "JOIN payment p ON p.id = s.payment_id WHERE q.id = ?1 AND s.hash = ?2 AND "     \
+      "p.nonce = q.nonce AND p.payer = q.payer AND p.token_id = q.token_id AND p.id "  \
+      "<> q.id LIMIT 1")                                                               \
     X(SETTLED_DROP, "DELETE FROM settled WHERE payment_id = ?1")                       \
     X(SETTLED_FINAL, "UPDATE settled SET final = 1 WHERE payment_id = ?1")             \
     X(FAILED_ADD, "INSERT INTO failed (payment_id, reason) VALUES (?1, ?2)")           \
@@ -195,9 +214,6 @@
     X(PRUNE_FAILED, X402_PRUNE_QUERY("payment_failed", "money = 5 AND delivery = 2"))  \
     X(PRUNE, "DELETE FROM payment WHERE id = ?1")                                      \
     X(PRUNE_OUTBOX, "DELETE FROM outbox_payment WHERE payment_id = ?1")                \
-    X(PAYER_DROP,                                                                      \
-      "DELETE FROM payer WHERE token_id = ?1 AND payer = ?2 AND NOT EXISTS (SELECT 1 " \
-      "FROM payment WHERE token_id = ?1 AND payer = ?2)")                              \
     X(MIGRATE_ROWS,                                                                    \
       "SELECT p.id, p.token_id, p.delivery, p.money, p.value, p.payer, "               \
       "ifnull(s.gas_used, 0), ifnull(s.fee, 0), iif(s.final, s.block_number, 0), "     \
@@ -276,6 +292,9 @@
       "delivery = 1)) UNION ALL SELECT day, token_id, route, 1, settled_count, "       \
       "settled_value, failed_count, failed_value FROM earning WHERE block = ?3 "       \
       "ORDER BY 1, 2, 3")                                                              \
+    X(BOOKS_KEYS,                                                                      \
+      "SELECT id, token_id, payer, nonce, delivery, money, valid_before, created_at "  \
+      "FROM payment WHERE id BETWEEN ?1 AND ?2")                                       \
     X(TOKEN_NEXT, "SELECT id FROM token WHERE id > ?1 ORDER BY id LIMIT 1")            \
     X(BOOKS_PAYERS,                                                                    \
       "SELECT payer, 0, delivery, money, value FROM payment INDEXED BY "               \

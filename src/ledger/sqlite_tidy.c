@@ -65,7 +65,7 @@ static enum x402_error remove_one(struct x402_sqlite *sqlite,
     if (error == X402_OK) {
         error = x402_sqlite_count(sqlite, prey, X402_FLOW_REMOVED, NULL);
     }
-    return error == X402_OK ? x402_sqlite_payer_forget(sqlite, prey) : error;
+    return error;
 }
 
 static enum x402_error prune_body(struct x402_sqlite *sqlite, void *data)

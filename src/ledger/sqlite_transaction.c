@@ -148,6 +148,8 @@ static void abandon(struct x402_sqlite *sqlite)
     sqlite->tokens_count = 0;
     sqlite->earnings_count = 0;
     sqlite->lease_taken = 0;
+    sqlite->horizon_until_seconds = 0;
+    sqlite->live.last = (struct x402_live_newest){0};
 }
 
 /* Everything added up in memory; payers first, since a new one changes its token. */
@@ -189,6 +191,7 @@ static enum x402_error transact(struct x402_sqlite *sqlite,
         abandon(sqlite);
         return error;
     }
+    x402_sqlite_live_committed(sqlite);
     if (sqlite->lease_taken != 0) {
         sqlite->lease_id = sqlite->lease_taken;
         sqlite->lease_taken = 0;

@@ -1,6 +1,7 @@
 #include "ledger/sqlite.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 struct verdicts {
@@ -217,6 +218,26 @@ static bool is_step(const struct x402_verdict *verdict, struct x402_state state)
            x402_state_next(&next, state, verdict->event);
 }
 
+/* The payment its transfer settled already: one transfer is the money of one. 0: none.
+ * Nonces are used again where their payments were forgotten (live.h). */
+static enum x402_error twin_find(struct x402_sqlite *sqlite,
+                                 const struct x402_verdict *verdict, int64_t *twin_id)
+{
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_SETTLED_TWIN);
+    enum x402_error error;
+    bool is_row;
+
+    *twin_id = 0;
+    x402_sqlite_bind(statement, 1, verdict->payment_id);
+    x402_sqlite_bind_blob(statement, 2, verdict->hash32, 32);
+    error = x402_sqlite_row(sqlite, statement, &is_row);
+    if (is_row) {
+        *twin_id = sqlite3_column_int64(statement, 0);
+        x402_sqlite_done(statement);
+    }
+    return error;
+}
+
 /* Notes in which block the verdict's transaction is; false when there is no such one.
  */
 static enum x402_error outbox_note(struct x402_sqlite *sqlite,
@@ -236,10 +257,49 @@ static enum x402_error outbox_note(struct x402_sqlite *sqlite,
     return error;
 }
 
+/* Settled by a transfer that settled another payment: its nonce was used for that. */
+static void verdict_refute(struct x402_verdict *verdict, int64_t twin_id)
+{
+    verdict->event = X402_EVENT_FAILED;
+    verdict->gas_used = 0; /* the other's */
+    verdict->fee_wei = 0;
+    verdict->payers_fault = true;
+    snprintf(verdict->reason, sizeof(verdict->reason),
+             "authorization is used: its nonce paid for payment %lld",
+             (long long)twin_id);
+}
+
+/* A verdict that is a step of the payment as it stands. */
+static enum x402_error step_apply(struct x402_sqlite *sqlite,
+                                  const struct x402_verdict *verdict,
+                                  const struct x402_sqlite_subject *before,
+                                  bool *applied)
+{
+    struct x402_sqlite_subject after = *before;
+    bool is_there;
+    enum x402_error error = outbox_note(sqlite, verdict, &is_there);
+
+    if (error != X402_OK || !is_there) {
+        return error;
+    }
+    error = x402_sqlite_move(sqlite, &after, verdict->event);
+    if (error == X402_OK) {
+        error = verdict_record(sqlite, verdict, before, &after);
+    }
+    if (error == X402_OK) {
+        error = x402_sqlite_earning_cost(sqlite, &after, verdict->gas_used,
+                                         verdict->fee_wei, true);
+    }
+    *applied = error == X402_OK;
+    return error;
+}
+
 static enum x402_error verdict_apply(struct x402_sqlite *sqlite,
                                      struct x402_verdict *verdict)
 {
-    struct x402_sqlite_subject before, after;
+    struct x402_verdict ruling = *verdict;
+    struct x402_sqlite_subject before;
+    int64_t twin_id = 0;
     bool is_there;
     enum x402_error error =
         subject_read(sqlite, verdict->payment_id, &before, &is_there);
@@ -247,21 +307,14 @@ static enum x402_error verdict_apply(struct x402_sqlite *sqlite,
     if (error != X402_OK || !is_there || !is_step(verdict, before.state)) {
         return error;
     }
-    error = outbox_note(sqlite, verdict, &is_there);
-    if (error != X402_OK || !is_there) {
-        return error;
+    if (verdict->event == X402_EVENT_SETTLED) {
+        error = twin_find(sqlite, verdict, &twin_id);
     }
-    after = before;
-    error = x402_sqlite_move(sqlite, &after, verdict->event);
-    if (error == X402_OK) {
-        error = verdict_record(sqlite, verdict, &before, &after);
+    if (twin_id != 0) {
+        verdict_refute(&ruling, twin_id);
     }
-    if (error == X402_OK) {
-        error = x402_sqlite_earning_cost(sqlite, &after, verdict->gas_used,
-                                         verdict->fee_wei, true);
-    }
-    verdict->applied = error == X402_OK;
-    return error;
+    return error == X402_OK ? step_apply(sqlite, &ruling, &before, &verdict->applied)
+                            : error;
 }
 
 static enum x402_error advance_body(struct x402_sqlite *sqlite, void *data)
