@@ -61,7 +61,7 @@ struct filling {
     struct cells flows;    /* of this block; token, delivery, money, event: count */
     struct cells earnings; /* likewise; day, token, route: settled, failed */
     int64_t unsettled[TOKENS + 1][PAYERS];
-    bool bought[TOKENS + 1][PAYERS];
+    int64_t bought[TOKENS + 1][PAYERS]; /* payments */
 };
 
 /* One payment of it. */
@@ -276,7 +276,7 @@ static void item_write(struct filling *filling, int64_t id)
     int64_t outbox_id;
 
     walk(filling, &item);
-    filling->bought[item.token][item.payer] = true;
+    filling->bought[item.token][item.payer]++;
     outbox_id = outbox_of(filling, &item);
     payment_write(filling, &item, outbox_id);
     company_write(filling, &item, outbox_id);
@@ -316,9 +316,10 @@ static void payer_write(struct filling *filling, int64_t token, int64_t payer)
 
     x402_hex_encode(hex, filling->payers20[payer], 20);
     run(filling->db,
-        "INSERT INTO payer (token_id, payer, chain_id, unsettled) VALUES (%" PRId64
-        ", x'%s', %" PRId64 ", %" PRId64 ")",
-        token, hex, chains[token], filling->unsettled[token][payer]);
+        "INSERT INTO payer (token_id, payer, chain_id, unsettled, payments) VALUES "
+        "(%" PRId64 ", x'%s', %" PRId64 ", %" PRId64 ", %" PRId64 ")",
+        token, hex, chains[token], filling->unsettled[token][payer],
+        filling->bought[token][payer]);
 }
 
 static void tokens_write(struct filling *filling)
@@ -326,7 +327,7 @@ static void tokens_write(struct filling *filling)
     for (int64_t token = 1; token <= TOKENS; token++) {
         int64_t unsettled = 0, payers = 0;
         for (int64_t payer = 0; payer < PAYERS; payer++) {
-            if (filling->bought[token][payer]) {
+            if (filling->bought[token][payer] != 0) {
                 payer_write(filling, token, payer);
                 unsettled += filling->unsettled[token][payer];
                 payers++;
@@ -402,6 +403,15 @@ static void activity_write(struct filling *filling)
     measures_write(filling, X402_ACTIVITY_EVER);
 }
 
+/* All of it is over, but for the newest. */
+static void horizon_write(struct filling *filling)
+{
+    run(filling->db,
+        "INSERT INTO horizon SELECT id / %d, max(valid_before) + 600 FROM "
+        "payment GROUP BY id / %d",
+        BLOCK, BLOCK);
+}
+
 static void prepare_all(struct filling *filling)
 {
     filling->payment = prepare(
@@ -462,6 +472,7 @@ static int fill(const char *path, int64_t payments, int64_t days, int64_t live_s
     }
     tokens_write(filling);
     activity_write(filling);
+    horizon_write(filling);
     release(filling);
     return 0;
 }

@@ -126,12 +126,12 @@ struct x402_sqlite {
     size_t names_count;
 
     struct x402_live live;
-    uint8_t secret16[16];  /* its tags' */
-    int64_t live_grown_at; /* the second it was to grow in last */
-    int64_t horizon_block; /* whose horizon is known */
+    uint8_t secret16[16];          /* its tags' */
+    int64_t live_crowded_at;       /* the second it could not grow in last */
+    int64_t horizon_block;         /* whose horizon is known */
     int64_t horizon_until_seconds; /* and is this; 0: none is */
-    uint8_t *raw;        /* what x402_ledger_outbox_next gave out last */
-    int64_t forgot_hour; /* in which old activity was forgotten last */
+    uint8_t *raw;                  /* what x402_ledger_outbox_next gave out last */
+    int64_t forgot_hour;           /* in which old activity was forgotten last */
 };
 
 static inline struct x402_sqlite *x402_sqlite_of(struct x402_ledger *ledger)

@@ -87,7 +87,8 @@ static enum x402_error row_check(struct x402_sqlite *sqlite, struct keys *keys,
 
     if (counts && !x402_sqlite_live_holds(sqlite, statement) &&
         x402_live_is_same(&sqlite->live)) {
-        return disproved(keys, "payment %lld can be presented and is not in the live set",
+        return disproved(keys,
+                         "payment %lld can be presented and is not in the live set",
                          (long long)id);
     }
     return hash_add(sqlite, keys, statement);
@@ -194,8 +195,8 @@ enum x402_error x402_sqlite_books_keys(struct x402_sqlite *sqlite, int64_t last_
                                        char message[X402_LEDGER_MESSAGE_MAX])
 {
     struct keys keys = {.message = message,
-                        .slices = (uint64_t)(1 + last_block * X402_SQLITE_BLOCK /
-                                                     SLICE_MAX)};
+                        .slices =
+                            (uint64_t)(1 + last_block * X402_SQLITE_BLOCK / SLICE_MAX)};
     enum x402_error error = X402_OK;
 
     if (getrandom(keys.secret16, sizeof(keys.secret16), 0) != 16) {

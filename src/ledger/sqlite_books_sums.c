@@ -129,6 +129,7 @@ struct payers {
     struct ledger_payer payer; /* that is being read */
     uint64_t unsettled;        /* of all of them */
     uint64_t count;
+    uint64_t payments; /* of all of them */
     char *message;
 };
 
@@ -164,6 +165,7 @@ static void payer_add(struct payers *payers, sqlite3_stmt *statement)
     if (said) {
         payers->payer.said = (struct amounts){first, second};
         payers->count++;
+        payers->payments += value;
         return;
     }
     payers->payer.rows.unsettled += x402_sqlite_unsettled(state, value);
@@ -182,6 +184,30 @@ static enum x402_error payer_turn(struct payers *payers, sqlite3_stmt *statement
     }
     error = payer_compare(payers);
     payers->payer = next;
+    return error;
+}
+
+/* How many payments the flows have of the token. */
+static enum x402_error payments_compare(struct x402_sqlite *sqlite,
+                                        const struct payers *payers)
+{
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_BOOKS_PAYMENTS);
+    uint64_t payments = 0;
+    enum x402_error error;
+    bool is_row;
+
+    x402_sqlite_bind(statement, 1, payers->token_id);
+    error = x402_sqlite_row(sqlite, statement, &is_row);
+    if (is_row) {
+        payments = (uint64_t)sqlite3_column_int64(statement, 0);
+        x402_sqlite_done(statement);
+    }
+    if (error == X402_OK && payments != payers->payments) {
+        error = disproved(payers->message,
+                          "token %lld has %llu payments; its payers have %llu",
+                          (long long)payers->token_id, (unsigned long long)payments,
+                          (unsigned long long)payers->payments);
+    }
     return error;
 }
 
@@ -225,6 +251,9 @@ static enum x402_error payers_compare(struct x402_sqlite *sqlite, struct payers 
     }
     if (error == X402_OK) {
         error = payer_compare(payers);
+    }
+    if (error == X402_OK) {
+        error = payments_compare(sqlite, payers);
     }
     return error == X402_OK ? token_compare(sqlite, payers) : error;
 }

@@ -199,8 +199,7 @@ static enum x402_error build(struct x402_sqlite *sqlite, int64_t floor_seconds,
     };
     sqlite3_stmt *statement;
 
-    *number =
-        building.stamp != 0 ? x402_live_build(&sqlite->live, &building) : ENOMSG;
+    *number = building.stamp != 0 ? x402_live_build(&sqlite->live, &building) : ENOMSG;
     if (*number != 0) {
         return X402_OK;
     }
@@ -227,7 +226,7 @@ static enum x402_error build_anew(struct x402_sqlite *sqlite, const struct side 
 
 /*
  * From what it has, without what is over. Where there is no space for more, or no more
- * are allowed, it goes on with the room it has; not looked at again in this second.
+ * are allowed, it goes on with the room it has, and does not try again in this second.
  */
 static enum x402_error build_larger(struct x402_sqlite *sqlite, size_t room)
 {
@@ -236,21 +235,30 @@ static enum x402_error build_larger(struct x402_sqlite *sqlite, size_t room)
     enum x402_error error = X402_OK;
     int number;
 
-    if (sqlite->live_grown_at == sqlite->now_seconds) {
+    if (sqlite->live_crowded_at == sqlite->now_seconds) {
         return X402_OK;
     }
-    sqlite->live_grown_at = sqlite->now_seconds;
-    number = x402_live_survivors(&sqlite->live, floor_seconds, &all.entries, &all.count);
+    number =
+        x402_live_survivors(&sqlite->live, floor_seconds, &all.entries, &all.count);
     if (number == 0) {
-        error = build(sqlite, floor_seconds, x402_live_newest(&sqlite->live), &all, room,
-                      &number);
+        error = build(sqlite, floor_seconds, x402_live_newest(&sqlite->live), &all,
+                      room, &number);
     }
     free(all.entries);
-    return error == X402_OK && number != 0 && number != ENOSPC ? fail(sqlite, number)
-                                                               : error;
+    if (error != X402_OK) {
+        return error;
+    }
+    if (number != 0 && !x402_live_is_same(&sqlite->live)) {
+        return fail(sqlite, number);
+    }
+    if (x402_live_comfort(&sqlite->live) < room) {
+        sqlite->live_crowded_at = sqlite->now_seconds;
+    }
+    return X402_OK;
 }
 
-/* ------------------------------------------------------------------------- beginning */
+/* ------------------------------------------------------------------------- beginning
+ */
 
 static enum x402_error side_read(struct x402_sqlite *sqlite, struct side *side)
 {
@@ -356,7 +364,8 @@ void x402_sqlite_live_committed(struct x402_sqlite *sqlite)
     }
 }
 
-/* --------------------------------------------------------------------------- entries */
+/* --------------------------------------------------------------------------- entries
+ */
 
 enum x402_error x402_sqlite_live_find(struct x402_sqlite *sqlite,
                                       const struct x402_sqlite_key *key,
@@ -448,8 +457,8 @@ enum x402_error x402_sqlite_live_add(struct x402_sqlite *sqlite,
                                      const struct x402_sqlite_key *key, int64_t id,
                                      int64_t valid_before_seconds, bool owed)
 {
-    const struct x402_live_entry entry = {
-        tag_of(sqlite, key), id, until_of(valid_before_seconds, owed)};
+    const struct x402_live_entry entry = {tag_of(sqlite, key), id,
+                                          until_of(valid_before_seconds, owed)};
 
     if (id > X402_LIVE_ID_MAX || x402_live_room(&sqlite->live) == 0) {
         return fail(sqlite, ENOSPC);
@@ -462,8 +471,8 @@ enum x402_error x402_sqlite_live_keep(struct x402_sqlite *sqlite,
                                       const struct x402_sqlite_key *key, int64_t id,
                                       int64_t valid_before_seconds, bool owed)
 {
-    const struct x402_live_entry entry = {
-        tag_of(sqlite, key), id, until_of(valid_before_seconds, owed)};
+    const struct x402_live_entry entry = {tag_of(sqlite, key), id,
+                                          until_of(valid_before_seconds, owed)};
 
     if (!x402_live_keep(&sqlite->live, &entry)) {
         return fail(sqlite, ENOENT);

@@ -58,15 +58,16 @@
     X(FLOW_WRITE, "INSERT OR REPLACE INTO flows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "  \
                   "?8)")                                                               \
     /* leases */                                                                       \
-    X(LEASE_READ, "SELECT expires_at, holder FROM leases WHERE id = ?1")                \
-    X(LEASE_TAKE, "INSERT INTO leases (owner, expires_at, holder) VALUES (?1, ?2, ?3)") \
-    X(LEASE_EXTEND, "UPDATE leases SET expires_at = ?2, owner = ?3 WHERE id = ?1")      \
-    X(LEASE_DROP, "DELETE FROM leases WHERE id = ?1 AND holder = ?2")                   \
-    X(LEASE_EXPIRE, "DELETE FROM leases WHERE expires_at <= ?1")                        \
+    X(LEASE_READ, "SELECT expires_at, holder FROM leases WHERE id = ?1")               \
+    X(LEASE_TAKE,                                                                      \
+      "INSERT INTO leases (owner, expires_at, holder) VALUES (?1, ?2, ?3)")            \
+    X(LEASE_EXTEND, "UPDATE leases SET expires_at = ?2, owner = ?3 WHERE id = ?1")     \
+    X(LEASE_DROP, "DELETE FROM leases WHERE id = ?1 AND holder = ?2")                  \
+    X(LEASE_EXPIRE, "DELETE FROM leases WHERE expires_at <= ?1")                       \
     X(LEASE_LOST,                                                                      \
       "SELECT id, token_id, delivery, money, value, payer, lease_id FROM payment "     \
       "INDEXED BY payment_pending WHERE delivery = 0 AND (lease_id, id) > (?1, ?2) "   \
-      "AND lease_id NOT IN (SELECT id FROM leases) ORDER BY lease_id, id LIMIT ?3")     \
+      "AND lease_id NOT IN (SELECT id FROM leases) ORDER BY lease_id, id LIMIT ?3")    \
     /* admission */                                                                    \
     X(TOKEN_FIND, "SELECT id FROM token WHERE chain_id = ?1 AND asset = ?2")           \
     X(TOKEN_ADD, "INSERT INTO token (chain_id, asset) VALUES (?1, ?2)")                \
@@ -305,7 +306,11 @@
       "outbox_open CROSS JOIN outbox_payment m ON m.transaction_id = o.id CROSS JOIN " \
       "payment p ON p.id = m.payment_id WHERE o.open_count > 0 AND p.transaction_id "  \
       "= o.id AND p.money = 2 AND p.delivery <> 0 AND p.token_id = ?1 UNION ALL "      \
-      "SELECT payer, 1, unsettled, owed, 0 FROM payer WHERE token_id = ?1 ORDER BY 1")
+      "SELECT payer, 1, unsettled, owed, payments FROM payer WHERE token_id = ?1 "     \
+      "ORDER BY 1")                                                                    \
+    X(BOOKS_PAYMENTS,                                                                  \
+      "SELECT ifnull(sum(iif(delivery = -1, count, iif(event = -1, -count, 0))), 0) "  \
+      "FROM flows WHERE token_id = ?1")
 
 #define X402_SQLITE_STATEMENT_ENUM(symbol, text) X402_SQL_##symbol,
 enum x402_sqlite_statement {

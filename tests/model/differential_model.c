@@ -2,7 +2,12 @@
  * The SQLite ledger against the abstract one: the same random operations on both, and
  * the same answers from both, row by row and sum by sum. Three workers with leases that
  * run out, workers that die, batches, late outcomes, closed gates, late payments, a
- * settler, balances, reorganizations, retention; a clock that only this program moves.
+ * settler, balances, reorganizations, retention; a live set that is deleted, cut short,
+ * full of equal tags, and left with what was rolled back; a clock that only this
+ * program moves.
+ *
+ * A payment that is over may be forgotten: then its key begins anew, and the row that
+ * was goes its way apart.
  *
  * What a payer has unsettled is added up here from the rows each time; the ledger keeps
  * sums. Both must come to the same decision about credit, and what is served on credit
@@ -13,7 +18,7 @@
 #include "ledger_model.h"
 
 #include "core/clock.h"
-#include "ledger/ledger.h"
+#include "ledger/sqlite.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -23,6 +28,8 @@
 #include <unistd.h>
 
 #define PAYMENTS 900
+#define FORGOTTEN_MAX 8000
+#define ALL (PAYMENTS + FORGOTTEN_MAX)
 #define PAYERS 40
 #define SIGHTINGS_MAX 8
 #define TRANSACTIONS_MAX 4096
@@ -66,7 +73,7 @@ struct lease {
 };
 
 static struct {
-    struct payment payments[PAYMENTS];
+    struct payment payments[ALL]; /* by key; then those whose keys began anew */
     struct lease leases[LEASES_MAX];
     uint16_t leases_count; /* the first is 1 */
     uint16_t attempts_count;
@@ -91,7 +98,7 @@ static struct {
     uint64_t block; /* of the chain */
     unsigned seed, step;
     unsigned long counts[X402_ADMISSION_UNAVAILABLE + 1];
-    unsigned long submissions, verdicts, paid;
+    unsigned long submissions, verdicts, paid, forgotten, built;
 } run;
 
 int64_t x402_clock_seconds(void)
@@ -152,7 +159,7 @@ static void sweep(void)
         model.leases[i].present =
             model.leases[i].present && model.leases[i].expires_at > run.now;
     }
-    for (unsigned i = 0; i < PAYMENTS; i++) {
+    for (unsigned i = 0; i < ALL; i++) {
         struct payment *payment = &model.payments[i];
         if (model_lease_lost(&model_rules_true, &payment->row,
                              model.leases[payment->row.lease].present)) {
@@ -207,7 +214,7 @@ static uint64_t exposure(const struct payer *payer)
 {
     uint64_t sum = 0;
 
-    for (unsigned i = 0; i < PAYMENTS; i++) {
+    for (unsigned i = 0; i < ALL; i++) {
         const struct payment *payment = &model.payments[i];
         if (payment->row.exists && (payer == NULL || payer_of(payment) == payer) &&
             is_unsettled(payment->row.state) && is_served(payment->row.state)) {
@@ -222,7 +229,7 @@ static uint64_t claims(const struct payer *payer)
 {
     uint64_t sum = exposure(payer);
 
-    for (unsigned i = 0; i < PAYMENTS; i++) {
+    for (unsigned i = 0; i < ALL; i++) {
         const struct payment *payment = &model.payments[i];
         const bool waits = payment->row.state.delivery == X402_DELIVERY_OWED &&
                            is_unsettled(payment->row.state);
@@ -398,6 +405,61 @@ static void pending_settle_lease(struct payment *payment)
     }
 }
 
+/* Whether the ledger need not know it any more. */
+static bool may_be_forgotten(const struct payment *payment)
+{
+    const struct x402_state state = payment->row.state;
+    const bool owed =
+        state.delivery == X402_DELIVERY_OWED ||
+        (state.delivery == X402_DELIVERY_PENDING && state.money != X402_MONEY_HELD);
+
+    return payment->row.exists &&
+           (int64_t)payment->valid_before + (owed ? X402_OWED_SECONDS : 0) <=
+               run.now - X402_LIVE_SLACK_SECONDS;
+}
+
+/* Whether the answer shows that it is forgotten. */
+static bool is_forgotten(const struct payment *payment, const struct x402_admit *admit)
+{
+    const enum x402_delivery delivery = payment->row.state.delivery;
+    const bool open =
+        delivery == X402_DELIVERY_PENDING || delivery == X402_DELIVERY_ABANDONED;
+
+    if (!may_be_forgotten(payment)) {
+        return false;
+    }
+    switch (admit->admission) {
+    case X402_ADMISSION_NEW:
+    case X402_ADMISSION_SETTLING:
+        return admit->payment_id != payment->id;
+    case X402_ADMISSION_LIMITED:
+        return delivery != X402_DELIVERY_VOID; /* of that it shows nothing */
+    case X402_ADMISSION_NOT_OWED:
+        return open || delivery == X402_DELIVERY_OWED;
+    case X402_ADMISSION_REPEATED:
+    case X402_ADMISSION_IN_PROGRESS:
+    case X402_ADMISSION_ABANDONED:
+    case X402_ADMISSION_UNAVAILABLE:
+        break;
+    }
+    return false;
+}
+
+/* Its key begins anew; its row goes on elsewhere, as its payer's. */
+static void set_apart(struct payment *payment)
+{
+    const size_t which = (size_t)(payment - model.payments);
+    size_t place = PAYMENTS + (PAYERS + which % PAYERS - PAYMENTS % PAYERS) % PAYERS;
+
+    while (place < ALL && model.payments[place].row.exists) {
+        place += PAYERS;
+    }
+    CHECK(place < ALL);
+    model.payments[place] = *payment;
+    *payment = (struct payment){.row = {.exists = false}};
+    run.forgotten++;
+}
+
 /* What the model says to one presentation, and that the ledger said it too. */
 static void admit_compare(const struct x402_admit *admit, uint16_t lease)
 {
@@ -408,6 +470,16 @@ static void admit_compare(const struct x402_admit *admit, uint16_t lease)
     struct model_row row;
     bool changed, paid, counted;
 
+    if (is_forgotten(payment, admit)) {
+        if (admit->payment_id == 0) {
+            run.counts[admit->admission]++;
+            CHECK(admit->admission ==
+                  (admit->late ? X402_ADMISSION_NOT_OWED : X402_ADMISSION_LIMITED));
+            CHECK(admit->late || !expected->open);
+            return;
+        }
+        set_apart(payment);
+    }
     pending_settle_lease(payment);
     presented = abstract(payment, admit, expected->attempt, lease);
     row = payment->row;
@@ -485,11 +557,49 @@ static void commit(unsigned handle)
     }
 }
 
+/* ------------------------------------------------------------------- the live set */
+
+static int refuse(void *data)
+{
+    (void)data;
+    return 1;
+}
+
+/* A commit that is rolled back at its last moment; what it put stays in the set, until
+ * somebody begins. */
+static void commit_fails(unsigned handle)
+{
+    sqlite3 *db = x402_sqlite_of(run.handles[handle])->db;
+    struct x402_admit admits[BATCH_MAX];
+    const unsigned count = 1 + below(BATCH_MAX);
+
+    for (unsigned i = 0; i < count; i++) {
+        admits[i] = presentation(below(PAYMENTS), MODEL_NO_ATTEMPT);
+    }
+    (void)sqlite3_commit_hook(db, refuse, NULL);
+    CHECK(x402_ledger_commit(run.handles[handle], "model", NULL, 0, admits, count, NULL,
+                             NULL) == X402_ERR_LEDGER);
+    (void)sqlite3_commit_hook(db, NULL, NULL);
+}
+
+static void set_damage(void)
+{
+    char name[160];
+
+    snprintf(name, sizeof(name), "%s-live", run.path);
+    if (below(2) == 0) {
+        (void)unlink(name);
+    } else {
+        (void)truncate(name, (off_t)below(110000));
+    }
+    run.built++;
+}
+
 /* ------------------------------------------------------------------------- settling */
 
 static struct payment *payment_with(int64_t id)
 {
-    for (unsigned i = 0; i < PAYMENTS; i++) {
+    for (unsigned i = 0; i < ALL; i++) {
         if (model.payments[i].row.exists && model.payments[i].id == id) {
             return &model.payments[i];
         }
@@ -501,7 +611,7 @@ static struct payment *payment_with(int64_t id)
 static enum x402_error events_apply(const int64_t *ids, const enum x402_event *events,
                                     unsigned count)
 {
-    struct payment before[PAYMENTS];
+    static struct payment before[ALL];
 
     memcpy(before, model.payments, sizeof(before));
     for (unsigned i = 0; i < count; i++) {
@@ -544,19 +654,19 @@ static int by_urgency(const void *a, const void *b)
 /* What is due, in its order; the first few are the settler's next batch. */
 static unsigned due_compare(int64_t ids[BATCH_MAX])
 {
-    struct x402_settlement due[PAYMENTS];
-    const struct payment *expected[PAYMENTS];
+    static struct x402_settlement due[ALL];
+    static const struct payment *expected[ALL];
     size_t count = 0;
     size_t found = 0;
 
-    for (unsigned i = 0; i < PAYMENTS; i++) {
+    for (unsigned i = 0; i < ALL; i++) {
         if (model.payments[i].row.exists &&
             model.payments[i].row.state.money == X402_MONEY_DUE) {
             expected[count++] = &model.payments[i];
         }
     }
     qsort(expected, count, sizeof(expected[0]), by_urgency);
-    CHECK(x402_ledger_due(run.handles[0], CHAIN, due, PAYMENTS, &found) == X402_OK);
+    CHECK(x402_ledger_due(run.handles[0], CHAIN, due, ALL, &found) == X402_OK);
     CHECK(found == count);
     for (size_t i = 0; i < count; i++) {
         CHECK(due[i].payment_id == expected[i]->id);
@@ -661,16 +771,18 @@ static struct x402_verdict verdict_make(void)
         X402_EVENT_SETTLED, X402_EVENT_SETTLED, X402_EVENT_SETTLED,
         X402_EVENT_SETTLED, X402_EVENT_SETTLED, X402_EVENT_SETTLED,
         X402_EVENT_FAILED,  X402_EVENT_FINAL,   X402_EVENT_UNSETTLED};
-    const struct payment *payment = &model.payments[below(PAYMENTS)];
+    const struct payment *payment = &model.payments[below(ALL)];
 
     for (unsigned tries = 0;
          tries < 50 && (payment->row.state.money == 0 || payment->row.state.money > 3);
          tries++) {
-        payment = &model.payments[below(PAYMENTS)];
+        payment = &model.payments[below(below(2) == 0 ? PAYMENTS : ALL)];
     }
     return (struct x402_verdict){
         .payment_id = payment->row.exists ? payment->id : model.last_id + 1,
         .event = possible[below(9)],
+        .hash32 = {(uint8_t)payment->id, (uint8_t)(payment->id >> 8),
+                   (uint8_t)(payment->id >> 16)},
         .block_number = run.block - below(6),
         .gas_used = below(100),
         .reason = "the model says so",
@@ -699,7 +811,7 @@ static void advance(void)
 
 static bool has_payments(const struct payer *payer)
 {
-    for (unsigned i = 0; i < PAYMENTS; i++) {
+    for (unsigned i = 0; i < ALL; i++) {
         if (model.payments[i].row.exists && payer_of(&model.payments[i]) == payer) {
             return true;
         }
@@ -710,7 +822,7 @@ static bool has_payments(const struct payer *payer)
 /* Whether a payment is final in a block above. */
 static bool is_outdated(uint64_t block)
 {
-    for (unsigned i = 0; i < PAYMENTS; i++) {
+    for (unsigned i = 0; i < ALL; i++) {
         if (model.payments[i].row.exists && model.payments[i].block > block &&
             model.payments[i].row.state.money == X402_MONEY_FINAL) {
             return true;
@@ -785,7 +897,7 @@ static void tidy(void)
 {
     CHECK(x402_ledger_tidy(run.handles[1]) == X402_OK);
     sweep();
-    for (unsigned i = 0; i < PAYMENTS; i++) {
+    for (unsigned i = 0; i < ALL; i++) {
         struct payment *payment = &model.payments[i];
         const struct x402_state state = payment->row.state;
         const bool over =
@@ -829,7 +941,7 @@ static void totals_compare(void)
     size_t count = 0;
 
     memcpy(deliveries, model.removed, sizeof(deliveries));
-    for (unsigned i = 0; i < PAYMENTS; i++) {
+    for (unsigned i = 0; i < ALL; i++) {
         const struct payment *payment = &model.payments[i];
         if (payment->row.exists) {
             deliveries[payment->row.state.delivery].count++;
@@ -860,7 +972,7 @@ static void earnings_compare(void)
 {
     struct x402_earning said = {.day = 0}, rows = {.day = 0};
 
-    for (unsigned i = 0; i < PAYMENTS; i++) {
+    for (unsigned i = 0; i < ALL; i++) {
         const struct payment *payment = &model.payments[i];
         const bool settled = payment->row.exists && payment->block != 0;
         const bool failed = payment->row.exists &&
@@ -907,7 +1019,7 @@ static void compare(void)
     size_t expected = 0;
     bool balances;
 
-    for (unsigned i = 0; i < PAYMENTS; i++) {
+    for (unsigned i = 0; i < ALL; i++) {
         expected += model.payments[i].row.exists;
     }
     CHECK(x402_ledger_payments(run.handles[0], &all, row_compare, &rows) == X402_OK);
@@ -930,6 +1042,7 @@ static void setup(unsigned seed)
     memset(&model, 0, sizeof(model));
     memset(&run, 0, sizeof(run));
     run.seed = seed;
+    x402_live_bounds.tag_mask = seed % 2 == 0 ? UINT64_MAX : UINT64_MAX << 58;
     run.random = 0x9e3779b97f4a7c15u * (seed + 1);
     run.now = 1800000000;
     run.block = 1000;
@@ -962,7 +1075,7 @@ static void step(void)
 {
     const unsigned handle = below(HANDLES);
 
-    switch (below(28)) {
+    switch (below(31)) {
     case 0:
         renew(handle);
         break;
@@ -998,6 +1111,14 @@ static void step(void)
     case 16:
         see();
         break;
+    case 17:
+        commit_fails(handle);
+        break;
+    case 18:
+        if (below(3) == 0) {
+            set_damage();
+        }
+        break;
     default:
         run.now += below(3);
         commit(handle);
@@ -1017,11 +1138,12 @@ static void walk(unsigned seed, unsigned steps)
     printf(
         "model sqlite = abstract, seed %-10u %6u steps: %lu new (%lu settled first), "
         "%lu settling, %lu repeated, %lu not owed, %lu in progress, %lu abandoned, "
-        "%lu submissions, %lu verdicts\n",
+        "%lu submissions, %lu verdicts, %lu forgotten, %lu sets damaged\n",
         seed, steps, run.counts[X402_ADMISSION_NEW], run.paid,
         run.counts[X402_ADMISSION_SETTLING], run.counts[X402_ADMISSION_REPEATED],
         run.counts[X402_ADMISSION_NOT_OWED], run.counts[X402_ADMISSION_IN_PROGRESS],
-        run.counts[X402_ADMISSION_ABANDONED], run.submissions, run.verdicts);
+        run.counts[X402_ADMISSION_ABANDONED], run.submissions, run.verdicts,
+        run.forgotten, run.built);
     teardown();
 }
 

@@ -52,7 +52,8 @@ static struct stat status_of(const struct fixture *fixture, const char *suffix)
     return status;
 }
 
-static const char *const suffixes[] = {"", "-wal", "-shm", "-queue"};
+static const char *const suffixes[] = {"", "-wal", "-shm", "-queue", "-live"};
+#define SUFFIXES (sizeof(suffixes) / sizeof(suffixes[0]))
 
 static void a_new_ledger_is_open_to_its_owner_only(void **state)
 {
@@ -60,7 +61,7 @@ static void a_new_ledger_is_open_to_its_owner_only(void **state)
     mode_t mask = umask(0);
 
     assert_int_equal(create(fixture), X402_OK);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < SUFFIXES; i++) {
         assert_int_equal(status_of(fixture, suffixes[i]).st_mode & 0777, 0600);
     }
     (void)umask(mask);
@@ -79,7 +80,7 @@ static void a_new_ledger_is_given_to_the_user_named(void **state)
     (void)sell(fixture->ledger, 1);
     assert_int_equal(x402_ledger_create(fixture->path, 65534, 65534, fixture->message),
                      X402_OK);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < SUFFIXES; i++) {
         assert_int_equal(status_of(fixture, suffixes[i]).st_uid, 65534);
         assert_int_equal(status_of(fixture, suffixes[i]).st_gid, 65534);
     }
@@ -149,7 +150,7 @@ static void a_newer_versions_ledger_is_refused(void **state)
     assert_int_equal(create(fixture), X402_OK);
     tamper(fixture, "PRAGMA user_version = 99");
     assert_int_equal(create(fixture), X402_ERR_SCHEMA);
-    assert_said(fixture, "it is of version 99, and this program knows version 3");
+    assert_said(fixture, "it is of version 99, and this program knows version 4");
     assert_int_equal(open_for(fixture, X402_LEDGER_WRITE), X402_ERR_SCHEMA);
     assert_said(fixture, "it is of version 99");
 }
@@ -279,7 +280,7 @@ static void a_creation_cut_off_is_finished_by_the_next(void **state)
         assert_true(WIFSIGNALED(status) || status == 0);
         assert_int_equal(create(fixture), X402_OK);
         assert_int_equal(open_for(fixture, X402_LEDGER_WRITE), X402_OK);
-        for (size_t j = 0; j < 4; j++) {
+        for (size_t j = 0; j < SUFFIXES; j++) {
             char name[200];
             snprintf(name, sizeof(name), "%s%s", fixture->path, suffixes[j]);
             assert_int_equal(unlink(name), 0);

@@ -138,7 +138,7 @@ static void an_old_ledger_is_refused_until_it_is_migrated(void **state)
         x402_ledger_open(&ledger, fixture->path, X402_LEDGER_READ, fixture->message),
         X402_ERR_SCHEMA);
     assert_non_null(strstr(fixture->message, "it is of version 1, and this program "
-                                             "knows version 3"));
+                                             "knows version 4"));
 }
 
 static void a_migrated_ledgers_books_hold(void **state)
@@ -301,7 +301,7 @@ static void a_process_of_version_1_cannot_write_any_more(void **state)
 static void a_migration_cut_off_is_finished_by_the_next(void **state)
 {
     struct fixture *fixture = *state;
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-queue"};
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-queue", "-live"};
 
     for (unsigned i = 0; i < 30; i++) {
         pid_t pid;
@@ -430,9 +430,12 @@ static void sales_of_many_routes_are_filled_in(void **state)
     assert_true(sold.delivered.value == 630 * (UINT64_C(1) << 62));
 }
 
-/* A ledger of this version becomes what version 2 had of it. */
+/* A ledger of this version becomes what version 2 had of it, but for an index. */
 static void version_2_make(struct fixture *fixture)
 {
+    tamper(fixture, "ALTER TABLE leases RENAME TO lease; DROP TABLE live; DROP TABLE "
+                    "horizon; DROP INDEX settled_hash; ALTER TABLE payer DROP COLUMN "
+                    "payments");
     tamper(fixture, "DROP TABLE sale; DROP TABLE refusal; DROP TABLE measure; DROP "
                     "TABLE settler; PRAGMA user_version = 2");
 }
@@ -455,22 +458,65 @@ static void a_ledger_of_version_2_is_migrated(void **state)
     assert_books(fixture->ledger);
 }
 
-/* It knows nothing of what was added, and what it knows is as it was. */
-static void a_process_of_version_2_goes_on(void **state)
+/* ------------------------------------------------------------------------- version 4
+ */
+
+/* It would look for keys in an index that is gone, and add payments to no set. */
+static void a_worker_of_an_older_version_admits_no_more(void **state)
 {
     struct fixture *fixture = *state;
-    struct x402_ledger *old;
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
 
-    assert_int_equal(
-        x402_ledger_create(fixture->path, NOBODY, NOBODY, fixture->message), X402_OK);
-    old = another_handle(fixture);
-    (void)sell(old, 1);
-    version_2_make(fixture);
+    old_ledger_make(fixture);
+    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v3(db, "SELECT expires_at FROM lease WHERE id = 1",
+                                        -1, SQLITE_PREPARE_PERSISTENT, &statement,
+                                        NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    (void)sqlite3_reset(statement);
     migrate(fixture);
-    (void)sell(old, 2);
-    (void)sell(fixture->ledger, 3);
-    assert_int_equal(totals_of(fixture->ledger).admitted.count, 3);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ERROR);
+    (void)sqlite3_finalize(statement);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* Payment 13 is abandoned, and 7 is void; both may be presented yet. */
+static void what_an_old_ledger_has_is_known_by_its_key(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit again = presentation(0, 1);
+    char sql[200];
+
+    old_ledger_make(fixture);
+    snprintf(sql, sizeof(sql), "UPDATE payment SET valid_before = %lld",
+             (long long)x402_clock_seconds() + 300);
+    tamper(fixture, sql);
+    migrate(fixture);
+    memset(again.verified.asset20, 0, 20);
+    again.verified.asset20[19] = 1;
+    memset(again.verified.from20, 0, 20);
+    memset(again.verified.nonce32, 0, 32);
+    again.verified.nonce32[31] = 18; /* row 19: delivered, by payer 0, token 1 */
+    assert_int_equal(admit_on(fixture->ledger, &again), X402_ADMISSION_REPEATED);
+    again.verified.nonce32[31] = 12;
+    assert_int_equal(admit_on(fixture->ledger, &again), X402_ADMISSION_ABANDONED);
+    again.verified.nonce32[31] = 6;
+    assert_int_equal(admit_on(fixture->ledger, &again), X402_ADMISSION_NEW);
+    assert_int_equal(again.payment_id, 7);
     assert_books(fixture->ledger);
+}
+
+/* How many payments a payer has: by it the payer goes when they do. */
+static void payments_of_payers_are_counted(void **state)
+{
+    struct fixture *fixture = *state;
+
+    old_ledger_make(fixture);
+    migrate(fixture);
+    assert_int_equal(number_of(fixture, "SELECT sum(payments) FROM payer"), ROWS);
+    assert_int_equal(number_of(fixture, "SELECT min(payments) FROM payer"), ROWS / 6);
 }
 
 int main(void)
@@ -491,7 +537,9 @@ int main(void)
         TEST(what_was_delivered_in_the_last_90_days_is_in_its_hour),
         TEST(sales_of_many_routes_are_filled_in),
         TEST(a_ledger_of_version_2_is_migrated),
-        TEST(a_process_of_version_2_goes_on),
+        TEST(a_worker_of_an_older_version_admits_no_more),
+        TEST(what_an_old_ledger_has_is_known_by_its_key),
+        TEST(payments_of_payers_are_counted),
         TEST(a_migration_cut_off_is_finished_by_the_next),
     };
 

@@ -118,7 +118,7 @@ static void read_only_child(struct fixture *fixture)
 
 static void a_read_only_file_is_read_and_not_written(void **state)
 {
-    static const char *const suffixes[] = {"-wal", "-shm", "-queue"};
+    static const char *const suffixes[] = {"-wal", "-shm", "-queue", "-live"};
     struct fixture *fixture = *state;
 
     (void)sell(fixture->ledger, 1);
@@ -126,7 +126,7 @@ static void a_read_only_file_is_read_and_not_written(void **state)
     fixture->ledger = NULL;
     assert_int_equal(chmod(fixture->path, 0444), 0);
     assert_int_equal(chmod(fixture->directory, 0777), 0);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         char name[200];
         snprintf(name, sizeof(name), "%s%s", fixture->path, suffixes[i]);
         assert_int_equal(chmod(name, 0666), 0);
