@@ -418,12 +418,19 @@ static bool may_be_forgotten(const struct payment *payment)
                run.now - X402_LIVE_SLACK_SECONDS;
 }
 
+/* Whether nobody abandoned a call that was settled first: who knows it does. */
+static bool is_untouched(const struct payment *payment)
+{
+    struct x402_payment_row row;
+
+    CHECK(x402_ledger_payment(run.handles[0], &row, payment->id) == X402_OK);
+    return row.settlement.state.delivery == X402_DELIVERY_PENDING;
+}
+
 /* Whether the answer shows that it is forgotten. */
 static bool is_forgotten(const struct payment *payment, const struct x402_admit *admit)
 {
     const enum x402_delivery delivery = payment->row.state.delivery;
-    const bool open =
-        delivery == X402_DELIVERY_PENDING || delivery == X402_DELIVERY_ABANDONED;
 
     if (!may_be_forgotten(payment)) {
         return false;
@@ -433,9 +440,12 @@ static bool is_forgotten(const struct payment *payment, const struct x402_admit 
     case X402_ADMISSION_SETTLING:
         return admit->payment_id != payment->id;
     case X402_ADMISSION_LIMITED:
-        return delivery != X402_DELIVERY_VOID; /* of that it shows nothing */
+        return delivery == X402_DELIVERY_PENDING
+                   ? is_untouched(payment)
+                   : delivery != X402_DELIVERY_VOID; /* of that it shows nothing */
     case X402_ADMISSION_NOT_OWED:
-        return open || delivery == X402_DELIVERY_OWED;
+        return delivery == X402_DELIVERY_PENDING ? is_untouched(payment)
+                                                 : delivery == X402_DELIVERY_ABANDONED;
     case X402_ADMISSION_REPEATED:
     case X402_ADMISSION_IN_PROGRESS:
     case X402_ADMISSION_ABANDONED:
