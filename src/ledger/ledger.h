@@ -147,7 +147,11 @@ typedef bool x402_gate(struct x402_admit *admit, void *data);
  * order; durable before it returns. Idempotent by attempt id: an outcome told twice is
  * not applied twice.
  *
- * An admission whose numbers pass 63 bits is X402_ADMISSION_UNAVAILABLE by itself.
+ * An admission whose numbers pass 63 bits is X402_ADMISSION_UNAVAILABLE by itself; so
+ * is a new one while X402_LIVE_MAX authorizations are live (live.h).
+ *
+ * One that was over long ago is NOT_OWED, and need not be known any more: a key is used
+ * once while what was signed with it can be presented.
  *
  * A `late` one is NEW or SETTLING when it is owed, within X402_OWED_SECONDS of the
  * validBefore it was settled by; IN_PROGRESS or ABANDONED when it is that; else
@@ -515,6 +519,8 @@ X402_MUST_USE enum x402_error x402_ledger_earnings(
  *   every row's state is one the table can reach; every submitted row has its outbox
  *   row, every settled one its block, every failed one its reason; nothing owed is
  *   under a lease
+ *   no two payments had the same key at a time, and the live set finds what can be
+ *   presented
  * Block by block of ids, then token by token, each in a snapshot of its own. X402_OK
  * when all hold.
  * ERR_CONFLICT when one does not: `message` says which. Other errors: could not be

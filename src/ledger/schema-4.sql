@@ -2,9 +2,11 @@
 -- an index of keys, whose random pages were most of what a payment cost. What may still
 -- be presented is in the live set, a file beside the ledger (live.h).
 
--- Another name, so that workers of earlier versions, which know no set, admit no more
--- payments; they tell the outcomes of those they have.
+-- Other names, so that workers of earlier versions, which know no set, admit no more
+-- payments (they tell the outcomes of those they have), and settlers, which remove
+-- payments and count none, end.
 ALTER TABLE lease RENAME TO leases;
+ALTER TABLE signer RENAME TO signers;
 
 -- One row. secret: under which keys are hashed. stamp: of the set that counts.
 CREATE TABLE live (

@@ -128,12 +128,13 @@
       "UPDATE payment SET delivery = ?2, money = ?3, updated_at = ?4, lease_id = "     \
       "iif(?2 = 0, lease_id, 0) WHERE id = ?1 AND delivery = ?5 AND money = ?6")       \
     /* settling */                                                                     \
-    X(SIGNER_READ, "SELECT holder, expires_at, owner FROM signer WHERE chain_id = ?1 " \
-                   "AND signer = ?2")                                                  \
-    X(SIGNER_TAKE, "INSERT OR REPLACE INTO signer VALUES (?1, ?2, ?3, ?4, ?5)")        \
-    X(SIGNER_DROP, "DELETE FROM signer WHERE chain_id = ?1 AND signer = ?2 AND "       \
+    X(SIGNER_READ,                                                                     \
+      "SELECT holder, expires_at, owner FROM signers WHERE chain_id = ?1 "             \
+      "AND signer = ?2")                                                               \
+    X(SIGNER_TAKE, "INSERT OR REPLACE INTO signers VALUES (?1, ?2, ?3, ?4, ?5)")       \
+    X(SIGNER_DROP, "DELETE FROM signers WHERE chain_id = ?1 AND signer = ?2 AND "      \
                    "holder = ?3")                                                      \
-    X(SIGNER_EVICT, "DELETE FROM signer WHERE chain_id = ?1 AND signer = ?2 AND "      \
+    X(SIGNER_EVICT, "DELETE FROM signers WHERE chain_id = ?1 AND signer = ?2 AND "     \
                     "owner = ?3")                                                      \
     X(DUE_OWED, X402_DUE_QUERY("payment_due_owed", "= 4", ">"))                        \
     X(DUE_OWED_EXPIRED, X402_DUE_QUERY("payment_due_owed", "= 4", "<="))               \
@@ -166,7 +167,7 @@
       "BY payment_open ON p.token_id = t.id CROSS JOIN outbox o ON o.id = "            \
       "p.transaction_id WHERE t.chain_id = ?1 AND p.money IN (1, 2) AND p.money = 2 "  \
       "AND (p.valid_before, p.id) > (?3, ?4) AND (?2 IS NULL OR o.signer <> ?2 AND "   \
-      "NOT EXISTS (SELECT 1 FROM signer g WHERE g.chain_id = ?1 AND g.signer = "       \
+      "NOT EXISTS (SELECT 1 FROM signers g WHERE g.chain_id = ?1 AND g.signer = "      \
       "o.signer AND g.expires_at > ?5)) ORDER BY p.valid_before, p.id LIMIT ?6")       \
     X(OUTBOX_BLOCK, "UPDATE outbox SET block_number = ?2 WHERE id = ?1")               \
     X(OUTBOX_CLOSE_PAYMENT,                                                            \
