@@ -322,6 +322,9 @@ static void a_kill_at_any_time_loses_nothing_committed(void **state)
                 pause();
             }
         }
+        while (*committed == base) {
+            usleep(50);
+        }
         usleep((useconds_t)(rand() % 300));
         assert_int_equal(kill(pid, SIGKILL), 0);
         assert_int_equal(waitpid(pid, NULL, 0), pid);
