@@ -37,7 +37,7 @@ static enum x402_error open_ledger(struct x402_ledger **out, const char *path,
     }
     sqlite->base.backend = &x402_ledger_sqlite;
     sqlite->mode = mode;
-    sqlite->queue_fd = -1;
+    sqlite->queue.fd = -1;
     sqlite->live.fd = -1;
     error = x402_sqlite_connect(sqlite);
     if (error != X402_OK) {

@@ -92,6 +92,12 @@ struct x402_sqlite_token_name {
     int64_t id;
 };
 
+/* Who writes next: sqlite_queue.c. */
+struct x402_sqlite_queue {
+    int fd;                        /* -1: closed */
+    struct x402_sqlite_bell *bell; /* shared; NULL: waiting is by looking again */
+};
+
 /* What there is one payment of, at most, that may still be presented. */
 struct x402_sqlite_key {
     int64_t token_id;
@@ -104,7 +110,7 @@ struct x402_sqlite {
     enum x402_ledger_mode mode;
     sqlite3 *db; /* NULL while there is no connection */
     bool doubtful;
-    int queue_fd;
+    struct x402_sqlite_queue queue;
     sqlite3_stmt *statements[X402_SQL_COUNT];
     uint8_t holder16[16]; /* this handle, for signers */
     int64_t lease_id;     /* 0: none */
@@ -187,11 +193,13 @@ enum x402_error x402_sqlite_create(const char *path, unsigned uid, unsigned gid,
 
 /* ---------------------------------------------------------------- sqlite_queue.c */
 
-/* Opens the lock file of the ledger at `path`, making it; -1 with errno set. */
-int x402_sqlite_queue_open(const char *path);
+/* Opens the lock file of the ledger at `path`, making it: 0, or an errno. */
+X402_MUST_USE int x402_sqlite_queue_open(struct x402_sqlite_queue *queue,
+                                         const char *path);
+void x402_sqlite_queue_close(struct x402_sqlite_queue *queue);
 /* Waits for the turn to write: 0, or an errno (EAGAIN: waited long enough). */
-X402_MUST_USE int x402_sqlite_queue_enter(int fd);
-void x402_sqlite_queue_leave(int fd);
+X402_MUST_USE int x402_sqlite_queue_enter(const struct x402_sqlite_queue *queue);
+void x402_sqlite_queue_leave(const struct x402_sqlite_queue *queue);
 
 /* ---------------------------------------------------------- sqlite_transaction.c */
 

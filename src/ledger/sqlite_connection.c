@@ -210,19 +210,17 @@ void x402_sqlite_disconnect(struct x402_sqlite *sqlite)
     sqlite->horizon_until_seconds = 0;
     sqlite->doubtful = false;
     x402_live_close(&sqlite->live);
-    if (sqlite->queue_fd >= 0) {
-        (void)close(sqlite->queue_fd);
-        sqlite->queue_fd = -1;
-    }
+    x402_sqlite_queue_close(&sqlite->queue);
 }
 
 static enum x402_error queue_attach(struct x402_sqlite *sqlite)
 {
-    sqlite->queue_fd = x402_sqlite_queue_open(sqlite->path);
-    if (sqlite->queue_fd < 0) {
+    const int number = x402_sqlite_queue_open(&sqlite->queue, sqlite->path);
+
+    if (number != 0) {
         return x402_sqlite_say(sqlite, X402_ERR_LEDGER,
                                "cannot open ledger's lock file '%s-queue': %s",
-                               sqlite->path, errno_reason(errno));
+                               sqlite->path, errno_reason(number));
     }
     return X402_OK;
 }

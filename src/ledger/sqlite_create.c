@@ -183,15 +183,16 @@ enum x402_error x402_sqlite_create(const char *path, unsigned uid, unsigned gid,
 {
     const struct creation creation = {path, message};
     enum x402_error error;
-    int queue_fd = x402_sqlite_queue_open(path);
+    struct x402_sqlite_queue queue;
     int number;
 
-    if (queue_fd < 0) {
-        return refuse_errno(&creation, errno);
-    }
-    number = x402_sqlite_queue_enter(queue_fd);
+    number = x402_sqlite_queue_open(&queue, path);
     if (number != 0) {
-        (void)close(queue_fd);
+        return refuse_errno(&creation, number);
+    }
+    number = x402_sqlite_queue_enter(&queue);
+    if (number != 0) {
+        x402_sqlite_queue_close(&queue);
         return refuse(&creation, "it is locked by another process");
     }
     error = file_make(&creation);
@@ -204,7 +205,7 @@ enum x402_error x402_sqlite_create(const char *path, unsigned uid, unsigned gid,
     if (error == X402_OK && uid != (unsigned)-1) {
         error = give(&creation, uid, gid);
     }
-    x402_sqlite_queue_leave(queue_fd);
-    (void)close(queue_fd);
+    x402_sqlite_queue_leave(&queue);
+    x402_sqlite_queue_close(&queue);
     return error;
 }

@@ -2,8 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,8 +19,49 @@
  */
 enum { BYTE_WRITING, BYTE_NEXT };
 
+/*
+ * In the file, mapped by all: who leaves rings it. It decides nothing, so a process
+ * that dies without ringing makes others wait a little longer for the lock, and no
+ * more.
+ */
+struct x402_sqlite_bell {
+    uint32_t rings;
+    uint32_t waiting; /* how many listen; of those that died, too */
+};
+#define BELL_SIZE 4096
+
 #define SLEEP_MIN_NANOSECONDS 20000
 #define SLEEP_MAX_NANOSECONDS 500000
+#define BELL_NANOSECONDS 2000000 /* where somebody rings */
+
+/* Until it rings, if it has not since. */
+static void bell_wait(struct x402_sqlite_bell *bell, uint32_t rings,
+                      const struct timespec *pause)
+{
+    if (bell == NULL) {
+        (void)nanosleep(pause, NULL);
+        return;
+    }
+    __atomic_add_fetch(&bell->waiting, 1, __ATOMIC_SEQ_CST);
+    (void)syscall(SYS_futex, &bell->rings, FUTEX_WAIT, rings, pause, NULL, 0);
+    __atomic_sub_fetch(&bell->waiting, 1, __ATOMIC_SEQ_CST);
+}
+
+static uint32_t bell_rings(const struct x402_sqlite_bell *bell)
+{
+    return bell != NULL ? __atomic_load_n(&bell->rings, __ATOMIC_SEQ_CST) : 0;
+}
+
+static void bell_ring(struct x402_sqlite_bell *bell)
+{
+    if (bell == NULL) {
+        return;
+    }
+    __atomic_add_fetch(&bell->rings, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&bell->waiting, __ATOMIC_SEQ_CST) != 0) {
+        (void)syscall(SYS_futex, &bell->rings, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    }
+}
 
 static int lock(int fd, short type, off_t byte)
 {
@@ -39,41 +84,46 @@ static int64_t monotonic_milliseconds(void)
 }
 
 /* Not F_OFD_SETLKW: a writer that is stuck must not hang a worker for ever. */
-static int wait_for(int fd, off_t byte, int64_t deadline_milliseconds)
+static int wait_for(const struct x402_sqlite_queue *queue, off_t byte,
+                    int64_t deadline_milliseconds)
 {
-    struct timespec pause = {.tv_sec = 0, .tv_nsec = SLEEP_MIN_NANOSECONDS};
+    struct timespec pause = {.tv_sec = 0,
+                             .tv_nsec = queue->bell != NULL ? BELL_NANOSECONDS
+                                                            : SLEEP_MIN_NANOSECONDS};
 
     for (;;) {
-        int error = lock(fd, F_WRLCK, byte);
+        const uint32_t rings = bell_rings(queue->bell);
+        int error = lock(queue->fd, F_WRLCK, byte);
         if (error != EAGAIN && error != EACCES) {
             return error;
         }
         if (monotonic_milliseconds() >= deadline_milliseconds) {
             return EAGAIN;
         }
-        nanosleep(&pause, NULL);
+        bell_wait(queue->bell, rings, &pause);
         if (pause.tv_nsec < SLEEP_MAX_NANOSECONDS) {
             pause.tv_nsec *= 2;
         }
     }
 }
 
-int x402_sqlite_queue_enter(int fd)
+int x402_sqlite_queue_enter(const struct x402_sqlite_queue *queue)
 {
     int64_t deadline = monotonic_milliseconds() + X402_SQLITE_WAIT_MILLISECONDS;
-    int error = wait_for(fd, BYTE_NEXT, deadline);
+    int error = wait_for(queue, BYTE_NEXT, deadline);
 
     if (error != 0) {
         return error;
     }
-    error = wait_for(fd, BYTE_WRITING, deadline);
-    (void)lock(fd, F_UNLCK, BYTE_NEXT);
+    error = wait_for(queue, BYTE_WRITING, deadline);
+    (void)lock(queue->fd, F_UNLCK, BYTE_NEXT);
     return error;
 }
 
-void x402_sqlite_queue_leave(int fd)
+void x402_sqlite_queue_leave(const struct x402_sqlite_queue *queue)
 {
-    (void)lock(fd, F_UNLCK, BYTE_WRITING);
+    (void)lock(queue->fd, F_UNLCK, BYTE_WRITING);
+    bell_ring(queue->bell);
 }
 
 /* A lock file that root makes must stay open to the ledger's owner. */
@@ -88,7 +138,7 @@ static void give_to_owner_of(int fd, const char *path)
     }
 }
 
-int x402_sqlite_queue_open(const char *path)
+static int file_open(const char *path)
 {
     const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
     char name[4096];
@@ -109,4 +159,41 @@ int x402_sqlite_queue_open(const char *path)
         return fd;
     }
     return errno == EEXIST ? open(name, flags) : -1;
+}
+
+/* Its page is written and not left a hole, which a full disk could not fill later.
+ * None, where it cannot be had. */
+static struct x402_sqlite_bell *bell_open(int fd)
+{
+    static const uint8_t zeros[BELL_SIZE];
+    struct stat status;
+    void *memory;
+
+    if (fstat(fd, &status) != 0 ||
+        (status.st_size < BELL_SIZE && pwrite(fd, zeros, BELL_SIZE, 0) != BELL_SIZE)) {
+        return NULL;
+    }
+    memory = mmap(NULL, BELL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return memory != MAP_FAILED ? memory : NULL;
+}
+
+int x402_sqlite_queue_open(struct x402_sqlite_queue *queue, const char *path)
+{
+    *queue = (struct x402_sqlite_queue){.fd = file_open(path)};
+    if (queue->fd < 0) {
+        return errno;
+    }
+    queue->bell = bell_open(queue->fd);
+    return 0;
+}
+
+void x402_sqlite_queue_close(struct x402_sqlite_queue *queue)
+{
+    if (queue->bell != NULL) {
+        (void)munmap(queue->bell, BELL_SIZE);
+    }
+    if (queue->fd >= 0) {
+        (void)close(queue->fd);
+    }
+    *queue = (struct x402_sqlite_queue){.fd = -1};
 }

@@ -222,7 +222,7 @@ enum x402_error x402_sqlite_write(struct x402_sqlite *sqlite, x402_sqlite_body *
     if (error != X402_OK) {
         return error;
     }
-    code = x402_sqlite_queue_enter(sqlite->queue_fd);
+    code = x402_sqlite_queue_enter(&sqlite->queue);
     if (code != 0) {
         return x402_sqlite_say(sqlite, X402_ERR_LEDGER,
                                "cannot write ledger '%s': it is locked by another "
@@ -230,6 +230,6 @@ enum x402_error x402_sqlite_write(struct x402_sqlite *sqlite, x402_sqlite_body *
                                sqlite->path);
     }
     error = transact(sqlite, X402_SQL_BEGIN_WRITE, body, data);
-    x402_sqlite_queue_leave(sqlite->queue_fd);
+    x402_sqlite_queue_leave(&sqlite->queue);
     return error;
 }
