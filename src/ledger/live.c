@@ -134,7 +134,7 @@ static int map(struct x402_live *live)
     void *memory;
 
     if (fstat(live->fd, &status) != 0) {
-        return errno;
+        return EIO;
     }
     if (!S_ISREG(status.st_mode)) {
         return EINVAL;
@@ -150,7 +150,7 @@ static int map(struct x402_live *live)
                   live->writes ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
                   live->fd, 0);
     if (memory == MAP_FAILED) {
-        return errno;
+        return ENOMEM;
     }
     live->header = memory;
     live->slots = (struct x402_live_slot *)((char *)memory + SLOTS_OFFSET);
