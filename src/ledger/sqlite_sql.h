@@ -103,7 +103,9 @@
       "32768 AND h.block * 32768 + 32767 WHERE h.until > ?1 AND p.valid_before > ?1 "  \
       "- 86400")                                                                       \
     X(HORIZON_READ, "SELECT until FROM horizon WHERE block = ?1")                      \
-    X(HORIZON_WRITE, "INSERT OR REPLACE INTO horizon VALUES (?1, ?2)")                 \
+    X(HORIZON_WRITE,                                                                   \
+      "INSERT INTO horizon VALUES (?1, ?2) ON CONFLICT (block) DO UPDATE SET until = " \
+      "max(until, excluded.until)")                                                    \
     X(PAYMENT_READ, "SELECT id, token_id, delivery, money, value, payer, attempt, "    \
                     "transaction_id FROM payment WHERE id = ?1")                       \
     X(PAYMENT_ROUTE, "SELECT created_at, route FROM payment WHERE id = ?1")            \

@@ -349,6 +349,28 @@ static void what_is_presented_anew_is_known_as_long_as_it_is_valid_now(void **st
     assert_int_equal(admit_on(fixture->ledger, &again), X402_ADMISSION_REPEATED);
 }
 
+/* Each handle remembers what it noted of a block of ids, and knows of nobody else. */
+static void who_admits_for_longer_is_known_whoever_admits_after(void **state)
+{
+    static const uint64_t longer[] = {0, 3000, 1000};
+    struct fixture *fixture = *state;
+    struct x402_ledger *other = another_handle(fixture);
+    struct x402_admit admits[3];
+
+    for (unsigned i = 0; i < 3; i++) {
+        admits[i] = presentation(i, 0);
+        admits[i].verified.valid_before_seconds += longer[i];
+        assert_int_equal(admit_on(i == 1 ? other : fixture->ledger, &admits[i]),
+                         X402_ADMISSION_NEW);
+    }
+    assert_true(outcome_on(other, &admits[1], X402_EVENT_DELIVERED));
+    clock_forward(fixture, 2500);
+    tamper(fixture, "UPDATE live SET stamp = 0");
+    admits[1].attempt16[15] = 1;
+    assert_int_equal(admit_on(fixture->ledger, &admits[1]), X402_ADMISSION_REPEATED);
+    assert_books(fixture->ledger);
+}
+
 /* In a set built anew when it is over, and it was settled before it was served. */
 static void what_is_owed_is_known_for_a_day_more(void **state)
 {
@@ -508,6 +530,7 @@ int main(void)
         TEST(a_clock_set_back_brings_back_what_was_dropped),
         TEST(what_is_over_and_forgotten_is_not_new),
         TEST(what_is_presented_anew_is_known_as_long_as_it_is_valid_now),
+        TEST(who_admits_for_longer_is_known_whoever_admits_after),
         TEST(what_is_owed_is_known_for_a_day_more),
         TEST(keys_with_equal_tags_are_told_apart),
         TEST(a_full_set_refuses_what_is_new_and_knows_the_rest),
