@@ -66,11 +66,12 @@ static uint64_t tag_at(const struct x402_sqlite *sqlite, sqlite3_stmt *statement
 
 static uint32_t until_of(int64_t valid_before_seconds, bool owed)
 {
-    const int64_t until = valid_before_seconds + (owed ? X402_OWED_SECONDS : 0);
+    const int64_t longer = owed ? X402_OWED_SECONDS : 0;
 
-    return valid_before_seconds >= UINT32_MAX || until >= UINT32_MAX ? UINT32_MAX
-           : until < 0                                               ? 0
-                                                                     : (uint32_t)until;
+    if (valid_before_seconds >= UINT32_MAX - longer) {
+        return UINT32_MAX;
+    }
+    return valid_before_seconds < 0 ? 0 : (uint32_t)(valid_before_seconds + longer);
 }
 
 /* ------------------------------------------------------------------------ the file */
@@ -367,6 +368,37 @@ void x402_sqlite_live_committed(struct x402_sqlite *sqlite)
 /* --------------------------------------------------------------------------- entries
  */
 
+/* The row of a payment, to be read and ended, where it has the key; else NULL. */
+static enum x402_error row_find(struct x402_sqlite *sqlite, int64_t id,
+                                const struct x402_sqlite_key *key, sqlite3_stmt **row)
+{
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_KNOWN);
+    uint8_t payer20[20], nonce32[32];
+    enum x402_error error;
+    bool is_row;
+
+    *row = NULL;
+    x402_sqlite_bind(statement, 1, id);
+    error = x402_sqlite_row(sqlite, statement, &is_row);
+    if (!is_row) {
+        return error;
+    }
+    x402_sqlite_column_blob(statement, 5, payer20, sizeof(payer20));
+    x402_sqlite_column_blob(statement, 10, nonce32, sizeof(nonce32));
+    if (sqlite3_column_int64(statement, 1) == key->token_id &&
+        memcmp(payer20, key->payer20, sizeof(payer20)) == 0 &&
+        memcmp(nonce32, key->nonce32, sizeof(nonce32)) == 0) {
+        *row = statement;
+    } else {
+        x402_sqlite_done(statement);
+    }
+    return X402_OK;
+}
+
+/*
+ * A clock that was set back may bring back one whose nonce was used again since: of two
+ * the one that was not void, or else the later, answers for both.
+ */
 enum x402_error x402_sqlite_live_find(struct x402_sqlite *sqlite,
                                       const struct x402_sqlite_key *key,
                                       sqlite3_stmt **row)
@@ -374,32 +406,29 @@ enum x402_error x402_sqlite_live_find(struct x402_sqlite *sqlite,
     struct x402_live_search search =
         x402_live_search(&sqlite->live, tag_of(sqlite, key));
     struct x402_live_entry entry;
+    enum x402_error error;
+    bool best_is_void = false;
+    int64_t best = 0;
 
     *row = NULL;
     while (x402_live_next(&sqlite->live, &search, &entry)) {
-        sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_KNOWN);
-        uint8_t payer20[20], nonce32[32];
-        enum x402_error error;
-        bool is_row;
-        x402_sqlite_bind(statement, 1, entry.id);
-        error = x402_sqlite_row(sqlite, statement, &is_row);
+        bool is_void;
+        error = row_find(sqlite, entry.id, key, row);
         if (error != X402_OK) {
             return error;
         }
-        if (!is_row) {
+        if (*row == NULL) {
             continue;
         }
-        x402_sqlite_column_blob(statement, 5, payer20, sizeof(payer20));
-        x402_sqlite_column_blob(statement, 10, nonce32, sizeof(nonce32));
-        if (sqlite3_column_int64(statement, 1) == key->token_id &&
-            memcmp(payer20, key->payer20, sizeof(payer20)) == 0 &&
-            memcmp(nonce32, key->nonce32, sizeof(nonce32)) == 0) {
-            *row = statement;
-            return X402_OK;
+        is_void = sqlite3_column_int(*row, 2) == X402_DELIVERY_VOID;
+        x402_sqlite_done(*row);
+        *row = NULL;
+        if (best == 0 || (is_void == best_is_void ? entry.id > best : best_is_void)) {
+            best = entry.id;
+            best_is_void = is_void;
         }
-        x402_sqlite_done(statement);
     }
-    return X402_OK;
+    return best != 0 ? row_find(sqlite, best, key, row) : X402_OK;
 }
 
 bool x402_sqlite_live_forgot(const struct x402_sqlite *sqlite,

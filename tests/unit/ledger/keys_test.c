@@ -314,6 +314,47 @@ static void a_clock_set_back_brings_back_what_was_dropped(void **state)
     assert_books(fixture->ledger);
 }
 
+/* A nonce signed again when its first payment, `first`, is forgotten; then the clock is
+ * set back so far that the set has both. */
+static struct x402_admit sell_again(struct fixture *fixture, struct x402_admit *first,
+                                    enum x402_event became, enum x402_event becomes)
+{
+    struct x402_admit again;
+
+    *first = presentation(1, 0);
+    assert_int_equal(admit_on(fixture->ledger, first), X402_ADMISSION_NEW);
+    assert_true(outcome_on(fixture->ledger, first, became));
+    clock_forward(fixture, 310 + X402_LIVE_SLACK_SECONDS);
+    tamper(fixture, "UPDATE live SET stamp = 0");
+    again = presentation(1, 1);
+    assert_int_equal(admit_on(fixture->ledger, &again), X402_ADMISSION_NEW);
+    assert_true(outcome_on(fixture->ledger, &again, becomes));
+    clock_forward(fixture, 250);
+    return again;
+}
+
+static void of_two_with_a_key_the_one_that_was_served_is_known(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit first, second;
+
+    second = sell_again(fixture, &first, X402_EVENT_VOID, X402_EVENT_DELIVERED);
+    second.attempt16[15] = 2;
+    assert_int_equal(admit_on(fixture->ledger, &second), X402_ADMISSION_REPEATED);
+    assert_books(fixture->ledger);
+}
+
+static void of_two_with_a_key_the_first_is_known_where_it_was_served(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit first;
+
+    (void)sell_again(fixture, &first, X402_EVENT_DELIVERED, X402_EVENT_VOID);
+    first.attempt16[15] = 2;
+    assert_int_equal(admit_on(fixture->ledger, &first), X402_ADMISSION_REPEATED);
+    assert_books(fixture->ledger);
+}
+
 static void what_is_over_and_forgotten_is_not_new(void **state)
 {
     struct fixture *fixture = *state;
@@ -528,6 +569,8 @@ int main(void)
         TEST(a_ledger_that_went_its_own_way_knows_what_it_has),
         TEST(a_row_added_past_the_set_is_known),
         TEST(a_clock_set_back_brings_back_what_was_dropped),
+        TEST(of_two_with_a_key_the_one_that_was_served_is_known),
+        TEST(of_two_with_a_key_the_first_is_known_where_it_was_served),
         TEST(what_is_over_and_forgotten_is_not_new),
         TEST(what_is_presented_anew_is_known_as_long_as_it_is_valid_now),
         TEST(who_admits_for_longer_is_known_whoever_admits_after),
