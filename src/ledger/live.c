@@ -456,8 +456,8 @@ static void fill(struct x402_live *live, const struct x402_live_building *buildi
 
 int x402_live_build(struct x402_live *live, const struct x402_live_building *building)
 {
-    const size_t room =
-        building->count < LIVE_MAX && building->room < LIVE_MAX ? building->room : 0;
+    const uint64_t left = building->count < LIVE_MAX ? LIVE_MAX - building->count : 0;
+    const uint64_t room = building->room < left ? building->room : left;
     const uint64_t capacity = capacity_for(building->count + room);
     int number;
 
@@ -473,6 +473,7 @@ int x402_live_build(struct x402_live *live, const struct x402_live_building *bui
         return number;
     }
     store(&live->header->stamp, 0);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* a store only keeps back earlier ones */
     live->header->capacity = live->capacity = capacity;
     fill(live, building);
     live->stamp = building->stamp;

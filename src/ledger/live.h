@@ -165,7 +165,7 @@ struct x402_live_building {
     const struct x402_live_entry *entries; /* at most X402_LIVE_MAX; the rest is left
                                               out and is ENOSPC */
     size_t count;
-    size_t room; /* for so many more, in comfort */
+    size_t room; /* for so many more, in comfort, or as many as are allowed */
 };
 
 /*

@@ -462,6 +462,28 @@ static void a_full_set_refuses_what_is_new_and_knows_the_rest(void **state)
     assert_books(fixture->ledger);
 }
 
+/* With less room than a batch wants, it is built with what there is. */
+static void a_set_that_is_nearly_full_is_built_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit admits[5];
+
+    x402_live_bounds.max = 10;
+    admit_new(fixture->ledger, 0, 8);
+    tamper(fixture, "UPDATE live SET stamp = 0");
+    for (unsigned i = 0; i < 5; i++) {
+        admits[i] = presentation(8 + i, 0);
+    }
+    assert_int_equal(
+        x402_ledger_commit(fixture->ledger, "test", NULL, 0, admits, 5, NULL, NULL),
+        X402_OK);
+    assert_int_equal(admits[1].admission, X402_ADMISSION_NEW);
+    assert_int_equal(admits[2].admission, X402_ADMISSION_UNAVAILABLE);
+    assert_known(fixture->ledger, 0, 10);
+    x402_live_bounds.max = X402_LIVE_MAX;
+    assert_books(fixture->ledger);
+}
+
 static void a_set_grows_and_all_of_it_is_known(void **state)
 {
     static struct x402_admit admits[500];
@@ -577,6 +599,7 @@ int main(void)
         TEST(what_is_owed_is_known_for_a_day_more),
         TEST(keys_with_equal_tags_are_told_apart),
         TEST(a_full_set_refuses_what_is_new_and_knows_the_rest),
+        TEST(a_set_that_is_nearly_full_is_built_anew),
         TEST(a_set_grows_and_all_of_it_is_known),
         TEST(a_set_that_cannot_be_opened_is_said),
         TEST(one_transfer_settles_one_payment),
