@@ -281,6 +281,8 @@ X402_MUST_USE enum x402_error x402_sqlite_live_keep(struct x402_sqlite *sqlite,
 X402_MUST_USE enum x402_error x402_sqlite_live_look(struct x402_sqlite *sqlite,
                                                     bool *counts);
 bool x402_sqlite_live_holds(const struct x402_sqlite *sqlite, sqlite3_stmt *row);
+/* Until when a payment of BOOKS_KEYS may be presented. */
+int64_t x402_sqlite_live_until(const struct x402_sqlite *sqlite, sqlite3_stmt *row);
 
 /* ----------------------------------------------------------------- sqlite_flow.c */
 

@@ -10,9 +10,9 @@
 
 /*
  * Keys: of the payments that overlapped in time there is one with a key. Each block of
- * ids is read in a snapshot of its own, which also holds it against the live set; the
- * hashes of all keys, a slice at a time, are sorted, and what is the same twice is read
- * again.
+ * ids is read in a snapshot of its own, which also holds it against its horizon and the
+ * live set; the hashes of all keys, a slice at a time, are sorted, and what is the same
+ * twice is read again.
  */
 
 #define SLICE_MAX (INT64_C(4) << 20) /* payments; 16 bytes each */
@@ -26,6 +26,7 @@ struct keys {
     uint8_t secret16[16];
     uint64_t slice, slices;
     int64_t block;
+    int64_t horizon_seconds; /* the block's; -1: it has none */
     struct key_hash *hashes;
     size_t count, max;
     struct key_hash first, second; /* to be compared */
@@ -80,11 +81,32 @@ static enum x402_error hash_add(struct x402_sqlite *sqlite, struct keys *keys,
     return X402_OK;
 }
 
+static enum x402_error horizon_read(struct x402_sqlite *sqlite, struct keys *keys)
+{
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_HORIZON_READ);
+    enum x402_error error;
+    bool is_row;
+
+    x402_sqlite_bind(statement, 1, keys->block);
+    error = x402_sqlite_row(sqlite, statement, &is_row);
+    keys->horizon_seconds = is_row ? sqlite3_column_int64(statement, 0) : -1;
+    if (is_row) {
+        x402_sqlite_done(statement);
+    }
+    return error;
+}
+
 static enum x402_error row_check(struct x402_sqlite *sqlite, struct keys *keys,
                                  sqlite3_stmt *statement, bool counts)
 {
     const int64_t id = sqlite3_column_int64(statement, 0);
 
+    if (x402_sqlite_live_until(sqlite, statement) > keys->horizon_seconds) {
+        return disproved(keys,
+                         "payment %lld can be presented for longer than the live set "
+                         "looks for it",
+                         (long long)id);
+    }
     if (counts && !x402_sqlite_live_holds(sqlite, statement) &&
         x402_live_is_same(&sqlite->live)) {
         return disproved(keys,
@@ -102,6 +124,9 @@ static enum x402_error block_body(struct x402_sqlite *sqlite, void *data)
     enum x402_error error =
         keys->slice == 0 ? x402_sqlite_live_look(sqlite, &counts) : X402_OK;
 
+    if (error == X402_OK) {
+        error = horizon_read(sqlite, keys);
+    }
     if (error != X402_OK) {
         return error;
     }

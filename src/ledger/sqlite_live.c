@@ -523,6 +523,11 @@ enum x402_error x402_sqlite_live_look(struct x402_sqlite *sqlite, bool *counts)
     return error;
 }
 
+int64_t x402_sqlite_live_until(const struct x402_sqlite *sqlite, sqlite3_stmt *row)
+{
+    return entry_at(sqlite, row).until_seconds;
+}
+
 bool x402_sqlite_live_holds(const struct x402_sqlite *sqlite, sqlite3_stmt *row)
 {
     const struct x402_live_entry entry = entry_at(sqlite, row);

@@ -576,6 +576,23 @@ static void books_find_a_payment_the_set_does_not_know(void **state)
     assert_non_null(strstr(fixture->message, "payment 2 can be presented and is not"));
 }
 
+static void books_find_a_payment_a_new_set_would_not_know(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit admit = presentation(1, 0);
+
+    admit.credit.settle_first = true; /* and is owed for a day more */
+    assert_int_equal(admit_on(fixture->ledger, &admit), X402_ADMISSION_SETTLING);
+    assert_books(fixture->ledger);
+    tamper(fixture, "UPDATE horizon SET until = (SELECT valid_before FROM payment)");
+    assert_int_equal(x402_ledger_books(fixture->ledger, fixture->message),
+                     X402_ERR_CONFLICT);
+    assert_non_null(strstr(fixture->message, "payment 1 can be presented for longer"));
+    tamper(fixture, "DELETE FROM horizon");
+    assert_int_equal(x402_ledger_books(fixture->ledger, fixture->message),
+                     X402_ERR_CONFLICT);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, ledger_make, fixture_release)
@@ -605,6 +622,7 @@ int main(void)
         TEST(one_transfer_settles_one_payment),
         TEST(books_find_a_payment_that_is_in_the_ledger_twice),
         TEST(books_find_a_payment_the_set_does_not_know),
+        TEST(books_find_a_payment_a_new_set_would_not_know),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
