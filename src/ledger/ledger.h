@@ -363,6 +363,9 @@ struct x402_verdict {
  * of a payment that is not there) is left out, `applied` false, and stops nobody
  * else's: somebody moved the payment first, and the next look sees where to. A payment
  * may have several in a row (UNSETTLED, then SETTLED in another block).
+ *
+ * A transfer is the money of one payment: SETTLED by one that settled another payment
+ * of the same key becomes FAILED, "used", as which it is applied and given back.
  */
 X402_MUST_USE enum x402_error x402_ledger_advance(struct x402_ledger *ledger,
                                                   struct x402_verdict *verdicts,

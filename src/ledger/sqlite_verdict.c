@@ -265,8 +265,7 @@ static void verdict_refute(struct x402_verdict *verdict, int64_t twin_id)
     verdict->fee_wei = 0;
     verdict->payers_fault = true;
     snprintf(verdict->reason, sizeof(verdict->reason),
-             "authorization is used: its nonce paid for payment %lld",
-             (long long)twin_id);
+             "used: its nonce paid for payment %lld", (long long)twin_id);
 }
 
 /* A verdict that is a step of the payment as it stands. */
@@ -297,7 +296,6 @@ static enum x402_error step_apply(struct x402_sqlite *sqlite,
 static enum x402_error verdict_apply(struct x402_sqlite *sqlite,
                                      struct x402_verdict *verdict)
 {
-    struct x402_verdict ruling = *verdict;
     struct x402_sqlite_subject before;
     int64_t twin_id = 0;
     bool is_there;
@@ -311,9 +309,9 @@ static enum x402_error verdict_apply(struct x402_sqlite *sqlite,
         error = twin_find(sqlite, verdict, &twin_id);
     }
     if (twin_id != 0) {
-        verdict_refute(&ruling, twin_id);
+        verdict_refute(verdict, twin_id);
     }
-    return error == X402_OK ? step_apply(sqlite, &ruling, &before, &verdict->applied)
+    return error == X402_OK ? step_apply(sqlite, verdict, &before, &verdict->applied)
                             : error;
 }
 

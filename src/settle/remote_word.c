@@ -14,16 +14,18 @@
 
 void x402_remote_tell(struct x402_remote *remote, struct x402_remote_item *item)
 {
-    if (x402_ledger_advance(remote->ledger, &item->verdict, 1) != X402_OK) {
+    struct x402_verdict verdict = item->verdict; /* kept as it is, to be told again */
+
+    if (x402_ledger_advance(remote->ledger, &verdict, 1) != X402_OK) {
         x402_remote_ledger_failed(remote);
         return;
     }
     item->has_verdict = false;
-    if (item->verdict.event == X402_EVENT_SETTLED && item->verdict.applied) {
+    if (verdict.event == X402_EVENT_SETTLED && verdict.applied) {
         x402_pulse_measure(remote->pulse, X402_MEASURE_BATCH, 1);
         x402_settled_measure(remote->pulse, &item->payment);
     }
-    if (item->verdict.event != X402_EVENT_UNSETTLED) {
+    if (verdict.event != X402_EVENT_UNSETTLED) {
         remote->moved++;
         x402_remote_item_drop(remote, item);
         return;

@@ -204,6 +204,20 @@ static size_t write_verdicts(const struct x402_chain *chain, struct x402_verdict
     return count;
 }
 
+/* The ledger had the transfer for another payment already. */
+static void take_refuted(struct x402_ruling *ruling, const struct x402_verdict *verdict)
+{
+    struct x402_finding *finding = &ruling->finding;
+    const char *text = strstr(verdict->reason, ": "); /* after the code */
+
+    if (ruling->action != X402_ACTION_SETTLE || verdict->event != X402_EVENT_FAILED)
+        return;
+    ruling->action = X402_ACTION_FAIL;
+    finding->sight = X402_SIGHT_USED_OTHERWISE;
+    snprintf(finding->reason, sizeof finding->reason, "%s",
+             text != NULL ? text + 2 : verdict->reason);
+}
+
 /*
  * Not applied: somebody else moved the payment first. The ledger is right; the next
  * pass sees what it says.
@@ -218,6 +232,7 @@ static void take_applied(struct x402_chain *chain, struct x402_ruling *rulings,
             continue;
         if (verdicts[ends[i] - 1].applied) {
             chain->moved++;
+            take_refuted(&rulings[i], &verdicts[ends[i] - 1]);
             continue;
         }
         rulings[i].action = X402_ACTION_WAIT;

@@ -534,6 +534,7 @@ static void one_transfer_settles_one_payment(void **state)
 {
     struct fixture *fixture = *state;
     struct x402_admit again;
+    struct x402_verdict verdict;
     int64_t first = sell(fixture->ledger, 1);
 
     assert_true(chain_on(fixture->ledger, first, X402_EVENT_SETTLED));
@@ -543,11 +544,14 @@ static void one_transfer_settles_one_payment(void **state)
     assert_int_equal(admit_on(fixture->ledger, &again), X402_ADMISSION_NEW);
     assert_true(again.payment_id != first);
     assert_true(outcome_on(fixture->ledger, &again, X402_EVENT_DELIVERED));
-    assert_true(chain_on(fixture->ledger, again.payment_id, X402_EVENT_SETTLED));
+    verdict = told(again.payment_id, X402_EVENT_SETTLED);
+    assert_int_equal(x402_ledger_advance(fixture->ledger, &verdict, 1), X402_OK);
+    assert_true(verdict.applied);
+    assert_int_equal(verdict.event, X402_EVENT_FAILED); /* who tells it hears so */
     assert_state(fixture->ledger, again.payment_id, X402_DELIVERY_DELIVERED,
                  X402_MONEY_FAILED);
-    assert_non_null(
-        strstr(row_of(fixture->ledger, again.payment_id).reason, "payment 1"));
+    assert_string_equal(row_of(fixture->ledger, again.payment_id).reason,
+                        "used: its nonce paid for payment 1");
     assert_state(fixture->ledger, first, X402_DELIVERY_DELIVERED, X402_MONEY_SETTLED);
     assert_books(fixture->ledger);
 }
