@@ -556,6 +556,30 @@ static void one_transfer_settles_one_payment(void **state)
     assert_books(fixture->ledger);
 }
 
+/* Whichever of two the settler tells of first, when the transfer comes back. */
+static void a_reorganization_gives_one_transfer_to_one_payment(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_verdict verdicts[2];
+    struct x402_admit again;
+    int64_t first = sell(fixture->ledger, 1);
+
+    assert_true(chain_on(fixture->ledger, first, X402_EVENT_SETTLED));
+    clock_forward(fixture, 3600);
+    tamper(fixture, "UPDATE live SET stamp = 0");
+    again = presentation(1, 1);
+    again.credit.settle_first = true;
+    assert_int_equal(admit_on(fixture->ledger, &again), X402_ADMISSION_SETTLING);
+    assert_true(chain_on(fixture->ledger, first, X402_EVENT_UNSETTLED));
+    verdicts[0] = told(again.payment_id, X402_EVENT_SETTLED);
+    verdicts[1] = told(first, X402_EVENT_SETTLED);
+    assert_int_equal(x402_ledger_advance(fixture->ledger, verdicts, 2), X402_OK);
+    assert_state(fixture->ledger, again.payment_id, X402_DELIVERY_OWED,
+                 X402_MONEY_SETTLED);
+    assert_state(fixture->ledger, first, X402_DELIVERY_DELIVERED, X402_MONEY_FAILED);
+    assert_books(fixture->ledger);
+}
+
 static void books_find_a_payment_that_is_in_the_ledger_twice(void **state)
 {
     struct fixture *fixture = *state;
@@ -624,6 +648,7 @@ int main(void)
         TEST(a_set_grows_and_all_of_it_is_known),
         TEST(a_set_that_cannot_be_opened_is_said),
         TEST(one_transfer_settles_one_payment),
+        TEST(a_reorganization_gives_one_transfer_to_one_payment),
         TEST(books_find_a_payment_that_is_in_the_ledger_twice),
         TEST(books_find_a_payment_the_set_does_not_know),
         TEST(books_find_a_payment_a_new_set_would_not_know),
