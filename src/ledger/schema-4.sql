@@ -3,8 +3,9 @@
 -- be presented is in the live set, a file beside the ledger (live.h).
 
 -- Other names, so that workers of earlier versions, which know no set, admit no more
--- payments (they tell the outcomes of those they have), and settlers, which remove
--- payments and count none, end.
+-- payments (the first that one tries has it open the ledger again, and be refused; until
+-- then it tells the outcomes of those it has), and settlers, which remove payments and
+-- count none, end.
 ALTER TABLE lease RENAME TO leases;
 ALTER TABLE signer RENAME TO signers;
 
