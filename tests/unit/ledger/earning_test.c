@@ -276,12 +276,14 @@ static void blocks_of_ids_are_added_together(void **state)
     tamper(fixture,
            "UPDATE payment SET id = 40000; UPDATE settled SET payment_id = 40000;"
            "UPDATE flows SET block = 1; UPDATE earning SET block = 1; "
+           "UPDATE horizon SET block = 1;"
            "UPDATE live SET stamp = 0"); /* its set is to be built anew */
     assert_books(fixture->ledger);
     assert_true(
         chain_on(fixture->ledger, sell(fixture->ledger, 2), X402_EVENT_SETTLED));
     tamper(fixture, "UPDATE payment SET id = 80000 WHERE id = 40001;"
                     "UPDATE settled SET payment_id = 80000 WHERE payment_id = 40001; "
+                    "INSERT INTO horizon SELECT 2, until FROM horizon;"
                     "UPDATE live SET stamp = 0");
     tamper(fixture, "CREATE TEMP TABLE t AS SELECT * FROM flows; DELETE FROM flows;"
                     "INSERT INTO flows SELECT b, token_id, delivery, money, event, 1, "
