@@ -13,19 +13,20 @@
  * names and compares its key. So an entry too many does no harm. One too few would let
  * a payment be served twice. Why none is missing, wherever a process dies:
  *
- *   before its entry is put      the row of the payment was inserted and not committed:
- *                                SQLite rolls it back, nobody was served
- *   in the midst of putting it   as above; the slot was noted in `touched` before it
- * was written, so the next who begins sees it, finds no such payment and empties it
- *   after it, before the commit  as above
- *   in the midst of the commit   the commit is whole or nothing; the entry is there.
- * The next asks the ledger whether the payment is, too after the commit             the
- * entry is there; the next finds the payment in the midst of emptying     what was put
- * last is emptied first, and only while its what was rolled back       payment is not
- * there: no entry that stays was put behind one that goes. The next goes on with the
- * rest in the midst of rebuilding   the stamp is zero meanwhile, which no ledger has:
- * the next builds it again rebuilt, before the commit   the ledger does not name the
- * new stamp: likewise
+ * - Before its entry is put: the row of the payment was inserted and not committed, so
+ *   SQLite rolls it back, and nobody was served.
+ * - In the midst of putting it: the same; the slot was noted in `touched` before it was
+ *   written, so the next who begins sees it, finds no such payment and empties it.
+ * - After it, before the commit: the same.
+ * - In the midst of the commit: that is whole or nothing, and the entry is there. The
+ *   next asks the ledger whether the payment is, too.
+ * - After the commit: the entry is there; the next finds the payment.
+ * - In the midst of emptying what was rolled back: what was put last is emptied first,
+ *   and only while its payment is not there, so no entry that stays was put behind one
+ *   that goes. The next goes on with the rest.
+ * - In the midst of building it anew: the stamp is zero meanwhile, which no ledger has,
+ *   so the next builds it again.
+ * - Built anew, before the commit: the ledger does not name the new stamp; likewise.
  *
  * A process that is killed leaves its writes to the system's memory; only a restart of
  * the machine loses them, and then the boot id is another. A set counts only when the
@@ -51,9 +52,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define X402_LIVE_TOUCHED_MAX                                                          \
-    8192 /* entries of one transaction; with more, a death                             \
-            in it has the set built anew */
+/* Entries of one transaction; with more, a death in it has the set built anew. */
+#define X402_LIVE_TOUCHED_MAX 8192
 #define X402_LIVE_MAX (UINT64_C(64) << 20) /* entries; full, payments are refused */
 #define X402_LIVE_TAG_BITS 48
 #define X402_LIVE_ID_MAX ((INT64_C(1) << 48) - 1)
@@ -107,8 +107,7 @@ bool x402_live_is_same(const struct x402_live *live);
  * function but x402_live_build and x402_live_close may be called. */
 X402_MUST_USE bool x402_live_counts(struct x402_live *live, uint64_t stamp);
 
-/* ------------------------------------------------------------------------ looking up
- */
+/* ------------------------------------------------------------------ looking up */
 
 struct x402_live_search {
     uint64_t tag;
@@ -125,8 +124,7 @@ bool x402_live_next(const struct x402_live *live, struct x402_live_search *searc
 int64_t x402_live_floor(const struct x402_live *live);
 struct x402_live_newest x402_live_newest(const struct x402_live *live);
 
-/* --------------------------------------------------------------------------- writing
- */
+/* --------------------------------------------------------------------- writing */
 
 /* How many can be put before it is too full to be quick, and before it is full. */
 uint64_t x402_live_comfort(const struct x402_live *live);
