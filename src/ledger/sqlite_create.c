@@ -30,18 +30,28 @@ static enum x402_error refuse_errno(const struct creation *creation, int number)
     return refuse(creation, text != NULL ? text : "unknown error");
 }
 
-/* A new name lasts only when its directory was written. */
-static void directory_sync(const char *path)
+/*
+ * Names last only when their directory was written: the ledger's, and that SQLite's
+ * journal is gone, which would undo the making of it. SQLite syncs the directory, too,
+ * and does not say when that fails. EINVAL: a file system whose directories cannot be.
+ */
+static enum x402_error directory_sync(const struct creation *creation)
 {
-    char *copy = strdup(path);
-    int fd =
-        copy != NULL ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    char *copy = strdup(creation->path);
+    int fd, number = 0;
 
+    if (copy == NULL) {
+        return refuse(creation, "out of memory");
+    }
+    fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(copy);
+    if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL)) {
+        number = errno;
+    }
     if (fd >= 0) {
-        (void)fsync(fd);
         (void)close(fd);
     }
-    free(copy);
+    return number == 0 ? X402_OK : refuse_errno(creation, number);
 }
 
 /* The log and its index of a ledger that was deleted, and perhaps is open somewhere,
@@ -73,7 +83,6 @@ static enum x402_error file_make(const struct creation *creation)
     fd = open(creation->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd >= 0) {
         (void)close(fd);
-        directory_sync(creation->path);
         return X402_OK;
     }
     if (errno != EEXIST) {
@@ -198,6 +207,9 @@ enum x402_error x402_sqlite_create(const char *path, unsigned uid, unsigned gid,
     error = file_make(&creation);
     if (error == X402_OK) {
         error = schema_make(&creation);
+    }
+    if (error == X402_OK) {
+        error = directory_sync(&creation);
     }
     if (error == X402_OK) {
         error = live_make(&creation);
