@@ -7,6 +7,8 @@
  */
 #include "cli/serve.h"
 
+#include "core/secret.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -292,8 +294,7 @@ bool x402_serve_token_make(const struct x402_serve_place *place)
     bool fine = getrandom(random, sizeof random, 0) == (ssize_t)sizeof random;
     x402_hex_encode(text, random, sizeof random);
     text[2 * TOKEN_BYTES] = '\n';
-    fine = fine && write(fd, text, 2 * TOKEN_BYTES + 1) == 2 * TOKEN_BYTES + 1 &&
-           fsync(fd) == 0;
+    fine = fine && x402_secret_write(fd, text, 2 * TOKEN_BYTES + 1);
     if (!fine) {
         fail_token(place);
         unlink(place->token);

@@ -95,3 +95,17 @@ enum x402_error x402_secret_read(char *out, size_t max, const char *what,
         x402_bytes_wipe(out, max);
     return error;
 }
+
+bool x402_secret_write(int fd, const char *text, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, text, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        text += n;
+        size -= (size_t)n;
+    }
+    return fsync(fd) == 0;
+}

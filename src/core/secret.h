@@ -1,6 +1,6 @@
 /*
- * Reading what nobody else may read: a file that belongs to us and is readable by its
- * owner alone. Any thread.
+ * Files that nobody else may read: they belong to us and are readable by their owner
+ * alone. Any thread.
  */
 #ifndef X402_CORE_SECRET_H
 #define X402_CORE_SECRET_H
@@ -18,5 +18,9 @@
 X402_MUST_USE enum x402_error x402_secret_read(char *out, size_t max, const char *what,
                                                const char *path,
                                                char message[X402_SECRET_MESSAGE_MAX]);
+
+/* Writes all of it to a new file, and waits until it is there to stay. False leaves
+ * errno; some of it may be there then. */
+X402_MUST_USE bool x402_secret_write(int fd, const char *text, size_t size);
 
 #endif

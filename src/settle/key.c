@@ -78,20 +78,6 @@ static bool random_key(uint8_t key32[32], uint8_t address20[20])
     return false;
 }
 
-static bool write_whole(int fd, const char *text, size_t size)
-{
-    while (size > 0) {
-        ssize_t n = write(fd, text, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        text += n;
-        size -= (size_t)n;
-    }
-    return true;
-}
-
 /* The file's name is durable only once its directory is. */
 static bool sync_directory_of(const char *path)
 {
@@ -114,8 +100,8 @@ static bool write_key(int fd, const char *path, const uint8_t key32[32])
 
     x402_hex_encode(text + 2, key32, 32);
     text[66] = '\n';
-    bool fine = fchmod(fd, 0600) == 0 && write_whole(fd, text, sizeof text) &&
-                fsync(fd) == 0 && sync_directory_of(path);
+    bool fine = fchmod(fd, 0600) == 0 && x402_secret_write(fd, text, sizeof text) &&
+                sync_directory_of(path);
     x402_bytes_wipe(text, sizeof text);
     return fine;
 }
