@@ -109,11 +109,12 @@ $(B)/gen/web.c: $(wildcard web/*.html web/*.css web/*.js) src/embed-list.sh
 	@mkdir -p $(@D)
 	sh src/embed-list.sh $(filter web/%,$^) > $@
 
-$(B)/obj/src/nginx/%.o: CPPFLAGS += -isystem $(NGINX_OBJS)/src/core \
+NGINX_CPPFLAGS := -isystem $(NGINX_OBJS)/src/core \
 	-isystem $(NGINX_OBJS)/src/event -isystem $(NGINX_OBJS)/src/event/modules \
 	-isystem $(NGINX_OBJS)/src/os/unix -isystem $(NGINX_OBJS)/objs \
 	-isystem $(NGINX_OBJS)/src/http -isystem $(NGINX_OBJS)/src/http/modules \
 	-isystem $(NGINX_OBJS)/src/http/v2
+$(B)/obj/src/nginx/%.o: CPPFLAGS += $(NGINX_CPPFLAGS)
 $(MODULE): | $(NGINX_OBJS)/objs/ngx_auto_config.h
 
 # The headers of the distribution's nginx, configured as it was configured.
@@ -174,6 +175,16 @@ $(B)/tests/%: tests/unit/%.c $(B)/libcli.a $(B)/libsettle.a $(B)/libreport.a $(B
 # Where memory runs out on demand.
 $(B)/tests/memory/%: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc strdup)
 comma := ,
+
+# The module's way to the ledger, with a loop of its own in place of nginx.
+NGINX_TESTED := $(patsubst %,$(B)/obj/src/nginx/%.o,admission batch credit limit reader settling tally)
+NGINX_LOOP := $(call objects,tests/unit/nginx/loop.c tests/unit/nginx/caller.c)
+$(NGINX_LOOP): CPPFLAGS += -Itests $(NGINX_CPPFLAGS)
+$(NGINX_LOOP): | $(NGINX_OBJS)/objs/ngx_auto_config.h
+$(B)/tests/nginx/%: tests/unit/nginx/%.c $(NGINX_LOOP) $(NGINX_TESTED) $(B)/libreport.a $(B)/libledger.a $(B)/libx402.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -Itests $(NGINX_CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< \
+	  $(filter %.o %.a,$^) $(LIBS_LEDGER) $(LIBS_CORE) -lcmocka -lpthread
 
 $(B)/tests/services/%: tests/unit/services/%.c $(B)/libservices.a $(B)/libx402.a
 	@mkdir -p $(@D)

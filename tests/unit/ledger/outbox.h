@@ -28,8 +28,9 @@ static struct x402_outbox transaction(uint64_t nonce, int64_t replaces_id)
 }
 
 /* Puts payments into a transaction; its id. */
-static int64_t submit(struct x402_ledger *ledger, uint64_t nonce, const int64_t *ids,
-                      size_t count)
+__attribute__((unused)) static int64_t submit(struct x402_ledger *ledger,
+                                              uint64_t nonce, const int64_t *ids,
+                                              size_t count)
 {
     struct x402_outbox outbox = transaction(nonce, 0);
 

@@ -1,0 +1,84 @@
+/* What tests of a worker have in common: a ledger, a worker of it, and what must hold
+ * of money in the end. */
+#ifndef X402_TESTS_NGINX_SCENE_H
+#define X402_TESTS_NGINX_SCENE_H
+
+#include "unit/ledger/fixture.h"
+#include "unit/nginx/caller.h"
+
+__attribute__((unused)) static int scene_make(void **state)
+{
+    if (ledger_make(state) != 0)
+        return -1;
+    worker_configure(((struct fixture *)*state)->path);
+    return 0;
+}
+
+__attribute__((unused)) static int scene_release(void **state)
+{
+    loop_let_go();
+    worker_stop();
+    return fixture_release(state);
+}
+
+/* A call that was told `told` is in the ledger as that, and is the payment's own. */
+static void assert_caller(struct x402_ledger *ledger, const struct caller *caller)
+{
+    struct x402_payment_row row;
+    unsigned number;
+
+    assert_int_equal(x402_ledger_payment(ledger, &row, caller->payment_id), X402_OK);
+    memcpy(&number, row.settlement.nonce32, sizeof number);
+    assert_int_equal(number, caller->number);
+    if (caller->told == TOLD_DELIVERED)
+        assert_int_equal(row.settlement.state.delivery, X402_DELIVERY_DELIVERED);
+}
+
+/*
+ * Everybody who stayed was told once; a payment was delivered at most once; what the
+ * ledger holds as delivered is what was told; and nothing is open, where `closed`.
+ */
+__attribute__((unused)) static void assert_money(struct fixture *fixture,
+                                                 const struct caller *callers,
+                                                 size_t count, bool closed)
+{
+    struct x402_totals totals = totals_of(fixture->ledger);
+    unsigned delivered = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        assert_in_range(callers[i].verdicts, 0, 1);
+        assert_null(callers[i].ctx);
+        if (callers[i].told == TOLD_NOTHING)
+            continue;
+        assert_caller(fixture->ledger, &callers[i]);
+        if (callers[i].told == TOLD_DELIVERED) {
+            delivered++;
+            for (size_t j = 0; j < i; j++)
+                assert_false(callers[j].told == TOLD_DELIVERED &&
+                             callers[j].number == callers[i].number);
+        }
+    }
+    assert_int_equal(totals.deliveries[X402_DELIVERY_DELIVERED].count, delivered);
+    if (closed)
+        assert_int_equal(totals.deliveries[X402_DELIVERY_PENDING].count, 0);
+    assert_books(fixture->ledger);
+}
+
+/* Until everybody was told, and the threads have nothing to do. */
+__attribute__((unused)) static void run_until_told(const struct caller *callers,
+                                                   size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        while (callers[i].verdicts == 0 && callers[i].ctx != NULL)
+            loop_turn();
+    }
+    while (loop_under_way() != 0)
+        loop_turn();
+}
+
+__attribute__((unused)) static void deliver(struct caller *caller)
+{
+    caller_ends(caller, TOLD_DELIVERED);
+}
+
+#endif
