@@ -13,18 +13,19 @@
 typedef json_t *node_answer(const char *method, const json_t *params);
 
 static struct {
-    node_answer *answer;
+    node_answer *_Atomic answer;
 } node;
 
 static void node_serve(int fd)
 {
     json_t *request = json_loads(server_body(), 0, NULL);
     const char *method = json_string_value(json_object_get(request, "method"));
+    node_answer *const answer = node.answer;
     json_t *reply = NULL;
     char *text;
 
     if (method != NULL)
-        reply = node.answer(method, json_object_get(request, "params"));
+        reply = answer(method, json_object_get(request, "params"));
     if (reply != NULL) {
         json_object_set(reply, "id", json_object_get(request, "id"));
         json_object_set_new(reply, "jsonrpc", json_string("2.0"));

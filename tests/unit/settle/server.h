@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +24,8 @@ static struct {
     int fd;
     char url[64];
     pthread_t thread;
-    server_answer *answer;
-    int requests;
+    server_answer *_Atomic answer; /* a request that was given up may still ask */
+    atomic_int requests;
     char last[65536]; /* the last request: its headers, and its body */
 } server;
 
