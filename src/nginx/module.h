@@ -419,9 +419,6 @@ ngx_int_t ngx_http_x402_remove_payment(ngx_http_request_t *r);
 /* Adds X-402-Payer for the upstream. */
 ngx_int_t ngx_http_x402_add_payer(ngx_http_request_t *r, const uint8_t payer20[20]);
 
-/* Whether an upstream may read the path as another one than nginx does. */
-ngx_uint_t ngx_http_x402_path_is_ambiguous(const ngx_str_t *raw);
-
 /* Post-read phase: refuses ambiguous paths, removes a forged X-402-Payer. */
 ngx_int_t ngx_http_x402_post_read_handler(ngx_http_request_t *r);
 

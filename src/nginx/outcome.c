@@ -5,6 +5,7 @@
  */
 #include "nginx/module.h"
 
+#include "core/cache_control.h"
 #include "core/clock.h"
 #include "core/failpoint.h"
 
@@ -319,42 +320,6 @@ static ngx_uint_t ngx_http_x402_header_is_stripped(const ngx_table_elt_t *h)
     return ngx_http_x402_header_is_targeted(h);
 }
 
-/* One directive of Cache-Control that would let a shared cache keep a paid answer. */
-static ngx_uint_t ngx_http_x402_is_shared_directive(const u_char *p, size_t size)
-{
-    return (size == 6 &&
-            ngx_strncasecmp((u_char *)(uintptr_t)p, (u_char *)"public", 6) == 0) ||
-           (size >= 8 &&
-            ngx_strncasecmp((u_char *)(uintptr_t)p, (u_char *)"s-maxage", 8) == 0) ||
-           (size == 7 &&
-            ngx_strncasecmp((u_char *)(uintptr_t)p, (u_char *)"private", 7) == 0);
-}
-
-/* Appends the directives of one Cache-Control that may stay in a private answer's. */
-static u_char *ngx_http_x402_append_directives(u_char *out, const ngx_str_t *value)
-{
-    u_char *p = value->data, *end = value->data + value->len, *next, *stop;
-
-    while (p < end) {
-        while (p < end && (*p == ' ' || *p == ',' || *p == '\t')) {
-            p++;
-        }
-        next = ngx_strlchr(p, end, ',');
-        if (next == NULL) {
-            next = end;
-        }
-        for (stop = next; stop > p && (stop[-1] == ' ' || stop[-1] == '\t'); stop--) {
-        }
-        if (stop > p && !ngx_http_x402_is_shared_directive(p, (size_t)(stop - p))) {
-            out = ngx_cpymem(out, ", ", 2);
-            out = ngx_cpymem(out, p, (size_t)(stop - p));
-        }
-        p = next;
-    }
-
-    return out;
-}
-
 typedef struct {
     ngx_str_t cache_control; /* what a paid answer says instead of its upstream's */
     ngx_uint_t allow_origin; /* the upstream allows an origin */
@@ -369,17 +334,16 @@ static ngx_int_t ngx_http_x402_take_cache_control(ngx_pool_t *pool, ngx_table_el
 {
     u_char *out;
 
-    /* A separator of one byte may become two. */
-    out = ngx_pnalloc(pool, seen->cache_control.len + 2 * h->value.len + 2);
+    out = ngx_pnalloc(pool,
+                      seen->cache_control.len + X402_CACHE_CONTROL_SIZE(h->value.len));
     if (out == NULL) {
         return NGX_ERROR;
     }
 
     h->hash = 0;
     ngx_memcpy(out, seen->cache_control.data, seen->cache_control.len);
-    seen->cache_control.len = (size_t)(ngx_http_x402_append_directives(
-                                           out + seen->cache_control.len, &h->value) -
-                                       out);
+    seen->cache_control.len += x402_cache_control_private(
+        (char *)out + seen->cache_control.len, ngx_http_x402_slice(&h->value));
     seen->cache_control.data = out;
 
     return NGX_OK;

@@ -3,6 +3,8 @@
  */
 #include "nginx/module.h"
 
+#include "core/path.h"
+
 extern ngx_module_t ngx_http_realip_module;
 
 static const char ngx_http_x402_payer_header[] = "x-402-payer";
@@ -206,123 +208,6 @@ ngx_int_t ngx_http_x402_add_payer(ngx_http_request_t *r, const uint8_t payer20[2
 
 /* ---------------------------------------------------------------------------- path */
 
-static int ngx_http_x402_hex_digit(u_char ch)
-{
-    ch = ngx_tolower(ch);
-
-    return ch >= '0' && ch <= '9'   ? ch - '0'
-           : ch >= 'a' && ch <= 'f' ? ch - 'a' + 10
-                                    : -1;
-}
-
-/* Two hex digits as a byte; -1 when they are none. */
-static int ngx_http_x402_hex_byte(int high, int low)
-{
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
-
-/* One character, unescaped once; moves *p. -1 at the end. */
-static int ngx_http_x402_unescape(const u_char **p, const u_char *end)
-{
-    int byte = -1;
-
-    if (*p == end) {
-        return -1;
-    }
-    if (**p == '%' && end - *p >= 3) {
-        byte = ngx_http_x402_hex_byte(ngx_http_x402_hex_digit((*p)[1]),
-                                      ngx_http_x402_hex_digit((*p)[2]));
-    }
-    if (byte < 0) {
-        return *(*p)++;
-    }
-    *p += 3;
-
-    return byte;
-}
-
-/*
- * `p` is a percent sign: does it stand for a slash, a backslash or a dot, escaped once,
- * or for an escape of one of them (or of a percent sign again), escaped twice?
- */
-static ngx_uint_t ngx_http_x402_escape_is_ambiguous(const u_char *p, const u_char *end)
-{
-    int ch, high, low;
-
-    ch = ngx_http_x402_unescape(&p, end);
-    if (ch == '/' || ch == '\\' || ch == '.') {
-        return 1;
-    }
-    if (ch != '%') {
-        return 0;
-    }
-
-    high = ngx_http_x402_unescape(&p, end);
-    low = ngx_http_x402_unescape(&p, end);
-    if (high < 0 || low < 0) {
-        return 0;
-    }
-    ch = ngx_http_x402_hex_byte(ngx_http_x402_hex_digit((u_char)high),
-                                ngx_http_x402_hex_digit((u_char)low));
-
-    return ch == '/' || ch == '\\' || ch == '.' || ch == '%';
-}
-
-/*
- * `p` stands behind a slash: an empty, "." or ".." segment, perhaps with parameters or
- * blanks, which some servers strip before they read the path (RFC 3986 section 3.3)?
- */
-static ngx_uint_t ngx_http_x402_segment_is_ambiguous(const u_char *p, const u_char *end)
-{
-    int ch;
-    ngx_uint_t dots;
-
-    for (dots = 0; dots < 2 && p < end && *p == '.'; dots++) {
-        p++;
-    }
-
-    ch = ngx_http_x402_unescape(&p, end);
-
-    return ch == '/' || ch == ';' || (dots && ch <= ' ');
-}
-
-/*
- * nginx matches the decoded, normalized path; the upstream reads the raw one. Where the
- * two can differ, a caller could name one location and be served another.
- */
-ngx_uint_t ngx_http_x402_path_is_ambiguous(const ngx_str_t *raw)
-{
-    const u_char *p = raw->data;
-    const u_char *end = raw->data + raw->len;
-
-    for (; p < end && *p != '?'; p++) {
-        switch (*p) {
-        case '\\':
-        case '#':
-            return 1;
-        case '%':
-            if (ngx_http_x402_escape_is_ambiguous(p, end)) {
-                return 1;
-            }
-            break;
-        case '/': {
-            const u_char *stop = p + 1;
-            while (stop < end && *stop != '?' && stop - p < 8) {
-                stop++;
-            }
-            if (ngx_http_x402_segment_is_ambiguous(p + 1, stop)) {
-                return 1;
-            }
-            break;
-        }
-        default:
-            break;
-        }
-    }
-
-    return 0;
-}
-
 ngx_int_t ngx_http_x402_post_read_handler(ngx_http_request_t *r)
 {
     ngx_http_x402_srv_conf_t *scf;
@@ -336,7 +221,7 @@ ngx_int_t ngx_http_x402_post_read_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    if (ngx_http_x402_path_is_ambiguous(&r->unparsed_uri)) {
+    if (x402_path_is_ambiguous(ngx_http_x402_slice(&r->unparsed_uri))) {
         if (scf->enforces) {
             ngx_http_x402_note_refusal(r, X402_ERR_PATH);
             return ngx_http_x402_problem(r, &why, 0);
@@ -352,27 +237,6 @@ ngx_int_t ngx_http_x402_post_read_handler(ngx_http_request_t *r)
 }
 
 /* ----------------------------------------------------------------------------- URL */
-
-static ngx_uint_t ngx_http_x402_authority_is_plain(const ngx_str_t *text)
-{
-    size_t i;
-    u_char ch;
-
-    if (text->len == 0 || text->len > 255) {
-        return 0;
-    }
-
-    for (i = 0; i < text->len; i++) {
-        ch = text->data[i];
-        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
-              (ch >= '0' && ch <= '9') || ch == '.' || ch == '-' || ch == ':' ||
-              ch == '_' || ch == '[' || ch == ']')) {
-            return 0;
-        }
-    }
-
-    return 1;
-}
 
 /*
  * Forwarded headers count only where realip has believed the sender's address too: it
@@ -429,17 +293,17 @@ static void ngx_http_x402_authority(ngx_http_request_t *r, ngx_str_t *authority)
     if (ngx_http_x402_sender_is_trusted(r)) {
         h = ngx_http_x402_find_header(r, "x-forwarded-host");
     }
-    if (h == NULL || !ngx_http_x402_authority_is_plain(&h->value)) {
+    if (h == NULL || !x402_authority_is_plain(ngx_http_x402_slice(&h->value))) {
         h = r->headers_in.host;
     }
-    if (h != NULL && ngx_http_x402_authority_is_plain(&h->value)) {
+    if (h != NULL && x402_authority_is_plain(ngx_http_x402_slice(&h->value))) {
         *authority = h->value;
         return;
     }
 
     cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
     *authority = cscf->server_name;
-    if (!ngx_http_x402_authority_is_plain(authority)) {
+    if (!x402_authority_is_plain(ngx_http_x402_slice(authority))) {
         ngx_str_set(authority, "localhost");
     }
 }

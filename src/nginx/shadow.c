@@ -10,12 +10,14 @@
  */
 #include "nginx/module.h"
 
+#include "core/path.h"
+
 /* What would have been; with a payment, `exam` says more. */
 static enum x402_error ngx_http_x402_would_refuse(
     ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
     const ngx_http_x402_presented_t *presented, ngx_http_x402_exam_t *exam)
 {
-    if (ngx_http_x402_path_is_ambiguous(&r->unparsed_uri)) {
+    if (x402_path_is_ambiguous(ngx_http_x402_slice(&r->unparsed_uri))) {
         return X402_ERR_PATH; /* counted when the request had been read */
     }
     if (!presented->count) {
