@@ -84,8 +84,9 @@ help:
 	@echo "make unit model e2e     parts of it"
 	@echo "make bench   what a call costs, beside plain proxying and Node; QUICK=1 for a look"
 	@echo "make attack  what attacks on the gateway and on the reference stack come to"
-	@echo "make fuzz    each fuzz target for FUZZ_SECONDS (10)"
-	@echo "make proof   the long forms: analysis, every allocation failed, fuzzing; hours"
+	@echo "make soak    mixed traffic, reloads, kills and faults for SOAK_SECONDS (600)"
+	@echo "make fuzz    each fuzz target for FUZZ_SECONDS (10), FUZZ_JOBS (1) at a time"
+	@echo "make proof   the long forms: analysis, every allocation failed, soak, fuzzing; hours"
 	@echo "make format lint clean"
 
 # ---------------------------------------------------------------- objects and programs
@@ -222,11 +223,7 @@ unit-here: $(UNIT_TESTS)
 model-here: $(MODELS)
 	@set -e; for m in $(MODELS); do $$m; done
 fuzz-here: $(FUZZERS)
-	@set -e; for f in $(FUZZERS); do n=$$(basename $$f _fuzz); mkdir -p build/corpus/$$n; \
-	  $$f -max_total_time=$${FUZZ_SECONDS:-10} -timeout=5 -print_final_stats=0 \
-	    build/corpus/$$n tests/fuzz/corpus/$$n 2> build/corpus/$$n.log \
-	    || { tail -n 40 build/corpus/$$n.log >&2; exit 1; }; \
-	  echo "fuzz $$n: $$(grep -o '^Done.*' build/corpus/$$n.log)"; done
+	@sh tests/fuzz/run.sh $(FUZZERS)
 
 # With SAN=1 these are the programs the tests use: a movable clock, nothing else changed.
 test-builds: all

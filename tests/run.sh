@@ -58,7 +58,8 @@ lint_is_clean() {
 run_make() { make -s --no-print-directory -j"$(nproc)" "$@"; }
 
 FUZZ_SECONDS=${FUZZ_SECONDS:-3} # for each fuzzer
-export FUZZ_SECONDS
+FUZZ_JOBS=${FUZZ_JOBS:-$(nproc)}
+export FUZZ_SECONDS FUZZ_JOBS
 
 make --no-print-directory deps || exit 1
 part builds run_make test-builds
