@@ -173,6 +173,14 @@ X402_MUST_USE enum x402_error x402_ledger_commit(
     size_t outcomes_count, struct x402_admit *admits, size_t admits_count,
     x402_gate *gate, void *gate_data);
 
+/*
+ * Waits until nobody else writes, as x402_ledger_commit does, and keeps it so until the
+ * x402_ledger_commit that must follow at once. Who collects what arrives in the
+ * meantime commits more at a time. On error nothing is kept, and a commit would fail
+ * alike.
+ */
+X402_MUST_USE enum x402_error x402_ledger_turn(struct x402_ledger *ledger);
+
 /* What became of a payment that is being settled first. */
 struct x402_look {
     int64_t payment_id;

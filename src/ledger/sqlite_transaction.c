@@ -207,11 +207,10 @@ enum x402_error x402_sqlite_read(struct x402_sqlite *sqlite, x402_sqlite_body *b
     return error == X402_OK ? transact(sqlite, X402_SQL_BEGIN_READ, body, data) : error;
 }
 
-enum x402_error x402_sqlite_write(struct x402_sqlite *sqlite, x402_sqlite_body *body,
-                                  void *data)
+enum x402_error x402_sqlite_turn(struct x402_ledger *ledger)
 {
+    struct x402_sqlite *sqlite = x402_sqlite_of(ledger);
     enum x402_error error;
-    int code;
 
     if (sqlite->mode != X402_LEDGER_WRITE) {
         return x402_sqlite_say(sqlite, X402_ERR_LEDGER,
@@ -222,14 +221,27 @@ enum x402_error x402_sqlite_write(struct x402_sqlite *sqlite, x402_sqlite_body *
     if (error != X402_OK) {
         return error;
     }
-    code = x402_sqlite_queue_enter(&sqlite->queue);
-    if (code != 0) {
+    if (x402_sqlite_queue_enter(&sqlite->queue) != 0) {
         return x402_sqlite_say(sqlite, X402_ERR_LEDGER,
                                "cannot write ledger '%s': it is locked by another "
                                "process",
                                sqlite->path);
     }
+    sqlite->has_turn = true;
+    return X402_OK;
+}
+
+enum x402_error x402_sqlite_write(struct x402_sqlite *sqlite, x402_sqlite_body *body,
+                                  void *data)
+{
+    enum x402_error error =
+        sqlite->has_turn ? X402_OK : x402_sqlite_turn(&sqlite->base);
+
+    if (error != X402_OK) {
+        return error;
+    }
     error = transact(sqlite, X402_SQL_BEGIN_WRITE, body, data);
+    sqlite->has_turn = false;
     x402_sqlite_queue_leave(&sqlite->queue);
     return error;
 }

@@ -1,7 +1,7 @@
 /*
  * Batches to the ledger's thread. A worker has two: one is filled while the other is
  * with the ledger; never more than one is there. That is group commit without a timer:
- * what arrives while one transaction syncs goes into the next.
+ * what arrives while one transaction syncs, or waits for its turn, goes into the next.
  *
  * Outcomes are never lost while the worker lives: each admission reserves the place of
  * its outcome, and what could not be made durable is told again. A worker that dies
@@ -14,13 +14,43 @@
 
 static ngx_http_x402_worker_t *ngx_http_x402_worker;
 
-static void ngx_http_x402_flush(ngx_http_x402_worker_t *w);
+/* The batch that is being filled, which the task does not take until unlocked. */
+static ngx_http_x402_batch_t *ngx_http_x402_lock(ngx_http_x402_worker_t *w)
+{
+    (void)ngx_thread_mutex_lock(&w->lock, ngx_cycle->log);
+
+    return w->filling;
+}
+
+static void ngx_http_x402_unlock(ngx_http_x402_worker_t *w)
+{
+    (void)ngx_thread_mutex_unlock(&w->lock, ngx_cycle->log);
+}
+
+static size_t ngx_http_x402_waiting_admits(ngx_http_x402_worker_t *w)
+{
+    size_t count = ngx_http_x402_lock(w)->admits_count;
+
+    ngx_http_x402_unlock(w);
+
+    return count;
+}
+
+static size_t ngx_http_x402_waiting(ngx_http_x402_worker_t *w)
+{
+    const ngx_http_x402_batch_t *batch = ngx_http_x402_lock(w);
+    size_t count = batch->admits_count + batch->outcomes_count;
+
+    ngx_http_x402_unlock(w);
+
+    return count;
+}
 
 static void ngx_http_x402_push(ngx_http_x402_worker_t *w, int64_t payment_id,
                                const uint8_t attempt16[16], enum x402_event event)
 {
     struct x402_outcome *outcome;
-    ngx_http_x402_batch_t *batch = w->filling;
+    ngx_http_x402_batch_t *batch = ngx_http_x402_lock(w);
 
     assert(batch->outcomes_count < NGX_HTTP_X402_UNRESOLVED_MAX);
 
@@ -29,6 +59,8 @@ static void ngx_http_x402_push(ngx_http_x402_worker_t *w, int64_t payment_id,
     outcome->event = event;
     outcome->applied = false;
     ngx_memcpy(outcome->attempt16, attempt16, 16);
+
+    ngx_http_x402_unlock(w);
 }
 
 /*
@@ -60,7 +92,7 @@ static void ngx_http_x402_settle_timer(ngx_http_x402_worker_t *w)
                                                  ngx_current_msec - w->failing_since >=
                                                      X402_LEASE_SECONDS * 1000);
 
-    if (w->filling->outcomes_count || w->filling->admits_count) {
+    if (ngx_http_x402_waiting(w)) {
         ngx_http_x402_wake(w, w->failing ? NGX_HTTP_X402_RETRY_DELAY
                                          : NGX_HTTP_X402_OUTCOME_DELAY);
     } else if (w->unresolved) {
@@ -270,27 +302,25 @@ static void ngx_http_x402_complete(ngx_event_t *ev)
     w->flying->outcomes_count = 0;
     w->flying_now = 0;
 
-    if (w->filling->admits_count ||
+    if (ngx_http_x402_waiting_admits(w) ||
         (ngx_http_x402_may_note(w) && ngx_http_x402_tally_is_due())) {
-        ngx_http_x402_flush(w);
+        ngx_post_event(&w->filled, &ngx_posted_events);
     }
     ngx_http_x402_settle_timer(w);
 }
 
-static void ngx_http_x402_swap(ngx_http_x402_worker_t *w)
+/* What the task shall do; it takes the batch itself. */
+static void ngx_http_x402_instruct(ngx_http_x402_worker_t *w)
 {
-    ngx_http_x402_batch_t *batch = w->filling;
-
-    w->filling = w->flying;
-    w->flying = batch;
     w->flying_now = 1;
     w->result = X402_ERR_LEDGER;
     w->renew = w->unresolved && (w->renewed == 0 || ngx_current_msec - w->renewed >=
                                                         NGX_HTTP_X402_RENEW_MSEC -
                                                             NGX_HTTP_X402_RENEW_SLACK);
-    w->committing = batch->admits_count || batch->outcomes_count || w->renew;
-    w->note = ngx_http_x402_may_note(w) ? ngx_http_x402_tally_take(batch->admits_count)
-                                        : NULL;
+    w->committing = ngx_http_x402_waiting(w) || w->renew;
+    w->note = ngx_http_x402_may_note(w)
+                  ? ngx_http_x402_tally_take(ngx_http_x402_waiting_admits(w) != 0)
+                  : NULL;
     w->noted = X402_ERR_LEDGER;
 }
 
@@ -301,14 +331,23 @@ static void ngx_http_x402_flush(ngx_http_x402_worker_t *w)
         return;
     }
 
-    ngx_http_x402_swap(w);
+    ngx_http_x402_instruct(w);
 
     if (ngx_thread_task_post(w->pool, &w->task) != NGX_OK) {
+        ngx_http_x402_batch_take(w);
         w->result = X402_ERR_LEDGER;
         ngx_cpystrn((u_char *)w->message, (u_char *)"the thread pool's queue is full",
                     sizeof(w->message));
         ngx_post_event(&w->task.event, &ngx_posted_events);
     }
+}
+
+static void ngx_http_x402_filled(ngx_event_t *ev)
+{
+    ngx_http_x402_worker_t *w = ev->data;
+
+    ngx_http_x402_flush(w);
+    ngx_http_x402_settle_timer(w);
 }
 
 static void ngx_http_x402_timer(ngx_event_t *ev)
@@ -336,7 +375,7 @@ void ngx_http_x402_note_now(void)
 static ngx_uint_t ngx_http_x402_closed(ngx_http_x402_worker_t *w)
 {
     if (w->unresolved >= NGX_HTTP_X402_UNRESOLVED_MAX ||
-        w->filling->admits_count >= NGX_HTTP_X402_BATCH_MAX) {
+        ngx_http_x402_waiting_admits(w) >= NGX_HTTP_X402_BATCH_MAX) {
         return 1;
     }
 
@@ -344,13 +383,13 @@ static ngx_uint_t ngx_http_x402_closed(ngx_http_x402_worker_t *w)
            (w->flying_now || ngx_current_msec - w->failed < NGX_HTTP_X402_RETRY_DELAY);
 }
 
-static void ngx_http_x402_fill(ngx_http_x402_worker_t *w, ngx_http_x402_ctx_t *ctx,
+static void ngx_http_x402_fill(ngx_http_x402_batch_t *batch, ngx_http_x402_ctx_t *ctx,
                                const struct x402_verified *verified)
 {
     ngx_str_t *route = &ctx->sale->location;
-    size_t i = w->filling->admits_count++;
-    struct x402_admit *admit = &w->filling->admits[i];
-    ngx_http_x402_entry_t *entry = &w->filling->entries[i];
+    size_t i = batch->admits_count++;
+    struct x402_admit *admit = &batch->admits[i];
+    ngx_http_x402_entry_t *entry = &batch->entries[i];
 
     ngx_memzero(admit, sizeof(*admit));
     admit->verified = *verified;
@@ -386,13 +425,13 @@ ngx_int_t ngx_http_x402_admit(ngx_http_x402_ctx_t *ctx,
         return NGX_BUSY;
     }
 
-    ngx_http_x402_fill(w, ctx, verified);
+    ngx_http_x402_fill(ngx_http_x402_lock(w), ctx, verified);
+    ngx_http_x402_unlock(w);
     ctx->stage = NGX_HTTP_X402_ADMITTING;
     ctx->asked_us = ngx_http_x402_now_us();
     w->unresolved++;
 
-    ngx_http_x402_flush(w);
-    ngx_http_x402_settle_timer(w);
+    ngx_post_event(&w->filled, &ngx_posted_events);
 
     return NGX_AGAIN;
 }
@@ -457,7 +496,8 @@ static ngx_int_t ngx_http_x402_worker_create(ngx_http_x402_worker_t **out,
     if (w->pool == NULL) {
         w->pool = ngx_thread_pool_get(cycle, &common);
     }
-    if (w->filling == NULL || w->flying == NULL || w->pool == NULL) {
+    if (w->filling == NULL || w->flying == NULL || w->pool == NULL ||
+        ngx_thread_mutex_create(&w->lock, cycle->log) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -484,6 +524,10 @@ ngx_int_t ngx_http_x402_admission_init(ngx_cycle_t *cycle, ngx_str_t *ledger)
     w->task.event.handler = ngx_http_x402_complete;
     w->task.event.data = w;
     w->task.event.log = cycle->log;
+
+    w->filled.handler = ngx_http_x402_filled;
+    w->filled.data = w;
+    w->filled.log = cycle->log;
 
     w->timer.handler = ngx_http_x402_timer;
     w->timer.data = w;

@@ -97,18 +97,39 @@ static enum x402_error ngx_http_x402_prepare(ngx_http_x402_worker_t *w)
     return rc;
 }
 
+void ngx_http_x402_batch_take(ngx_http_x402_worker_t *w)
+{
+    ngx_http_x402_batch_t *batch;
+
+    (void)ngx_thread_mutex_lock(&w->lock, ngx_cycle->log);
+    batch = w->filling;
+    w->filling = w->flying;
+    w->flying = batch;
+    (void)ngx_thread_mutex_unlock(&w->lock, ngx_cycle->log);
+}
+
+/* What fails before it is taken is taken, too: who waits for it is to be told. */
 static enum x402_error ngx_http_x402_commit(ngx_http_x402_worker_t *w)
 {
     enum x402_error rc;
     uint64_t began_us;
-    ngx_http_x402_batch_t *batch = w->flying;
+    ngx_http_x402_batch_t *batch;
 
     rc = ngx_http_x402_prepare(w);
-    if (rc != X402_OK || !w->committing) {
+    if (!w->committing) {
         return rc;
     }
 
     began_us = ngx_http_x402_now_us();
+    if (rc == X402_OK) {
+        rc = x402_ledger_turn(w->ledger);
+    }
+    ngx_http_x402_batch_take(w);
+    if (rc != X402_OK) {
+        return rc;
+    }
+
+    batch = w->flying;
     X402_FAILPOINT(worker_before_commit);
     rc = x402_ledger_commit(w->ledger, w->owner, batch->outcomes, batch->outcomes_count,
                             batch->admits, batch->admits_count, ngx_http_x402_gate,

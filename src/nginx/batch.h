@@ -1,7 +1,10 @@
 /*
  * A worker's batches, between the event loop (admission.c) and the ledger's thread
- * (batch.c). While a batch flies, it and what is said to be the task's belong to the
- * thread; all else is the event loop's.
+ * (batch.c). The loop fills one batch; a task commits the other. The task takes what
+ * has been filled as late as it can, when it is its turn to write. Until it has, both
+ * touch the filling batch, and its lock is held while they do. Once taken, the batch,
+ * and what is said to be the task's, belong to the thread; all else is the event
+ * loop's.
  */
 #ifndef X402_NGINX_BATCH_H
 #define X402_NGINX_BATCH_H
@@ -37,8 +40,11 @@ typedef struct {
     ngx_uint_t has_receipt_key;
     ngx_thread_pool_t *pool;
     ngx_thread_task_t task;
+    ngx_thread_mutex_t lock; /* of filling, and what it points to */
     ngx_http_x402_batch_t *filling;
-    ngx_http_x402_batch_t *flying;
+    ngx_http_x402_batch_t *flying; /* empty until the task has taken what was filled */
+    ngx_event_t filled; /* posted when something is there to commit: the batch goes when
+                           the loop has seen to all that was ready */
     ngx_event_t timer;
     ngx_queue_t serving; /* contexts admitted, outcome open */
     size_t unresolved;   /* admissions asked or open, and outcomes not yet durable */
@@ -46,18 +52,21 @@ typedef struct {
     ngx_msec_t committed_at; /* when a batch last came back, well or not */
     ngx_uint_t committed;    /* one did */
     ngx_msec_t failing_since;
-    ngx_msec_t failed;      /* when a batch last failed */
-    ngx_uint_t flying_now;  /* flying is with the ledger, or being completed */
-    ngx_uint_t failing;     /* the last batch failed */
-    ngx_uint_t complained;  /* the log says so, and not yet that it is over */
-    ngx_uint_t renew;       /* the task shall renew the lease */
-    ngx_uint_t committing;  /* it has something to commit, or to renew */
-    uint64_t commit_us;     /* out: how long the commit took */
-    enum x402_error result; /* out, of the commit */
-    const struct x402_activity *note;      /* what else it shall note; NULL: nothing */
-    enum x402_error noted;                 /* out, of that */
+    ngx_msec_t failed;                /* when a batch last failed */
+    ngx_uint_t flying_now;            /* a task is under way, or being completed */
+    ngx_uint_t failing;               /* the last batch failed */
+    ngx_uint_t complained;            /* the log says so, and not yet that it is over */
+    ngx_uint_t renew;                 /* the task shall renew the lease */
+    ngx_uint_t committing;            /* it has something to commit, or to renew */
+    uint64_t commit_us;               /* out: how long the commit took */
+    enum x402_error result;           /* out, of the commit */
+    const struct x402_activity *note; /* what else it shall note; NULL: nothing */
+    enum x402_error noted;            /* out, of that */
     char message[X402_LEDGER_MESSAGE_MAX]; /* out: of what failed */
 } ngx_http_x402_worker_t;
+
+/* What has been filled flies, and an empty batch is filled. Any thread's. */
+void ngx_http_x402_batch_take(ngx_http_x402_worker_t *w);
 
 /* Runs in the ledger's thread; data is the worker. Writes what is said to be out. */
 void ngx_http_x402_task(void *data, ngx_log_t *log);
