@@ -71,7 +71,7 @@ SERVICES_PACKAGES := libxml-2.0 pangocairo fontconfig
 SERVICES_CPPFLAGS = $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(SERVICES_PACKAGES)))
 LIBS_SERVICES = $(shell pkg-config --libs $(SERVICES_PACKAGES)) -lmicrohttpd -ljansson -lcurl -lm
 
-.PHONY: all help deps run test unit model e2e attack bench fuzz proof format format-check lint clean \
+.PHONY: all help deps run test unit model e2e attack soak bench fuzz proof format format-check lint clean \
 	nginx-headers test-builds
 
 all: $(B)/x402 $(B)/ngx_http_x402_module.so $(if $(SERVICES),$(B)/x402-services)
@@ -265,6 +265,10 @@ bench-programs: $(addprefix $(B)/bench/,load payments ledger floor)
 attack: test-builds
 	@X402_BUILD=build/test node tests/attack/run.mjs gateway reference
 
+soak:
+	@$(MAKE) --no-print-directory B=build/test VARIANT=test all
+	@X402_BUILD=build/test node tests/soak/run.mjs
+
 bench: all bench-programs
 	@X402_BUILD=$(B) node bench/run.mjs
 
@@ -296,6 +300,8 @@ proof: test-builds
 	@X402_FAIL_STRIDE=1 $(MAKE) --no-print-directory unit model
 	@X402_DIFFERENTIAL=20000 X402_VALGRIND=200 E2E_BUILDS=build/test \
 	  sh tests/e2e/run.sh differential valgrind
+	@$(MAKE) --no-print-directory attack
+	@$(MAKE) --no-print-directory soak
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(PROOF_FUZZ_SECONDS)
 
 clean:

@@ -58,7 +58,7 @@ fi
 # What the sanitizers would see here they see in other files: these wait for long, look at
 # pages in a browser, or test no C. `E2E_BUILDS=build/asan` runs them, too.
 ONCE="attack batch counting crash-matrix differential docs events exposure facilitator-faults
-faults-rpc metrics paywall reorg restore services-card services-sold settler-log status
+faults-rpc metrics paywall reorg restore services-card services-sold settler-log soak status
 status-words storm valgrind"
 
 is_once() {
