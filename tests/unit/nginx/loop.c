@@ -203,6 +203,32 @@ ngx_pool_cleanup_t *ngx_pool_cleanup_add(ngx_pool_t *pool, size_t size)
     return c;
 }
 
+/* ---------------------------------------------------------------------------- locks */
+
+ngx_int_t ngx_thread_mutex_create(ngx_thread_mutex_t *mutex, ngx_log_t *log)
+{
+    (void)log;
+    return pthread_mutex_init(mutex, NULL) == 0 ? NGX_OK : NGX_ERROR;
+}
+
+ngx_int_t ngx_thread_mutex_destroy(ngx_thread_mutex_t *mutex, ngx_log_t *log)
+{
+    (void)log;
+    return pthread_mutex_destroy(mutex) == 0 ? NGX_OK : NGX_ERROR;
+}
+
+ngx_int_t ngx_thread_mutex_lock(ngx_thread_mutex_t *mutex, ngx_log_t *log)
+{
+    (void)log;
+    return pthread_mutex_lock(mutex) == 0 ? NGX_OK : NGX_ERROR;
+}
+
+ngx_int_t ngx_thread_mutex_unlock(ngx_thread_mutex_t *mutex, ngx_log_t *log)
+{
+    (void)log;
+    return pthread_mutex_unlock(mutex) == 0 ? NGX_OK : NGX_ERROR;
+}
+
 /* -------------------------------------------------------------------- shared memory */
 
 static pthread_mutex_t shared = PTHREAD_MUTEX_INITIALIZER;
