@@ -18,6 +18,7 @@ struct scene {
     struct x402_admit offered; /* a commit admits it */
     struct x402_outcome outcome;
     int64_t due_id; /* a submission sends it, a verdict settles it */
+    unsigned crowd; /* admitted besides */
 };
 
 static void scene_make(struct scene *scene)
@@ -67,7 +68,7 @@ static void commit_check(struct scene *scene, enum x402_error error)
     }
     assert_state(scene->ledger, scene->served.payment_id, X402_DELIVERY_DELIVERED,
                  X402_MONEY_DUE);
-    assert_int_equal(totals_of(scene->ledger).admitted.count, 3);
+    assert_int_equal(totals_of(scene->ledger).admitted.count, 3 + scene->crowd);
 }
 
 /* --------------------------------------------------------------------------- submit */

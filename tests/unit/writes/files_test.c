@@ -33,8 +33,8 @@ static int remove_folder(void **state)
 static void watch(char kept[128], const char *name)
 {
     snprintf(writes_watched, sizeof writes_watched, "%s", folder);
-    snprintf(writes_kept, sizeof writes_kept, "%s.kept", folder);
-    snprintf(kept, 128, "%s.kept/%s", folder, name);
+    snprintf(writes_kept, sizeof writes_kept, "%.50s.kept", folder);
+    snprintf(kept, 128, "%.50s.kept/%s", folder, name);
     assert_int_equal(mkdir(writes_kept, 0700), 0);
 }
 

@@ -58,7 +58,8 @@ static bool ask_node(void)
     x402_rpc_perform(rpc, &call, 1);
     bool answered = call.reply.status == X402_RPC_RESULT;
     if (answered)
-        assert_true(x402_json_quantity(&chain_id, call.reply.result) && chain_id == 84532);
+        assert_true(x402_json_quantity(&chain_id, call.reply.result) &&
+                    chain_id == 84532);
     else
         assert_true(x402_rpc_message(rpc)[0] != '\0');
     x402_rpc_calls_release(&call, 1);

@@ -7,7 +7,8 @@
 
 #include "unit/writes/writes.h"
 
-#define STRIDE 7 /* in a short run; odd, so that both handles get their turn */
+#define STRIDE 11  /* in a short run; odd, so that both handles get their turn */
+#define CROWD 3071 /* with ours, three quarters of the smallest set */
 #define BALLAST_ROUNDS 11
 #define BALLAST_BYTES 400000 /* a hundred pages; a thousand in the log are copied */
 
@@ -38,7 +39,7 @@ static void folder_empty(const char *path)
 static void watch(const struct fixture *fixture)
 {
     snprintf(writes_watched, sizeof(writes_watched), "%s", fixture->directory);
-    snprintf(writes_kept, sizeof(writes_kept), "%s.kept", fixture->directory);
+    snprintf(writes_kept, sizeof(writes_kept), "%.50s.kept", fixture->directory);
     assert_int_equal(mkdir(writes_kept, 0700), 0);
 }
 
@@ -72,7 +73,7 @@ static void power_cut_check(const struct scene *scene, const struct act *act,
 
 struct turn {
     struct act act;
-    void (*prepare)(struct fixture *fixture); /* or NULL */
+    void (*prepare)(struct scene *scene); /* or NULL */
 };
 
 static void scene_begin(struct scene *scene, const struct turn *turn, void **state)
@@ -86,7 +87,7 @@ static void scene_begin(struct scene *scene, const struct turn *turn, void **sta
     scene->fixture->ledger = handle_open(scene->fixture);
     scene_make(scene);
     if (turn->prepare != NULL) {
-        turn->prepare(scene->fixture);
+        turn->prepare(scene);
     }
 }
 
@@ -154,9 +155,9 @@ static void a_note_can_be_made_again(void **state)
     every_write(&(struct turn){{note, again_check}, NULL}, STRIDE);
 }
 
-static void lease_runs_out(struct fixture *fixture)
+static void lease_runs_out(struct scene *scene)
 {
-    clock_forward(fixture, X402_LEASE_SECONDS);
+    clock_forward(scene->fixture, X402_LEASE_SECONDS);
 }
 
 static void tidying_can_be_done_again(void **state)
@@ -169,13 +170,13 @@ static void tidying_can_be_done_again(void **state)
  */
 
 /* A log so long that the next commit copies it into the file. */
-static void ballast(struct fixture *fixture)
+static void ballast(struct scene *scene)
 {
     sqlite3 *db = NULL;
     char sql[128];
 
     snprintf(sql, sizeof(sql), "UPDATE ballast SET x = randomblob(%d)", BALLAST_BYTES);
-    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_open(scene->fixture->path, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db,
                                   "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = "
                                   "FULL; CREATE TABLE ballast (x); INSERT INTO ballast "
@@ -191,7 +192,7 @@ static void ballast(struct fixture *fixture)
 static void a_commit_that_copies_the_log_is_whole_or_not(void **state)
 {
     (void)state;
-    every_write(&(struct turn){{commit, commit_check}, ballast}, 127);
+    every_write(&(struct turn){{commit, commit_check}, ballast}, 251);
 }
 
 /* The second of them starts the log again. */
@@ -205,7 +206,7 @@ static enum x402_error note_twice(struct scene *scene)
 static void a_log_that_starts_again_loses_nothing(void **state)
 {
     (void)state;
-    every_write(&(struct turn){{note_twice, again_check}, ballast}, 127);
+    every_write(&(struct turn){{note_twice, again_check}, ballast}, 251);
 }
 
 static enum x402_error leave(struct scene *scene)
@@ -227,7 +228,7 @@ static void closing_loses_nothing(void **state)
 {
     (void)state;
     every_write(&(struct turn){{leave, leave_check}, NULL}, STRIDE);
-    every_write(&(struct turn){{leave, leave_check}, ballast}, 127);
+    every_write(&(struct turn){{leave, leave_check}, ballast}, 251);
 }
 
 /* ------------------------------------------------------------------------ beginnings
@@ -293,49 +294,63 @@ static bool one_creation(const void *data, enum writes_way way, int nth, bool la
 static void creating_is_whole_or_can_be_done_again(void **state)
 {
     (void)state;
-    assert_true(writes_in_turn(one_creation, NULL, 11) > WRITES_WAYS);
+    assert_true(writes_in_turn(one_creation, NULL, 23) > WRITES_WAYS);
 }
 
 static void migrating_is_whole_or_can_be_done_again(void **state)
 {
     (void)state;
-    assert_true(writes_in_turn(one_creation, "old", 11) > WRITES_WAYS);
+    assert_true(writes_in_turn(one_creation, "old", 23) > WRITES_WAYS);
 }
 
-/* The first handle after a crash maps and rebuilds what stands beside the file. */
-static bool one_opening(const void *data, enum writes_way way, int nth, bool lasting)
+/* ------------------------------------------------------- the set of live payments */
+
+/* Nobody has the ledger open, and what stood beside it is lost. */
+static void lose_set(struct scene *scene)
 {
-    struct scene scene = {0};
-    void *state = NULL;
+    char path[sizeof(scene->fixture->path) + 8];
 
-    (void)data;
-    scene_begin(&scene, &(struct turn){{NULL, NULL}, NULL}, &state);
-    scene.fixture->path[0] = '\0'; /* the original is left alone */
-    struct fixture cut = {0};
-    struct scene found = scene;
-    snprintf(cut.directory, sizeof(cut.directory), "%s", writes_kept);
-    snprintf(cut.path, sizeof(cut.path), "%s/ledger.db", writes_kept);
-    writes_kept[0] = '\0';
-    found.fixture = &cut;
-    writes_arm(way, nth, lasting);
-    enum x402_error error = open_another(&found);
-    bool failed = writes_failed();
-    assert_true(error == X402_OK || (failed && error == X402_ERR_LEDGER));
-    cut.message[0] = '\0';
-    found.ledger = handle_open(&cut);
-    leave_check(&found, X402_OK);
-    assert_books(found.ledger);
-    x402_ledger_close(found.ledger);
-    snprintf(writes_kept, sizeof(writes_kept), "%s", cut.directory);
-    unwatch();
-    assert_int_equal(fixture_release(&state), 0);
-    return failed;
+    x402_ledger_close(scene->fixture->ledger);
+    scene->fixture->ledger = scene->ledger = NULL;
+    snprintf(path, sizeof(path), "%s-live", scene->fixture->path);
+    assert_int_equal(unlink(path), 0);
 }
 
-static void opening_after_a_crash_works_or_says_so(void **state)
+static enum x402_error open_and_commit(struct scene *scene)
+{
+    char message[X402_LEDGER_MESSAGE_MAX] = "";
+    enum x402_error error = x402_ledger_open(
+        &scene->fixture->ledger, scene->fixture->path, X402_LEDGER_WRITE, message);
+
+    scene->ledger = scene->fixture->ledger;
+    scene->offered.admission = X402_ADMISSION_UNAVAILABLE;
+    return error == X402_OK ? commit(scene) : error;
+}
+
+static void a_commit_that_makes_the_set_anew_is_whole_or_not(void **state)
 {
     (void)state;
-    assert_true(writes_in_turn(one_opening, NULL, 1) > 1);
+    every_write(&(struct turn){{open_and_commit, commit_check}, lose_set}, STRIDE);
+}
+
+/* As many as make the next one build a larger set. */
+static void crowd(struct scene *scene)
+{
+    static struct x402_admit admits[CROWD];
+
+    for (unsigned i = 0; i < CROWD; i++) {
+        admits[i] = presentation(1000 + i, 0);
+    }
+    assert_int_equal(
+        x402_ledger_commit(scene->ledger, "test", NULL, 0, admits, CROWD, NULL, NULL),
+        X402_OK);
+    scene->crowd = CROWD;
+}
+
+static void a_commit_that_makes_the_set_larger_is_whole_or_not(void **state)
+{
+    (void)state;
+    every_write(&(struct turn){{commit, commit_check}, crowd}, STRIDE);
 }
 
 int main(void)
@@ -352,7 +367,8 @@ int main(void)
         cmocka_unit_test(closing_loses_nothing),
         cmocka_unit_test(creating_is_whole_or_can_be_done_again),
         cmocka_unit_test(migrating_is_whole_or_can_be_done_again),
-        cmocka_unit_test(opening_after_a_crash_works_or_says_so),
+        cmocka_unit_test(a_commit_that_makes_the_set_anew_is_whole_or_not),
+        cmocka_unit_test(a_commit_that_makes_the_set_larger_is_whole_or_not),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,7 @@ static _Thread_local struct {
 } writes;
 
 /* Where copies of synced files go; "" for nowhere. Of which folder. */
-static char writes_kept[128], writes_watched[128];
+static char writes_kept[64], writes_watched[64];
 
 static void writes_arm(enum writes_way way, int nth, bool lasting)
 {
