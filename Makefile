@@ -81,7 +81,7 @@ help:
 	@echo "make         build build/x402 and build/ngx_http_x402_module.so"
 	@echo "make run     a paid call on this machine: chain, services, gateway, settler"
 	@echo "make test    every test"
-	@echo "make unit model e2e     parts of it"
+	@echo "make unit tsan model e2e     parts of it"
 	@echo "make bench   what a call costs, beside plain proxying and Node; QUICK=1 for a look"
 	@echo "make attack  what attacks on the gateway and on the reference stack come to"
 	@echo "make soak    mixed traffic, reloads, kills and faults for SOAK_SECONDS (600)"
@@ -244,6 +244,16 @@ fuzz:
 
 e2e: test-builds
 	@sh tests/e2e/run.sh
+
+# What has threads, under ThreadSanitizer, and what these are made of. Some that have one
+# thread and take long are left out.
+TSAN_TESTS := $(filter-out %/fault_test %/storage_test %/sighting_test, \
+	$(filter $(foreach t,core ledger settle report nginx,$(B)/tests/$(t)/%),$(UNIT_TESTS)))
+.PHONY: tsan tsan-here
+tsan-here: $(TSAN_TESTS)
+	@printf '%s\n' $(TSAN_TESTS) | xargs -n 1 -P "$$(nproc)" sh tests/unit/run.sh
+tsan:
+	@$(MAKE) --no-print-directory B=build/tsan VARIANT=tsan CC=clang tsan-here
 
 test:
 	@sh tests/run.sh

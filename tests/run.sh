@@ -64,6 +64,7 @@ export FUZZ_SECONDS FUZZ_JOBS
 make --no-print-directory deps || exit 1
 part builds run_make test-builds
 part unit run_make unit
+part tsan run_make tsan
 part model each_passes model model tests/model/*.c
 part fuzz each_passes fuzzer fuzz tests/fuzz/*_fuzz.c
 part lint lint_is_clean
