@@ -52,10 +52,10 @@ bool x402_json_amount(uint64_t *out, const json_t *value)
 {
     struct x402_slice hex;
 
-    if (!hex_text(&hex, value) || hex.size == 0 || hex.size > 64)
-        return false;
     if (x402_json_quantity(out, value))
         return true;
+    if (!hex_text(&hex, value) || hex.size == 0 || hex.size > 64)
+        return false;
     for (size_t i = 0; i < hex.size; i++) {
         if (memchr("0123456789abcdefABCDEF", hex.data[i], 22) == NULL)
             return false;

@@ -231,6 +231,17 @@ static void a_balance_beyond_64_bits_is_held_as_the_largest(void **state)
     json_decref(wrong);
 }
 
+static void zeros_before_a_number_count_for_nothing(void **state)
+{
+    json_t *one = json_sprintf("0x%077d", 1);
+    uint64_t value = 0;
+
+    (void)state;
+    assert_true(x402_json_quantity(&value, one) && value == 1);
+    assert_true(x402_json_amount(&value, one) && value == 1);
+    json_decref(one);
+}
+
 static void numbers_and_bytes_are_written_as_nodes_want_them(void **state)
 {
     static const uint8_t bytes[] = {0x00, 0xab};
@@ -514,6 +525,7 @@ int main(void)
         cmocka_unit_test(the_nodes_own_trouble_is_no_revert),
         cmocka_unit_test(quantities_are_hex_of_at_most_64_bits),
         cmocka_unit_test(a_balance_beyond_64_bits_is_held_as_the_largest),
+        cmocka_unit_test(zeros_before_a_number_count_for_nothing),
         cmocka_unit_test(numbers_and_bytes_are_written_as_nodes_want_them),
         cmocka_unit_test(a_block_names_its_number_time_and_hash),
         cmocka_unit_test(a_fee_history_gives_the_next_base_fee_and_the_tips),
