@@ -1,6 +1,7 @@
 /* Any bytes as a node's reply: nothing is believed that is out of shape. */
 #include "json_mutator.h"
 
+#include "settle/chain.h"
 #include "settle/plan.h"
 #include "settle/proof.h"
 #include "settle/reply.h"
@@ -86,6 +87,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         read_receipt(reply.result);
         read_logs(reply.result);
     }
+    /* An error does not say that an authorization is unused. */
+    check(reply.status == X402_RPC_RESULT ||
+          x402_used_decode(&reply) == X402_USED_UNKNOWN);
+    check(x402_used_decode(&reply) == X402_USED_UNKNOWN ||
+          json_string_length(reply.result) == 66);
     read_error(&reply);
     x402_rpc_reply_release(&reply);
     return 0;
