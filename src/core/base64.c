@@ -5,19 +5,25 @@
 static const char alphabet[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* The six bits of each character, plus one, so that zero is what is not in the
- * alphabet. */
-static const uint8_t sextets_plus_one[256] = {
-    ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,
-    ['H'] = 8,  ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14,
-    ['O'] = 15, ['P'] = 16, ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21,
-    ['V'] = 22, ['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28,
-    ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32, ['g'] = 33, ['h'] = 34, ['i'] = 35,
-    ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42,
-    ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48, ['w'] = 49,
-    ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
-    ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63,
-    ['/'] = 64,
+/* The six bits of each character, with a bit above them that no other character has. */
+#define KNOWN 0x40U
+static const uint8_t sextets[256] = {
+    ['A'] = KNOWN | 0,  ['B'] = KNOWN | 1,  ['C'] = KNOWN | 2,  ['D'] = KNOWN | 3,
+    ['E'] = KNOWN | 4,  ['F'] = KNOWN | 5,  ['G'] = KNOWN | 6,  ['H'] = KNOWN | 7,
+    ['I'] = KNOWN | 8,  ['J'] = KNOWN | 9,  ['K'] = KNOWN | 10, ['L'] = KNOWN | 11,
+    ['M'] = KNOWN | 12, ['N'] = KNOWN | 13, ['O'] = KNOWN | 14, ['P'] = KNOWN | 15,
+    ['Q'] = KNOWN | 16, ['R'] = KNOWN | 17, ['S'] = KNOWN | 18, ['T'] = KNOWN | 19,
+    ['U'] = KNOWN | 20, ['V'] = KNOWN | 21, ['W'] = KNOWN | 22, ['X'] = KNOWN | 23,
+    ['Y'] = KNOWN | 24, ['Z'] = KNOWN | 25, ['a'] = KNOWN | 26, ['b'] = KNOWN | 27,
+    ['c'] = KNOWN | 28, ['d'] = KNOWN | 29, ['e'] = KNOWN | 30, ['f'] = KNOWN | 31,
+    ['g'] = KNOWN | 32, ['h'] = KNOWN | 33, ['i'] = KNOWN | 34, ['j'] = KNOWN | 35,
+    ['k'] = KNOWN | 36, ['l'] = KNOWN | 37, ['m'] = KNOWN | 38, ['n'] = KNOWN | 39,
+    ['o'] = KNOWN | 40, ['p'] = KNOWN | 41, ['q'] = KNOWN | 42, ['r'] = KNOWN | 43,
+    ['s'] = KNOWN | 44, ['t'] = KNOWN | 45, ['u'] = KNOWN | 46, ['v'] = KNOWN | 47,
+    ['w'] = KNOWN | 48, ['x'] = KNOWN | 49, ['y'] = KNOWN | 50, ['z'] = KNOWN | 51,
+    ['0'] = KNOWN | 52, ['1'] = KNOWN | 53, ['2'] = KNOWN | 54, ['3'] = KNOWN | 55,
+    ['4'] = KNOWN | 56, ['5'] = KNOWN | 57, ['6'] = KNOWN | 58, ['7'] = KNOWN | 59,
+    ['8'] = KNOWN | 60, ['9'] = KNOWN | 61, ['+'] = KNOWN | 62, ['/'] = KNOWN | 63,
 };
 
 /* Each group is read before it is written, so the bytes may be the tail of out. */
@@ -51,22 +57,20 @@ static size_t padding_size(struct x402_slice text)
     return text.data[text.size - 2] == '=' ? 2 : 1;
 }
 
-/* Writes 3 bytes for 4 characters; false when one is not of the alphabet. */
-static bool decode_group(uint8_t out[3], const char four[4])
+/* Writes 3 bytes for 4 characters. KNOWN is in what it returns when all four are of the
+ * alphabet. */
+static unsigned decode_group(uint8_t out[3], const char four[4])
 {
-    uint8_t a = sextets_plus_one[(uint8_t)four[0]];
-    uint8_t b = sextets_plus_one[(uint8_t)four[1]];
-    uint8_t c = sextets_plus_one[(uint8_t)four[2]];
-    uint8_t d = sextets_plus_one[(uint8_t)four[3]];
+    unsigned a = sextets[(uint8_t)four[0]];
+    unsigned b = sextets[(uint8_t)four[1]];
+    unsigned c = sextets[(uint8_t)four[2]];
+    unsigned d = sextets[(uint8_t)four[3]];
+    unsigned group = a << 18 | (b & 63) << 12 | (c & 63) << 6 | (d & 63);
 
-    if (a == 0 || b == 0 || c == 0 || d == 0)
-        return false;
-    uint32_t group = (uint32_t)(a - 1) << 18 | (uint32_t)(b - 1) << 12 |
-                     (uint32_t)(c - 1) << 6 | (uint32_t)(d - 1);
     out[0] = (uint8_t)(group >> 16);
     out[1] = (uint8_t)(group >> 8);
     out[2] = (uint8_t)group;
-    return true;
+    return a & b & c & d;
 }
 
 /* The last group, with `padding` = 1 or 2 characters missing, whose bits must be zero.
@@ -76,7 +80,7 @@ static bool decode_padded(uint8_t *out, const char *last, size_t padding)
     uint8_t bytes[3];
     char four[4] = {last[0], last[1], padding == 2 ? 'A' : last[2], 'A'};
 
-    if (!decode_group(bytes, four))
+    if ((decode_group(bytes, four) & KNOWN) == 0)
         return false;
     if (bytes[2] != 0 || (padding == 2 && bytes[1] != 0))
         return false;
@@ -96,9 +100,11 @@ enum x402_error x402_base64_decode(uint8_t *out, size_t *out_size, size_t out_ma
         return X402_ERR_SPACE;
 
     size_t whole = text.size / 4 - (padding > 0 ? 1 : 0);
+    unsigned all = KNOWN;
     for (size_t i = 0; i < whole; i++)
-        if (!decode_group(out + 3 * i, text.data + 4 * i))
-            return X402_ERR_BASE64;
+        all &= decode_group(out + 3 * i, text.data + 4 * i);
+    if (all == 0)
+        return X402_ERR_BASE64;
     if (padding > 0 && !decode_padded(out + 3 * whole, text.data + 4 * whole, padding))
         return X402_ERR_BASE64;
 

@@ -140,12 +140,8 @@ static bool take_escape(struct x402_json *json, uint8_t **out)
 static uint8_t *take_plain(struct x402_json *json, uint8_t *out)
 {
     const uint8_t *start = json->text + json->at;
-    const uint8_t *end = json->text + json->size;
-    const uint8_t *in = start;
+    size_t size = x402_json_plain_size(start, json->size - json->at);
 
-    while (in < end && *in >= 0x20 && *in < 0x80 && *in != '"' && *in != '\\')
-        in++;
-    size_t size = (size_t)(in - start);
     if (out != start)
         memmove(out, start, size);
     json->at += size;

@@ -1,5 +1,7 @@
 #include "core/text.h"
 
+#include "core/little_endian.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -132,18 +134,36 @@ static void put_ascii(struct x402_text *text, const char *character)
         x402_text_put(text, (struct x402_slice){character, 1});
 }
 
-/* Characters that stand for themselves; most texts are nothing else. */
-static size_t plain_run(struct x402_slice slice, size_t from)
-{
-    size_t at = from;
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
 
-    while (at < slice.size) {
-        uint8_t byte = (uint8_t)slice.data[at];
-        if (byte < 0x20 || byte >= 0x80 || byte == '"' || byte == '\\')
-            break;
-        at++;
+/* The high bit of each byte that is zero; above the lowest of them, perhaps of more. */
+static uint64_t zeros(uint64_t word)
+{
+    return (word - EACH_BYTE(0x01)) & ~word & EACH_BYTE(0x80);
+}
+
+/* The high bit of each byte that is not plain; above the lowest of them, perhaps of
+ * more. */
+static uint64_t unplain(uint64_t word)
+{
+    uint64_t control_or_beyond = ((word - EACH_BYTE(0x20)) | word) & EACH_BYTE(0x80);
+
+    return control_or_beyond | zeros(word ^ EACH_BYTE('"')) |
+           zeros(word ^ EACH_BYTE('\\'));
+}
+
+size_t x402_json_plain_size(const uint8_t *bytes, size_t size)
+{
+    size_t at = 0;
+
+    for (; size - at >= 8; at += 8) {
+        uint64_t found = unplain(x402_little_endian64(bytes + at));
+        if (found != 0)
+            return at + (size_t)__builtin_ctzll(found) / 8;
     }
-    return at - from;
+    while (at < size && unplain(bytes[at] | EACH_BYTE(' ') << 8) == 0)
+        at++;
+    return at;
 }
 
 void x402_text_put_escaped(struct x402_text *text, struct x402_slice slice,
@@ -152,7 +172,8 @@ void x402_text_put_escaped(struct x402_text *text, struct x402_slice slice,
     size_t at = 0;
 
     while (at < slice.size && !text->overflow) {
-        size_t run = plain_run(slice, at);
+        size_t run =
+            x402_json_plain_size((const uint8_t *)slice.data + at, slice.size - at);
         size_t room = (size_t)(text->end - text->at);
         if (run > 0) {
             size_t fitting = run < room ? run : room;

@@ -42,6 +42,10 @@ void x402_text_put_address(struct x402_text *text, const uint8_t address20[20]);
 void x402_text_put_escaped(struct x402_text *text, struct x402_slice slice,
                            enum x402_invalid_utf8 policy);
 
+/* How many bytes from the first on stand for themselves in a JSON string: ASCII, no
+ * control character, no quote and no backslash. Most texts are nothing else. */
+size_t x402_json_plain_size(const uint8_t *bytes, size_t size);
+
 /*
  * Size, 1 to 4, of the UTF-8 sequence `bytes` starts with (RFC 3629: shortest form, no
  * surrogates, at most U+10FFFF), or 0 when it starts with none.

@@ -1,5 +1,7 @@
 #include "evm/keccak.h"
 
+#include "core/little_endian.h"
+
 #include <string.h>
 
 #define LANES 25
@@ -76,19 +78,10 @@ static void permute(uint64_t state[LANES])
     memcpy(state, even, sizeof even);
 }
 
-INLINE uint64_t load_lane(const uint8_t *bytes)
-{
-    uint64_t lane = 0;
-
-    for (unsigned i = 0; i < 8; i++)
-        lane |= (uint64_t)bytes[i] << (8 * i);
-    return lane;
-}
-
 static void absorb(uint64_t state[LANES], const uint8_t block[RATE])
 {
     for (size_t i = 0; i < RATE_LANES; i++)
-        state[i] ^= load_lane(block + 8 * i);
+        state[i] ^= x402_little_endian64(block + 8 * i);
     permute(state);
 }
 
@@ -106,6 +99,6 @@ void x402_keccak256(uint8_t out32[32], const void *data, size_t size)
     last[RATE - 1] |= 0x80;
     absorb(state, last);
 
-    for (size_t i = 0; i < 32; i++)
-        out32[i] = (uint8_t)(state[i / 8] >> (8 * (i % 8)));
+    for (size_t i = 0; i < 4; i++)
+        x402_little_endian64_put(out32 + 8 * i, state[i]);
 }

@@ -1,5 +1,7 @@
 #include "ledger/siphash.h"
 
+#include "core/little_endian.h"
+
 struct sip {
     uint64_t v0, v1, v2, v3;
 };
@@ -9,8 +11,8 @@ static uint64_t rotated(uint64_t word, int bits)
     return (word << bits) | (word >> (64 - bits));
 }
 
-/* `size` bytes, at most 8, least significant first. */
-static uint64_t word_of(const uint8_t *bytes, size_t size)
+/* The last `size` bytes, less than 8. */
+static uint64_t rest_of(const uint8_t *bytes, size_t size)
 {
     uint64_t word = 0;
 
@@ -45,16 +47,16 @@ static void absorb(struct sip *sip, uint64_t word)
 
 uint64_t x402_siphash(const uint8_t key16[16], const uint8_t *bytes, size_t size)
 {
-    const uint64_t k0 = word_of(key16, 8);
-    const uint64_t k1 = word_of(key16 + 8, 8);
+    const uint64_t k0 = x402_little_endian64(key16);
+    const uint64_t k1 = x402_little_endian64(key16 + 8);
     struct sip sip = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du,
                       k0 ^ 0x6c7967656e657261u, k1 ^ 0x7465646279746573u};
     const size_t whole = size - size % 8;
 
     for (size_t i = 0; i < whole; i += 8) {
-        absorb(&sip, word_of(bytes + i, 8));
+        absorb(&sip, x402_little_endian64(bytes + i));
     }
-    absorb(&sip, word_of(bytes + whole, size % 8) | (uint64_t)size << 56);
+    absorb(&sip, rest_of(bytes + whole, size % 8) | (uint64_t)size << 56);
     sip.v2 ^= 0xff;
     mix(&sip, 4);
     return sip.v0 ^ sip.v1 ^ sip.v2 ^ sip.v3;

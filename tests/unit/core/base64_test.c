@@ -111,6 +111,18 @@ static void only_the_standard_alphabet_is_read(void **state)
     assert_refused(X402_SLICE("AAA\n"));
 }
 
+static void one_other_character_spoils_a_text_of_many(void **state)
+{
+    (void)state;
+
+    for (size_t place = 0; place < 16; place++) {
+        char text[16];
+        memset(text, '/', sizeof text);
+        text[place] = '.';
+        assert_refused((struct x402_slice){text, sizeof text});
+    }
+}
+
 static void room_too_small_is_reported(void **state)
 {
     (void)state;
@@ -133,6 +145,7 @@ int main(void)
         cmocka_unit_test(other_lengths_and_misplaced_padding_are_refused),
         cmocka_unit_test(unused_bits_that_are_not_zero_are_refused),
         cmocka_unit_test(only_the_standard_alphabet_is_read),
+        cmocka_unit_test(one_other_character_spoils_a_text_of_many),
         cmocka_unit_test(room_too_small_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

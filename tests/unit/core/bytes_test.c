@@ -64,6 +64,20 @@ static void only_the_22_hex_digits_are_read(void **state)
     assert_int_equal(accepted, 22);
 }
 
+static void one_character_that_is_no_digit_spoils_a_text_of_many(void **state)
+{
+    (void)state;
+    uint8_t bytes[8];
+
+    for (size_t place = 0; place < 16; place++) {
+        char text[16];
+        memset(text, 'f', sizeof text);
+        assert_true(x402_hex_decode(bytes, 8, (struct x402_slice){text, 16}));
+        text[place] = 'g';
+        assert_false(x402_hex_decode(bytes, 8, (struct x402_slice){text, 16}));
+    }
+}
+
 static void constant_time_comparison_compares(void **state)
 {
     (void)state;
@@ -94,6 +108,7 @@ int main(void)
         cmocka_unit_test(hex_of_either_case_is_read),
         cmocka_unit_test(hex_of_another_length_is_refused),
         cmocka_unit_test(only_the_22_hex_digits_are_read),
+        cmocka_unit_test(one_character_that_is_no_digit_spoils_a_text_of_many),
         cmocka_unit_test(constant_time_comparison_compares),
         cmocka_unit_test(wiped_bytes_are_zero),
     };

@@ -80,6 +80,37 @@ static void an_escape_is_never_cut_in_half(void **state)
     }
 }
 
+static void plain_text_ends_at_whatever_json_escapes_or_checks(void **state)
+{
+    (void)state;
+    uint8_t bytes[20];
+
+    for (unsigned c = 0; c < 256; c++) {
+        bool plain = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+        for (size_t place = 0; place < sizeof bytes; place++) {
+            memset(bytes, 'a', sizeof bytes);
+            bytes[place] = (uint8_t)c;
+            for (size_t size = 0; size <= sizeof bytes; size++)
+                assert_int_equal(x402_json_plain_size(bytes, size),
+                                 plain || place >= size ? size : place);
+        }
+    }
+}
+
+static void the_first_of_many_ends_plain_text(void **state)
+{
+    (void)state;
+    static const uint8_t ends[] = {0x00, 0x1f, '"', '\\', 0x80, 0xff};
+    uint8_t bytes[8];
+
+    for (size_t i = 0; i < sizeof ends; i++)
+        for (size_t first = 0; first < sizeof bytes; first++) {
+            memset(bytes, '!', first); /* next to a quote, and to the controls */
+            memset(bytes + first, ends[i], sizeof bytes - first);
+            assert_int_equal(x402_json_plain_size(bytes, sizeof bytes), first);
+        }
+}
+
 static void utf8_is_recognized_as_rfc_3629_says(void **state)
 {
     (void)state;
@@ -126,6 +157,8 @@ int main(void)
         cmocka_unit_test(quotes_backslashes_and_controls_are_escaped),
         cmocka_unit_test(bytes_outside_utf8_follow_the_policy),
         cmocka_unit_test(an_escape_is_never_cut_in_half),
+        cmocka_unit_test(plain_text_ends_at_whatever_json_escapes_or_checks),
+        cmocka_unit_test(the_first_of_many_ends_plain_text),
         cmocka_unit_test(utf8_is_recognized_as_rfc_3629_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
