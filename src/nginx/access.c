@@ -8,6 +8,8 @@
 
 #include <openssl/rand.h>
 
+#define NGX_HTTP_X402_ATTEMPTS 64 /* drawn at a time */
+
 ngx_http_x402_ctx_t *ngx_http_x402_get_ctx(ngx_http_request_t *r)
 {
     ngx_pool_cleanup_t *cln;
@@ -282,6 +284,32 @@ static ngx_int_t ngx_http_x402_wait(ngx_http_request_t *r)
     return NGX_AGAIN;
 }
 
+/*
+ * Drawn many at a time, since what it costs is the asking. They are of this process
+ * alone, whatever it was forked from, and each is wiped when it is used.
+ */
+static ngx_int_t ngx_http_x402_draw_attempt(uint8_t attempt16[16])
+{
+    static uint8_t drawn[NGX_HTTP_X402_ATTEMPTS][16];
+    static size_t left;
+    static ngx_pid_t drawn_by;
+
+    if (left == 0 || drawn_by != ngx_pid) {
+        left = 0;
+        if (RAND_bytes(drawn[0], sizeof(drawn)) != 1) {
+            return NGX_ERROR;
+        }
+        left = NGX_HTTP_X402_ATTEMPTS;
+        drawn_by = ngx_pid;
+    }
+
+    left--;
+    ngx_memcpy(attempt16, drawn[left], 16);
+    x402_bytes_wipe(drawn[left], 16);
+
+    return NGX_OK;
+}
+
 /* The ledger decides about a verified payment. */
 static ngx_int_t ngx_http_x402_ask(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
                                    const ngx_http_x402_exam_t *exam)
@@ -291,7 +319,7 @@ static ngx_int_t ngx_http_x402_ask(ngx_http_request_t *r, ngx_http_x402_sale_t *
     const struct x402_verified *verified = &exam->verified;
     struct x402_problem busy = {X402_ERR_LEDGER, NULL, NULL};
 
-    if (RAND_bytes(attempt16, sizeof(attempt16)) != 1) {
+    if (ngx_http_x402_draw_attempt(attempt16) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
     ctx = ngx_http_x402_create_ctx(r, sale);

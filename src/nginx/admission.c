@@ -633,6 +633,6 @@ void ngx_http_x402_admission_exit(ngx_cycle_t *cycle)
         ngx_http_x402_note_last(w);
     }
     x402_ledger_close(w->ledger);
-    x402_bytes_wipe(w->receipt_key32, sizeof(w->receipt_key32));
+    x402_receipt_namer_close(w->namer);
     ngx_http_x402_worker = NULL;
 }

@@ -64,8 +64,10 @@ static void ngx_http_x402_prove(ngx_http_x402_worker_t *w, ngx_http_x402_batch_t
             admit->admission != X402_ADMISSION_SETTLING) {
             continue;
         }
-        entry->proof.has_receipt = x402_receipt_id_encode(
-            (char *)entry->proof.receipt, w->receipt_key32, admit->payment_id);
+        entry->proof.has_receipt =
+            w->namer != NULL &&
+            x402_receipt_namer_encode(w->namer, (char *)entry->proof.receipt,
+                                      admit->payment_id);
         if (admit->admission == X402_ADMISSION_SETTLING) {
             urgent |= admit->urgent;
         } else if (admit->settled) {
@@ -78,6 +80,20 @@ static void ngx_http_x402_prove(ngx_http_x402_worker_t *w, ngx_http_x402_batch_t
     }
 }
 
+/* Without memory receipts have no names until there is some. */
+static enum x402_error ngx_http_x402_open_namer(ngx_http_x402_worker_t *w)
+{
+    uint8_t key32[32];
+    enum x402_error rc = x402_ledger_receipt_key(w->ledger, key32);
+
+    if (rc == X402_OK) {
+        w->namer = x402_receipt_namer_open(key32);
+    }
+    x402_bytes_wipe(key32, sizeof(key32));
+
+    return rc;
+}
+
 static enum x402_error ngx_http_x402_prepare(ngx_http_x402_worker_t *w)
 {
     enum x402_error rc = X402_OK;
@@ -86,9 +102,8 @@ static enum x402_error ngx_http_x402_prepare(ngx_http_x402_worker_t *w)
         rc = x402_ledger_open(&w->ledger, (const char *)w->path.data, X402_LEDGER_WRITE,
                               w->message);
     }
-    if (rc == X402_OK && !w->has_receipt_key) {
-        rc = x402_ledger_receipt_key(w->ledger, w->receipt_key32);
-        w->has_receipt_key = rc == X402_OK;
+    if (rc == X402_OK && w->namer == NULL) {
+        rc = ngx_http_x402_open_namer(w);
     }
     if (rc == X402_OK && w->renew) {
         rc = x402_ledger_lease_renew(w->ledger, w->owner);
@@ -163,7 +178,8 @@ void ngx_http_x402_task(void *data, ngx_log_t *log)
     w->result = ngx_http_x402_commit(w);
 
     if (w->result != X402_OK) {
-        w->has_receipt_key = 0; /* another ledger may be in its place when it is back */
+        x402_receipt_namer_close(w->namer);
+        w->namer = NULL; /* another ledger may be in its place when it is back */
         ngx_http_x402_say_why(w);
 
     } else if (w->note != NULL) {

@@ -35,9 +35,8 @@ typedef struct {
 typedef struct {
     ngx_str_t path;
     char owner[64];
-    struct x402_ledger *ledger; /* the task's while one is in flight, like the key */
-    uint8_t receipt_key32[32];
-    ngx_uint_t has_receipt_key;
+    struct x402_ledger *ledger; /* the task's while one is in flight, like the namer */
+    struct x402_receipt_namer *namer; /* of its receipts; NULL: none yet */
     ngx_thread_pool_t *pool;
     ngx_thread_task_t task;
     ngx_thread_mutex_t lock; /* of filling, and what it points to */

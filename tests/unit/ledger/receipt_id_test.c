@@ -67,6 +67,25 @@ static void it_is_text_that_a_url_takes_as_it_is(void **state)
     }
 }
 
+static void a_namer_gives_each_payment_the_name_it_has(void **state)
+{
+    char text[X402_RECEIPT_ID_SIZE], named[X402_RECEIPT_ID_SIZE];
+    uint8_t key32[32];
+    struct x402_receipt_namer *namer;
+
+    (void)state;
+    test_key(key32);
+    namer = x402_receipt_namer_open(key32);
+    assert_non_null(namer);
+    for (int64_t id = 1; id <= 100; id++) {
+        assert_true(x402_receipt_id_encode(text, key32, id));
+        assert_true(x402_receipt_namer_encode(namer, named, id));
+        assert_memory_equal(named, text, sizeof(text));
+    }
+    x402_receipt_namer_close(namer);
+    x402_receipt_namer_close(NULL);
+}
+
 static void another_ledgers_key_reads_nothing(void **state)
 {
     char text[X402_RECEIPT_ID_SIZE];
@@ -146,6 +165,7 @@ int main(void)
         cmocka_unit_test(an_id_comes_back),
         cmocka_unit_test(payment_one_has_the_name_that_aes_gives_it),
         cmocka_unit_test(it_is_text_that_a_url_takes_as_it_is),
+        cmocka_unit_test(a_namer_gives_each_payment_the_name_it_has),
         cmocka_unit_test(another_ledgers_key_reads_nothing),
         cmocka_unit_test(a_changed_character_reads_nothing),
         cmocka_unit_test(what_is_no_receipt_id_reads_nothing),
