@@ -2,11 +2,11 @@
 // each, and in the end the accounts.
 
 import { sleep, waitFor } from '../e2e/lib/process.mjs';
-import { payments, paymentsByNonce } from '../e2e/lib/x402.mjs';
+import { payments, paymentsByNonce, x402Output } from '../e2e/lib/x402.mjs';
 import { account, compareBalances } from './accounts.mjs';
 import { Chaos } from './chaos.mjs';
 import { checkAll } from './checks.mjs';
-import { filesOf, ledgerOf, processOf, processesOf } from './measure.mjs';
+import { ledgerOf, logBytes, processesOf } from './measure.mjs';
 import { sabotages } from './sabotage.mjs';
 import { WORKERS, openStand } from './stand.mjs';
 import { Traffic } from './traffic.mjs';
@@ -30,6 +30,7 @@ const REST_MILLISECONDS = 2500; // two writings of what workers count
 const SAMPLE_MILLISECONDS = 1000;
 const KEPT_MAX = 500; // what the node's stand-ins remember
 const KILL_SLACK_MILLISECONDS = 500;
+const BOOKS_MILLISECONDS = 300_000; // each payment is looked for on the chain
 const LEASE_MILLISECONDS = 32_000; // of a worker that was killed
 
 export class Soak {
@@ -61,7 +62,7 @@ export class Soak {
   sample() {
     const { workers } = processesOf(this.shop.gateway, null);
     this.most.worker = Math.max(this.most.worker, ...workers.map(({ anonymous }) => anonymous));
-    this.most.log = Math.max(this.most.log, filesOf(this.shop.gateway)['ledger.db-wal'] ?? 0);
+    this.most.log = Math.max(this.most.log, logBytes(this.shop.gateway));
     this.harvest();
   }
 
@@ -155,24 +156,34 @@ export class Soak {
     return owed.length === 0;
   }
 
-  /** {faults, ...}: everything that is not as it must be, and what is to be told. */
+  /** {faults, accounts, books, excused}: all that is not as it must be, and what is to be told. */
   async judge() {
     const { shop, traffic, chaos } = this;
     const rows = await paymentsByNonce(shop.gateway);
-    const books = await shop.checkBooks().then((said) => ({ said, faults: [] }),
-      (error) => ({ said: '', faults: [`the books: ${error.message}`] }));
+    const books = await this.checkBooks();
     const accounts = account({
       sales: traffic.sales, rows, executions: this.executions, killed: chaos.killed,
     });
     const balances = await compareBalances(shop, this.payers, this.money, accounts.charged);
     const odd = traffic.odd.filter((one) => !this.isExcused(one));
     return {
-      accounts, books: books.said, excused: traffic.odd.length - odd.length, settled: rows.size,
+      accounts, books: books.said, excused: traffic.odd.length - odd.length,
       faults: [
         ...odd.map((one) => `an answer: ${JSON.stringify(one)}`), ...accounts.faults,
         ...balances, ...books.faults, ...checkAll(this.figures()),
       ],
     };
+  }
+
+  /** `x402 check --books --rpc`: what it said, or the fault that it found. */
+  async checkBooks() {
+    const { gateway, chain } = this.shop;
+    const args = ['check', '--data', gateway.data, '--books', '--rpc', `base-sepolia=${chain.url}`];
+    try {
+      return { said: await x402Output(args, { gateway, within: BOOKS_MILLISECONDS }), faults: [] };
+    } catch (error) {
+      return { said: '', faults: [`the books: ${error.message}`] };
+    }
   }
 
   figures() {
