@@ -241,13 +241,15 @@ static unsigned count_of(enum x402_admission admission, unsigned first, unsigned
 static void a_payer_keeps_to_its_rate_and_gets_back_what_bought_nothing(void **state)
 {
     worker.sale.rate = (struct x402_rate){7, 3600000, 7};
-    worker.serve = deliver;
     worker_start();
+    admit_open(0, 1); /* and the lease is taken: what fails next is a commit */
     ledger_fails(FAULT_WRITE, SQLITE_IOERR_WRITE, true);
-    for (unsigned i = 0; i < 6; i++)
+    for (unsigned i = 1; i < 6; i++)
         caller_pays(&callers[i], i);
     run_until_told(callers, 6);
-    assert_int_equal(count_of(X402_ADMISSION_UNAVAILABLE, 0, 6), 6);
+    assert_int_equal(count_of(X402_ADMISSION_UNAVAILABLE, 1, 5), 5);
+    worker.serve = deliver;
+    caller_ends(&callers[0], TOLD_DELIVERED);
     ledger_is_back();
     loop_run_dry();
     loop_pass(NGX_HTTP_X402_RETRY_DELAY);
@@ -257,8 +259,8 @@ static void a_payer_keeps_to_its_rate_and_gets_back_what_bought_nothing(void **s
         caller_pays(&callers[i], i < 10 ? 6 : i); /* some are copies */
     run_until_told(callers, 26);
     loop_run_dry();
-    assert_int_equal(count_of(X402_ADMISSION_NEW, 6, 20), 7);
-    assert_int_equal(count_of(X402_ADMISSION_LIMITED, 6, 20), 10);
+    assert_int_equal(count_of(X402_ADMISSION_NEW, 0, 26), 7);
+    assert_int_equal(count_of(X402_ADMISSION_LIMITED, 6, 20), 11);
     assert_money(*state, callers, 26, true);
 }
 
