@@ -47,8 +47,12 @@ describe('what was measured is in order', () => {
     assert.deepEqual(found, [check]);
   });
 
-  isFound('memory', 'where_a_worker_loses_two_kilobytes_a_call', ({ rests }) => {
-    rests[3].workers[0].anonymous += 1000 * 2048;
+  isFound('memory', 'where_a_worker_loses_four_kilobytes_a_call', ({ rests }) => {
+    rests[3].workers[0].anonymous += 1000 * 4096;
+  });
+  isFound('memory', 'where_a_worker_that_was_full_loses_half_a_kilobyte_a_call', ({ rests }) => {
+    rests[2].workers[0].anonymous = 11 * MEGABYTE;
+    rests[3].workers[0].anonymous = 11 * MEGABYTE + 1000 * 512;
   });
   isFound('memory', 'where_the_settler_loses_five_kilobytes_a_payment', ({ rests }) => {
     rests[3].settler.anonymous += 1000 * 5120;

@@ -11,7 +11,7 @@ import { RawConnection } from '../e2e/lib/raw.mjs';
 import { sql } from './measure.mjs';
 import { Traffic } from './traffic.mjs';
 
-const HELD_EVERY = 3; // calls
+const HELD_EVERY = 2; // calls
 const FAT_BYTES = 400; // a payment
 
 /** The newest: what it was paid with is valid still. */
@@ -37,7 +37,7 @@ function holdConnections(soak) {
 }
 
 export const sabotages = {
-  /** Memory and descriptors: of every third call of the steady stretch something stays. */
+  /** Memory and descriptors: of every other call of the steady stretch something stays. */
   connections: {
     afterRest(soak, name) {
       if (name === 'level') holdConnections(soak);
