@@ -253,13 +253,23 @@ static bool parse_literal(struct x402_json *json)
 
 static bool parse_value(struct x402_json *json);
 
+/* Names mostly differ in size already, and there are many to compare. */
+static bool is_named(const struct x402_json *json, unsigned token,
+                     struct x402_slice name)
+{
+    const struct x402_json_token *found = &json->tokens[token];
+
+    return found->size == name.size &&
+           memcmp(json->text + found->start, name.data, name.size) == 0;
+}
+
 static bool name_is_new(const struct x402_json *json, unsigned object, unsigned name)
 {
     struct x402_slice text = x402_json_text(json, name);
     unsigned other = object + 1;
 
     while (other < name) {
-        if (x402_slice_equal(text, x402_json_text(json, other)))
+        if (is_named(json, other, text))
             return false;
         other = json->tokens[other + 1].end;
     }
@@ -393,7 +403,7 @@ unsigned x402_json_member(const struct x402_json *json, unsigned object,
         return X402_JSON_ROOT;
     for (unsigned at = object + 1; at < json->tokens[object].end;
          at = json->tokens[at + 1].end)
-        if (x402_slice_equal(name, x402_json_text(json, at)))
+        if (is_named(json, at, name))
             return at + 1;
     return X402_JSON_ROOT;
 }
