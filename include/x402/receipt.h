@@ -12,7 +12,7 @@
 struct x402_receipt {
     enum x402_dialect dialect;
     const struct x402_network *network; /* borrowed for the call */
-    uint8_t payer20[20];
+    struct x402_slice payer;            /* by x402_address_encode; borrowed likewise */
     bool success;
     bool has_transaction; /* false: "transaction" is "" (it settles later) */
     uint8_t transaction32[32];

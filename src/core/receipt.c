@@ -58,7 +58,7 @@ static void put_receipt(struct x402_text *text, const struct x402_receipt *recei
     x402_text_put_string(text, "\"");
     put_network(text, receipt);
     x402_text_put_string(text, ",\"payer\":\"");
-    x402_text_put_address(text, receipt->payer20);
+    x402_text_put(text, receipt->payer);
     x402_text_put_string(text, "\"");
     put_end(text, receipt->link);
 }

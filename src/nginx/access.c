@@ -332,7 +332,7 @@ static ngx_int_t ngx_http_x402_ask(ngx_http_request_t *r, ngx_http_x402_sale_t *
     ctx->dialect = verified->dialect;
     ctx->value = verified->value;
     ctx->valid_before_seconds = verified->valid_before_seconds;
-    ngx_memcpy(ctx->payer20, verified->from20, 20);
+    x402_address_encode(ctx->payer, verified->from20);
     ngx_memcpy(ctx->nonce32, verified->nonce32, 32);
     ctx->late = exam->late_why.error != X402_OK;
     ctx->late_why = exam->late_why;

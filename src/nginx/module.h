@@ -194,7 +194,7 @@ typedef struct ngx_http_x402_ctx_s {
     int64_t payment_id;
     struct x402_admit *admit; /* ADMITTING: its place in a batch */
     uint8_t attempt16[16];
-    uint8_t payer20[20];
+    char payer[X402_ADDRESS_TEXT_SIZE]; /* once for all who are told */
     uint8_t nonce32[32];
     uint64_t value;
     uint64_t valid_before_seconds;
@@ -416,8 +416,9 @@ void ngx_http_x402_presented(ngx_http_request_t *r, ngx_http_x402_presented_t *o
 /* Removes the payment headers, so that nothing forwards them. */
 ngx_int_t ngx_http_x402_remove_payment(ngx_http_request_t *r);
 
-/* Adds X-402-Payer for the upstream. */
-ngx_int_t ngx_http_x402_add_payer(ngx_http_request_t *r, const uint8_t payer20[20]);
+/* Adds X-402-Payer for the upstream. The address must live as long as the request. */
+ngx_int_t ngx_http_x402_add_payer(ngx_http_request_t *r,
+                                  char payer[X402_ADDRESS_TEXT_SIZE]);
 
 /* Post-read phase: refuses ambiguous paths, removes a forged X-402-Payer. */
 ngx_int_t ngx_http_x402_post_read_handler(ngx_http_request_t *r);

@@ -78,7 +78,7 @@ ngx_int_t ngx_http_x402_serve(ngx_http_x402_ctx_t *ctx)
     X402_FAILPOINT(worker_serving);
 
     if (ngx_http_x402_remove_payment(r) != NGX_OK ||
-        ngx_http_x402_add_payer(r, ctx->payer20) != NGX_OK) {
+        ngx_http_x402_add_payer(r, ctx->payer) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

@@ -39,7 +39,7 @@ ngx_int_t ngx_http_x402_add_receipt(ngx_http_x402_ctx_t *ctx, enum x402_error er
     receipt.error = error;
     receipt.has_transaction = ctx->proof.has_transaction;
     ngx_memcpy(receipt.transaction32, ctx->proof.transaction32, 32);
-    ngx_memcpy(receipt.payer20, ctx->payer20, 20);
+    receipt.payer = x402_slice_of(ctx->payer);
     if (ngx_http_x402_link(ctx, &receipt.link) != NGX_OK) {
         return NGX_ERROR;
     }

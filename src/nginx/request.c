@@ -184,20 +184,17 @@ ngx_int_t ngx_http_x402_remove_payment(ngx_http_request_t *r)
     return ngx_http_x402_remove_headers(r, ngx_http_x402_is_payment);
 }
 
-ngx_int_t ngx_http_x402_add_payer(ngx_http_request_t *r, const uint8_t payer20[20])
+ngx_int_t ngx_http_x402_add_payer(ngx_http_request_t *r,
+                                  char payer[X402_ADDRESS_TEXT_SIZE])
 {
-    u_char *text;
     ngx_table_elt_t *h;
 
-    text = ngx_pnalloc(r->pool, X402_ADDRESS_TEXT_SIZE);
     h = ngx_list_push(&r->headers_in.headers);
-    if (text == NULL || h == NULL) {
+    if (h == NULL) {
         return NGX_ERROR;
     }
 
-    x402_address_encode((char *)text, payer20);
-
-    h->value.data = text;
+    h->value.data = (u_char *)payer;
     h->value.len = X402_ADDRESS_TEXT_SIZE - 1;
     ngx_str_set(&h->key, "X-402-Payer");
     h->lowcase_key = (u_char *)(uintptr_t)ngx_http_x402_payer_header;

@@ -32,7 +32,7 @@ static size_t ngx_http_x402_write(char *out, const ngx_http_x402_ctx_t *ctx,
 {
     switch (what) {
     case NGX_HTTP_X402_VAR_PAYER:
-        x402_address_encode(out, ctx->payer20);
+        ngx_memcpy(out, ctx->payer, X402_ADDRESS_TEXT_SIZE - 1);
         return X402_ADDRESS_TEXT_SIZE - 1;
     case NGX_HTTP_X402_VAR_VALUE:
         return (size_t)(ngx_sprintf((u_char *)out, "%uL", ctx->value) - (u_char *)out);

@@ -61,6 +61,8 @@ static void write_receipt(struct choices *choices)
     static const char *const networks[] = {"base", "base-sepolia", "ethereum"};
     struct x402_network network;
     struct x402_receipt receipt = {.network = &network};
+    uint8_t payer20[20];
+    char payer[X402_ADDRESS_TEXT_SIZE];
 
     receipt.dialect = take_byte(choices) % 3;
     receipt.has_transaction = take_byte(choices) % 2;
@@ -69,7 +71,9 @@ static void write_receipt(struct choices *choices)
     check(x402_network_find(&network,
                             x402_slice_of(networks[take_byte(choices) % 3])) == X402_OK,
           "a network");
-    take(receipt.payer20, 20, choices);
+    take(payer20, 20, choices);
+    x402_address_encode(payer, payer20);
+    receipt.payer = x402_slice_of(payer);
     take(receipt.transaction32, 32, choices);
     receipt.link = (struct x402_slice){(const char *)choices->at, choices->left};
     size_t size = x402_receipt_encode(out, &receipt);

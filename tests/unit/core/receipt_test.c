@@ -7,10 +7,12 @@ static struct x402_network network;
 static struct x402_receipt receipt_of(enum x402_dialect dialect, const char *name)
 {
     struct x402_receipt receipt = {
-        .dialect = dialect, .network = &network, .success = true};
+        .dialect = dialect,
+        .network = &network,
+        .success = true,
+        .payer = X402_SLICE("0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A")};
 
     assert_int_equal(x402_network_find(&network, x402_slice_of(name)), X402_OK);
-    hex_to(receipt.payer20, 20, "19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A");
     return receipt;
 }
 
