@@ -24,7 +24,8 @@ __attribute__((constructor)) static void remember_path(void)
         snprintf(inherited_path, sizeof inherited_path, "%s", path);
 }
 
-/* A file that is being rewritten can be empty for a moment: the last number holds. */
+/* A file that is being rewritten can be empty for a moment: the last number holds.
+ * Relaxed: asking the time puts threads in no order, which would hide their races. */
 static int64_t offset_seconds(void)
 {
     static _Atomic int64_t last;
@@ -33,11 +34,11 @@ static int64_t offset_seconds(void)
     long long seconds;
 
     if (file == NULL)
-        return atomic_load(&last);
+        return atomic_load_explicit(&last, memory_order_relaxed);
     if (fscanf(file, "%lld", &seconds) == 1)
-        atomic_store(&last, (int64_t)seconds);
+        atomic_store_explicit(&last, (int64_t)seconds, memory_order_relaxed);
     fclose(file);
-    return atomic_load(&last);
+    return atomic_load_explicit(&last, memory_order_relaxed);
 }
 
 #else

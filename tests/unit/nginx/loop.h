@@ -29,13 +29,13 @@ void loop_join(void);
 /* Joins, and frees what the cycle's pool has. */
 void loop_close(void);
 
-/* One round: completions, timers, posted events. */
+/* One round: completions, timers, posted events. Aborts a minute after loop_open. */
 void loop_turn(void);
 
 /* So much later; the next round sees what is due by then. */
 void loop_pass(ngx_msec_t milliseconds);
 
-/* Turns until nothing is left to happen: no timer, no task. Aborts after a minute. */
+/* Turns until nothing is left to happen: no timer, no task. */
 void loop_run_dry(void);
 
 /* Whether a worker that is to exit would: nothing but timers that may be cut off. */
