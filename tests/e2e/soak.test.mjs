@@ -54,8 +54,8 @@ describe('what was measured is in order', () => {
     rests[2].workers[0].anonymous = 11 * MEGABYTE;
     rests[3].workers[0].anonymous = 11 * MEGABYTE + 1000 * 512;
   });
-  isFound('memory', 'where_the_settler_loses_five_kilobytes_a_payment', ({ rests }) => {
-    rests[3].settler.anonymous += 1000 * 5120;
+  isFound('memory', 'where_the_settler_loses_eight_kilobytes_a_payment', ({ rests }) => {
+    rests[3].settler.anonymous += 1000 * 8192;
   });
   isFound('largest', 'where_a_worker_of_the_rough_part_grew_beyond_its_caches', ({ most }) => {
     most.worker = 20 * MEGABYTE;
