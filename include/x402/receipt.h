@@ -25,8 +25,8 @@ struct x402_receipt {
 /*
  * Writes base64(JSON), at most X402_RECEIPT_SIZE_MAX bytes, no terminating zero. v1
  * names the network by its legacy name, or its CAIP-2 id when it has none. The link
- * stands in `extra.receipt`; a longer one than X402_RECEIPT_LINK_MAX is left out.
- * Returns the size.
+ * stands in `extra.receipt`; a longer one than X402_RECEIPT_LINK_MAX is left out, and
+ * one that its escapes make longer than there is room for. Returns the size.
  */
 size_t x402_receipt_encode(char out[X402_RECEIPT_SIZE_MAX],
                            const struct x402_receipt *receipt);

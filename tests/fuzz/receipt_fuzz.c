@@ -29,6 +29,16 @@ static json_t *json_of(const char *base64, size_t size)
     return root;
 }
 
+/* Whether JSON makes more of it than any link may have. */
+static bool grows_too_long(struct x402_slice link)
+{
+    char escaped[X402_RECEIPT_LINK_MAX];
+    struct x402_text text = x402_text_init(escaped, sizeof escaped);
+
+    x402_text_put_escaped(&text, link, X402_INVALID_PERCENT_ENCODED);
+    return text.overflow;
+}
+
 static void check_link(json_t *root, struct x402_slice link)
 {
     json_t *written = json_object_get(json_object_get(root, "extra"), "receipt");
@@ -37,7 +47,7 @@ static void check_link(json_t *root, struct x402_slice link)
         check(written == NULL, "no link");
         return;
     }
-    if (!x402_utf8_valid(link))
+    if (!x402_utf8_valid(link) || (written == NULL && grows_too_long(link)))
         return;
     check(json_string_length(written) == link.size &&
               memcmp(json_string_value(written), link.data, link.size) == 0,
