@@ -10,11 +10,11 @@ const MEGABYTE = 1024 * KILOBYTE;
 
 /**
  * Where a process stops growing: a worker, new with 7 MB, was at 9.9 MB after ten thousand
- * calls and at 10.2 after fifteen; a settler, new with 5, at 8, and by
- * steps at 10.5 with a node that is away for half of the time. It is the most that was in use
- * at once: SQLite's page caches of 4 MB (sqlite_connection.c), which others' writes empty, of
- * which a settler has two to write by, and the calls or batches under way. Up to here growth shows nothing: a soak of a minute finds leaks of
- * some kilobytes a call, one of ten minutes those of some hundred bytes.
+ * calls and at 10.2 after fifteen; a settler, new with 5, at 8, and by steps at 10.3 with a
+ * node that is away half of the time. It is the most that was in use at once: SQLite's page
+ * caches of 4 MB (sqlite_connection.c), which others' writes empty and of which a settler has
+ * three, and the calls or batches under way. Up to here growth shows nothing: a soak of a
+ * minute finds leaks of some kilobytes a call, one of ten minutes those of some hundred bytes.
  */
 const FULL = { worker: 11 * MEGABYTE, settler: 13 * MEGABYTE };
 
