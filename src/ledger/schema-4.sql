@@ -72,3 +72,16 @@ CREATE INDEX payment_failed ON payment (max(valid_before, updated_at + 86400))
 
 -- Whether a transfer settled another payment already: nonces are not unique for ever.
 CREATE INDEX settled_hash ON settled (hash);
+
+-- What was committed under load and has no rows yet, a batch a row: sqlite_journal.c.
+-- id, token_id, payer, nonce: of the last payment in it. count, value: of payments in
+-- this row and those before it.
+CREATE TABLE journal (
+    id       INTEGER PRIMARY KEY,
+    token_id INTEGER NOT NULL,
+    payer    BLOB NOT NULL CHECK (length(payer) = 20),
+    nonce    BLOB NOT NULL CHECK (length(nonce) = 32),
+    count    INTEGER NOT NULL,
+    value    INTEGER NOT NULL,
+    body     BLOB NOT NULL
+);

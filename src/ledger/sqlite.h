@@ -24,10 +24,12 @@
 #define X402_SQLITE_WAL_MAX (64 << 20) /* bytes; above it the log is reset */
 #define X402_SQLITE_BLOCK 32768        /* ids of one block of flows */
 #define X402_SQLITE_FLOWS_MAX 32
-#define X402_SQLITE_PAYERS_MAX 64
+#define X402_SQLITE_PAYERS_MAX 256
 #define X402_SQLITE_EARNINGS_MAX 16
 #define X402_SQLITE_NEVER_SEEN_SECONDS (INT64_C(1) << 40) /* see payer.wanted_at */
-#define X402_SQLITE_TOKENS_MAX 8 /* remembered; there may be more */
+#define X402_SQLITE_TOKENS_MAX 8    /* remembered; there may be more */
+#define X402_SQLITE_JOURNAL_MIN 4   /* admissions: fewer are decided one by one */
+#define X402_SQLITE_JOURNAL_MAX 256 /* payments that the journal holds at most */
 
 /* A payment about to change, as it stands inside the transaction. */
 struct x402_sqlite_subject {
@@ -104,6 +106,27 @@ struct x402_sqlite_key {
     const uint8_t *payer20, *nonce32;
 };
 
+/* One call of x402_ledger_commit. */
+struct x402_sqlite_batch {
+    const char *owner;
+    struct x402_outcome *outcomes;
+    size_t outcomes_count;
+    struct x402_admit *admits;
+    size_t admits_count;
+    x402_gate *gate;
+    void *gate_data;
+    int64_t told_through_id; /* payments up to it have heard of their outcomes */
+    int64_t tokens[X402_SQLITE_JOURNAL_MAX]; /* the admits', once they were looked up */
+};
+
+/* A payment's row when it is new, beside what was presented. */
+struct x402_sqlite_birth {
+    int64_t token_id;
+    struct x402_state state;
+    int64_t lease_id;
+    int64_t created_at_seconds, updated_at_seconds;
+};
+
 struct x402_sqlite {
     struct x402_ledger base;
     char *path;
@@ -128,6 +151,7 @@ struct x402_sqlite {
     size_t tokens_count;
     struct x402_sqlite_earning earnings[X402_SQLITE_EARNINGS_MAX];
     size_t earnings_count;
+    uint64_t unposted; /* value in the journal, while a batch may join it */
 
     struct x402_sqlite_token_name names[X402_SQLITE_TOKENS_MAX];
     size_t names_count;
@@ -206,10 +230,15 @@ void x402_sqlite_queue_leave(const struct x402_sqlite_queue *queue);
 
 typedef enum x402_error x402_sqlite_body(struct x402_sqlite *sqlite, void *data);
 
-/* One transaction around `body`: durable when X402_OK, else nothing of it in force. */
+/* One transaction around `body`: durable when X402_OK, else nothing of it in force.
+ * What is in the journal has its rows before. */
 X402_MUST_USE enum x402_error x402_sqlite_write(struct x402_sqlite *sqlite,
                                                 x402_sqlite_body *body, void *data);
-/* One snapshot around `body`. */
+/* The same, but for the journal: it is left as it is. */
+X402_MUST_USE enum x402_error x402_sqlite_append(struct x402_sqlite *sqlite,
+                                                 x402_sqlite_body *body, void *data);
+/* One snapshot around `body`. A handle that may write sees what is in the journal; one
+ * that only reads does so when it has been posted. */
 X402_MUST_USE enum x402_error x402_sqlite_read(struct x402_sqlite *sqlite,
                                                x402_sqlite_body *body, void *data);
 
@@ -260,6 +289,26 @@ X402_MUST_USE enum x402_error x402_sqlite_live_find(struct x402_sqlite *sqlite,
 bool x402_sqlite_live_forgot(const struct x402_sqlite *sqlite,
                              int64_t valid_before_seconds);
 bool x402_sqlite_live_is_full(const struct x402_sqlite *sqlite);
+/*
+ * The same without rows, for the journal, whose last payment is this one (last_id 0:
+ * there is none): whether the set is complete, in doubt of nothing, and has room for
+ * `count` more; and the id of the newest payment that has a row, or 0.
+ */
+X402_MUST_USE enum x402_error x402_sqlite_live_is_ready(
+    struct x402_sqlite *sqlite, int64_t last_id, const struct x402_sqlite_key *last,
+    size_t count, int64_t *posted_id, bool *ready);
+/* False: it does not. True: it may. */
+bool x402_sqlite_live_may_have(const struct x402_sqlite *sqlite,
+                               const struct x402_sqlite_key *key);
+/* Puts a key, in a set that is ready; and takes back the last `count` of a transaction
+ * that goes on without them. */
+void x402_sqlite_live_put(struct x402_sqlite *sqlite, const struct x402_sqlite_key *key,
+                          int64_t id, int64_t valid_before_seconds);
+void x402_sqlite_live_unput(struct x402_sqlite *sqlite, size_t count);
+/* A payment whose key was put has its row now. */
+X402_MUST_USE enum x402_error x402_sqlite_live_note(struct x402_sqlite *sqlite,
+                                                    int64_t id,
+                                                    int64_t valid_before_seconds);
 /* A new payment, its row just inserted; there must be room. `owed`: it may be presented
  * for X402_OWED_SECONDS after validBefore. */
 X402_MUST_USE enum x402_error x402_sqlite_live_add(struct x402_sqlite *sqlite,
@@ -430,6 +479,55 @@ X402_MUST_USE enum x402_error x402_sqlite_lease_alive(struct x402_sqlite *sqlite
                                                       int64_t lease_id, bool *alive);
 /* Inside a transaction: abandons what is pending under lost leases. */
 X402_MUST_USE enum x402_error x402_sqlite_lease_sweep(struct x402_sqlite *sqlite);
+
+/* ----------------------------------------------------------------- sqlite_admit.c */
+
+/* SQLite's integers have 63 bits. What passes them is a joke, and not the batch's. */
+bool x402_sqlite_fits(const struct x402_verified *verified);
+/* Inserts a payment's row, and nothing else. */
+X402_MUST_USE enum x402_error x402_sqlite_payment_insert(
+    struct x402_sqlite *sqlite, const struct x402_admit *admit,
+    const struct x402_sqlite_birth *birth, int64_t *id);
+/* One outcome, for the payment's row. */
+X402_MUST_USE enum x402_error x402_sqlite_outcome_apply(struct x402_sqlite *sqlite,
+                                                        struct x402_outcome *outcome);
+
+/* --------------------------------------------------------------- sqlite_journal.c */
+
+/*
+ * Under load a batch does not write the rows of its payments, the most of what they
+ * cost. What it admits and the outcomes it tells are one row, appended to the journal,
+ * as durable as any. Whatever transaction does anything else posts it first: inserts
+ * the payments, each once, in the state they have come to, with all that is added up.
+ * So nobody who writes ever sees the journal, but for this file.
+ *
+ * What goes there is decided without rows: keys that the live set does not have, under
+ * bounds that hold even if all that is in the journal were the same payer's. Any other
+ * batch (a key that may be known, a bound that may be passed, few payments, a live set
+ * in doubt) is decided payment by payment, after posting.
+ *
+ * Ids are given when a batch goes to the journal, and posting gives the rows the same:
+ * payments are inserted in no other way while it holds any.
+ */
+#ifdef X402_TEST_CLOCK
+/* For tests: the same; `max` at most X402_SQLITE_JOURNAL_MAX. */
+extern struct x402_sqlite_journal_bounds {
+    size_t min, max;
+} x402_sqlite_journal_bounds;
+#endif
+
+/*
+ * Inside a transaction that holds a lease: the whole batch goes to the journal; or (not
+ * *done) nothing of it, but that outcomes may have been told, to payments up to
+ * batch->told_through_id. Those that go to the journal count as applied. Asks the gate.
+ */
+X402_MUST_USE enum x402_error x402_sqlite_journal_add(struct x402_sqlite *sqlite,
+                                                      struct x402_sqlite_batch *batch,
+                                                      bool *done);
+/* Inside a transaction: what is in the journal gets its rows, and it is empty. */
+X402_MUST_USE enum x402_error x402_sqlite_journal_post(struct x402_sqlite *sqlite);
+X402_MUST_USE enum x402_error x402_sqlite_journal_is_empty(struct x402_sqlite *sqlite,
+                                                           bool *empty);
 
 /* ------------------------------------------ sqlite_admit.c, _settle.c, _look.c … */
 

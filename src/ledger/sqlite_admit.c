@@ -3,17 +3,6 @@
 #include <assert.h>
 #include <string.h>
 
-/* One call of x402_ledger_commit. */
-struct batch {
-    const char *owner;
-    struct x402_outcome *outcomes;
-    size_t outcomes_count;
-    struct x402_admit *admits;
-    size_t admits_count;
-    x402_gate *gate;
-    void *gate_data;
-};
-
 /* A payment that is in the ledger already. */
 struct known {
     struct x402_sqlite_subject subject;
@@ -34,8 +23,8 @@ static const uint8_t no_attempt16[16];
 
 /* ------------------------------------------------------------------------ outcomes */
 
-static enum x402_error outcome_apply(struct x402_sqlite *sqlite,
-                                     struct x402_outcome *outcome)
+enum x402_error x402_sqlite_outcome_apply(struct x402_sqlite *sqlite,
+                                          struct x402_outcome *outcome)
 {
     sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_READ);
     struct x402_sqlite_subject subject;
@@ -66,16 +55,31 @@ static enum x402_error outcome_apply(struct x402_sqlite *sqlite,
 
 /* --------------------------------------------------------------------- admissions */
 
+/* Of a payment that begins (again) now, in this state. What is settled first is under
+ * no lease. */
+static struct x402_sqlite_birth birth_now(const struct x402_sqlite *sqlite,
+                                          int64_t token_id, struct x402_state state)
+{
+    return (struct x402_sqlite_birth){
+        .token_id = token_id,
+        .state = state,
+        .lease_id =
+            state.delivery == X402_DELIVERY_PENDING ? x402_sqlite_lease_id(sqlite) : 0,
+        .created_at_seconds = sqlite->now_seconds,
+        .updated_at_seconds = sqlite->now_seconds,
+    };
+}
+
 /* Parameters 5 to 18 of PAYMENT_ADD and PAYMENT_PRESENT: what this attempt says. What
  * is settled first is nobody's attempt yet. */
-static void attempt_bind(struct x402_sqlite *sqlite, sqlite3_stmt *statement,
-                         struct x402_state state, const struct x402_admit *admit)
+static void attempt_bind(sqlite3_stmt *statement, const struct x402_sqlite_birth *birth,
+                         const struct x402_admit *admit)
 {
     const struct x402_verified *verified = &admit->verified;
-    const bool served = state.delivery == X402_DELIVERY_PENDING;
+    const bool served = birth->state.delivery != X402_DELIVERY_OWED;
 
-    x402_sqlite_bind(statement, 5, state.delivery);
-    x402_sqlite_bind(statement, 6, state.money);
+    x402_sqlite_bind(statement, 5, birth->state.delivery);
+    x402_sqlite_bind(statement, 6, birth->state.money);
     x402_sqlite_bind(statement, 7, (int64_t)verified->value);
     x402_sqlite_bind_blob(statement, 8, verified->to20, 20);
     x402_sqlite_bind(statement, 9, (int64_t)verified->valid_after_seconds);
@@ -84,10 +88,30 @@ static void attempt_bind(struct x402_sqlite *sqlite, sqlite3_stmt *statement,
     x402_sqlite_bind(statement, 12, verified->dialect);
     x402_sqlite_bind(statement, 13, verified->scheme);
     x402_sqlite_bind_text(statement, 14, admit->route);
-    x402_sqlite_bind(statement, 15, sqlite->now_seconds);
+    x402_sqlite_bind(statement, 15, birth->updated_at_seconds);
     x402_sqlite_bind_blob(statement, 16, served ? admit->attempt16 : no_attempt16, 16);
-    x402_sqlite_bind(statement, 17, served ? x402_sqlite_lease_id(sqlite) : 0);
+    x402_sqlite_bind(statement, 17, birth->lease_id);
     x402_sqlite_bind(statement, 18, served);
+}
+
+enum x402_error x402_sqlite_payment_insert(struct x402_sqlite *sqlite,
+                                           const struct x402_admit *admit,
+                                           const struct x402_sqlite_birth *birth,
+                                           int64_t *id)
+{
+    const struct x402_verified *verified = &admit->verified;
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_ADD);
+    enum x402_error error;
+
+    x402_sqlite_bind(statement, 1, birth->token_id);
+    x402_sqlite_bind(statement, 2, (int64_t)verified->chain_id);
+    x402_sqlite_bind_blob(statement, 3, verified->from20, 20);
+    x402_sqlite_bind_blob(statement, 4, verified->nonce32, 32);
+    attempt_bind(statement, birth, admit);
+    x402_sqlite_bind(statement, 19, birth->created_at_seconds);
+    error = x402_sqlite_run(sqlite, statement);
+    *id = sqlite3_last_insert_rowid(sqlite->db);
+    return error;
 }
 
 static enum x402_error payment_add(struct x402_sqlite *sqlite, struct x402_admit *admit,
@@ -98,19 +122,13 @@ static enum x402_error payment_add(struct x402_sqlite *sqlite, struct x402_admit
     struct x402_sqlite_subject after = {.token_id = token_id,
                                         .state = x402_state_first(event),
                                         .value = verified->value};
-    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_ADD);
-    enum x402_error error;
+    const struct x402_sqlite_birth birth = birth_now(sqlite, token_id, after.state);
+    enum x402_error error =
+        x402_sqlite_payment_insert(sqlite, admit, &birth, &after.id);
 
-    x402_sqlite_bind(statement, 1, token_id);
-    x402_sqlite_bind(statement, 2, (int64_t)verified->chain_id);
-    x402_sqlite_bind_blob(statement, 3, verified->from20, 20);
-    x402_sqlite_bind_blob(statement, 4, verified->nonce32, 32);
-    attempt_bind(sqlite, statement, after.state, admit);
-    error = x402_sqlite_run(sqlite, statement);
     if (error != X402_OK) {
         return error;
     }
-    after.id = sqlite3_last_insert_rowid(sqlite->db);
     memcpy(after.payer20, verified->from20, sizeof(after.payer20));
     admit->payment_id = after.id;
     error = x402_sqlite_live_add(sqlite, &key, after.id,
@@ -149,6 +167,7 @@ static enum x402_error payment_present(struct x402_sqlite *sqlite,
 {
     const struct x402_sqlite_key key = key_of(before->token_id, &admit->verified);
     struct x402_sqlite_subject after = *before;
+    struct x402_sqlite_birth again;
     sqlite3_stmt *statement;
     enum x402_error error;
 
@@ -157,8 +176,9 @@ static enum x402_error payment_present(struct x402_sqlite *sqlite,
     }
     after.value = admit->verified.value;
     admit->payment_id = before->id;
+    again = birth_now(sqlite, before->token_id, after.state);
     statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_PRESENT);
-    attempt_bind(sqlite, statement, after.state, admit);
+    attempt_bind(statement, &again, admit);
     error = payment_change(sqlite, statement, before, event, &after);
     if (error == X402_OK) {
         error = x402_sqlite_live_keep(sqlite, &key, before->id,
@@ -180,6 +200,7 @@ static enum x402_error payment_serve(struct x402_sqlite *sqlite,
                                      const struct x402_sqlite_subject *before)
 {
     struct x402_sqlite_subject after = *before;
+    struct x402_sqlite_birth again;
     sqlite3_stmt *statement;
 
     if (!x402_state_next(&after.state, before->state, X402_EVENT_PRESENT)) {
@@ -187,8 +208,9 @@ static enum x402_error payment_serve(struct x402_sqlite *sqlite,
     }
     admit->payment_id = before->id;
     admit->settled = true;
+    again = birth_now(sqlite, before->token_id, after.state);
     statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_SERVE);
-    attempt_bind(sqlite, statement, after.state, admit);
+    attempt_bind(statement, &again, admit);
     return payment_change(sqlite, statement, before, X402_EVENT_PRESENT, &after);
 }
 
@@ -305,7 +327,7 @@ static enum x402_error weigh(struct x402_sqlite *sqlite, struct x402_admit *admi
 }
 
 /* SQLite's integers have 63 bits. What passes them is a joke, and not the batch's. */
-static bool fits(const struct x402_verified *verified)
+bool x402_sqlite_fits(const struct x402_verified *verified)
 {
     return verified->chain_id <= INT64_MAX && verified->value <= INT64_MAX &&
            verified->valid_after_seconds <= INT64_MAX &&
@@ -376,7 +398,8 @@ static enum x402_error admit_unpaid(struct x402_sqlite *sqlite,
 }
 
 static enum x402_error admit_decide(struct x402_sqlite *sqlite,
-                                    const struct batch *batch, struct x402_admit *admit)
+                                    const struct x402_sqlite_batch *batch,
+                                    struct x402_admit *admit)
 {
     struct known known;
     bool is_known;
@@ -386,7 +409,7 @@ static enum x402_error admit_decide(struct x402_sqlite *sqlite,
     admit->payment_id = 0;
     admit->urgent = false;
     admit->settled = false;
-    if (!fits(&admit->verified)) {
+    if (!x402_sqlite_fits(&admit->verified)) {
         admit->admission = X402_ADMISSION_UNAVAILABLE;
         return X402_OK;
     }
@@ -412,19 +435,19 @@ static enum x402_error admit_decide(struct x402_sqlite *sqlite,
     return admit_unpaid(sqlite, admit, is_known ? &known : NULL);
 }
 
-static enum x402_error commit_body(struct x402_sqlite *sqlite, void *data)
+/* Payment by payment, in its rows. */
+static enum x402_error batch_decide(struct x402_sqlite *sqlite,
+                                    struct x402_sqlite_batch *batch)
 {
-    const struct batch *batch = data;
     enum x402_error error = X402_OK;
 
     if (batch->admits_count > 0) {
-        error = x402_sqlite_lease_hold(sqlite, batch->owner, false);
-    }
-    if (error == X402_OK && batch->admits_count > 0) {
         error = x402_sqlite_live_begin(sqlite, batch->admits_count);
     }
     for (size_t i = 0; error == X402_OK && i < batch->outcomes_count; i++) {
-        error = outcome_apply(sqlite, &batch->outcomes[i]);
+        if (batch->outcomes[i].payment_id > batch->told_through_id) {
+            error = x402_sqlite_outcome_apply(sqlite, &batch->outcomes[i]);
+        }
     }
     for (size_t i = 0; error == X402_OK && i < batch->admits_count; i++) {
         error = admit_decide(sqlite, batch, &batch->admits[i]);
@@ -432,13 +455,37 @@ static enum x402_error commit_body(struct x402_sqlite *sqlite, void *data)
     return error;
 }
 
+static enum x402_error commit_body(struct x402_sqlite *sqlite, void *data)
+{
+    struct x402_sqlite_batch *batch = data;
+    enum x402_error error = X402_OK;
+    bool is_journaled = false;
+
+    if (batch->admits_count > 0) {
+        error = x402_sqlite_lease_hold(sqlite, batch->owner, false);
+    }
+    if (error == X402_OK) {
+        error = x402_sqlite_journal_add(sqlite, batch, &is_journaled);
+    }
+    if (error != X402_OK || is_journaled) {
+        return error;
+    }
+    error = x402_sqlite_journal_post(sqlite);
+    return error == X402_OK ? batch_decide(sqlite, batch) : error;
+}
+
 enum x402_error x402_sqlite_commit(struct x402_ledger *ledger, const char *owner,
                                    struct x402_outcome *outcomes, size_t outcomes_count,
                                    struct x402_admit *admits, size_t admits_count,
                                    x402_gate *gate, void *gate_data)
 {
-    struct batch batch = {owner,        outcomes, outcomes_count, admits,
-                          admits_count, gate,     gate_data};
+    struct x402_sqlite_batch batch = {.owner = owner,
+                                      .outcomes = outcomes,
+                                      .outcomes_count = outcomes_count,
+                                      .admits = admits,
+                                      .admits_count = admits_count,
+                                      .gate = gate,
+                                      .gate_data = gate_data};
     enum x402_error error;
 
     for (size_t i = 0; i < outcomes_count; i++) {
@@ -451,7 +498,7 @@ enum x402_error x402_sqlite_commit(struct x402_ledger *ledger, const char *owner
         admits[i].urgent = false;
         admits[i].settled = false;
     }
-    error = x402_sqlite_write(x402_sqlite_of(ledger), commit_body, &batch);
+    error = x402_sqlite_append(x402_sqlite_of(ledger), commit_body, &batch);
     if (error != X402_OK) {
         for (size_t i = 0; i < admits_count; i++) {
             admits[i].admission = X402_ADMISSION_UNAVAILABLE;

@@ -13,11 +13,20 @@ static bool is_unbounded(const struct x402_credit *credit)
            credit->total_max == UINT64_MAX;
 }
 
+/* Of a payer, and perhaps in the journal: who asks with something there takes all of it
+ * for this payer's. */
+static uint64_t unsettled_of(const struct x402_sqlite *sqlite,
+                             const struct x402_sqlite_payer *payer)
+{
+    return x402_saturated(payer->unsettled, sqlite->unposted);
+}
+
 /* What the payer's balance is spoken for: also by what is settled before it is served,
  * and by what a block has that the balance was not read in yet. */
-static uint64_t claimed(const struct x402_sqlite_payer *payer)
+static uint64_t claimed(const struct x402_sqlite *sqlite,
+                        const struct x402_sqlite_payer *payer)
 {
-    return x402_saturated(x402_saturated(payer->unsettled, payer->owed),
+    return x402_saturated(x402_saturated(unsettled_of(sqlite, payer), payer->owed),
                           payer->after_block);
 }
 
@@ -36,7 +45,7 @@ static bool payer_is_within(const struct x402_sqlite *sqlite,
                             const struct x402_credit *credit,
                             const struct x402_sqlite_payer *payer, uint64_t value)
 {
-    const uint64_t unsettled = x402_saturated(payer->unsettled, value);
+    const uint64_t unsettled = x402_saturated(unsettled_of(sqlite, payer), value);
 
     if (payer->has_code || sqlite->now_seconds < payer->distrust_until_seconds ||
         unsettled > credit->payer_max) {
@@ -46,7 +55,7 @@ static bool payer_is_within(const struct x402_sqlite *sqlite,
         return false;
     }
     return payer->seen_at_seconds == 0 ||
-           x402_saturated(claimed(payer), value) <= payer->balance;
+           x402_saturated(claimed(sqlite, payer), value) <= payer->balance;
 }
 
 /* Of what all may have unsettled, strangers leave half to those who are known. */
@@ -81,8 +90,9 @@ enum x402_error x402_sqlite_credit_check(struct x402_sqlite *sqlite,
         error = x402_sqlite_token_take(sqlite, token_id, &token);
     }
     if (error == X402_OK) {
-        *is_within =
-            *is_within && x402_saturated(token->unsettled, verified->value) <= most;
+        *is_within = *is_within &&
+                     x402_saturated(x402_saturated(token->unsettled, sqlite->unposted),
+                                    verified->value) <= most;
     }
     return error;
 }

@@ -357,6 +357,29 @@ enum x402_error x402_sqlite_live_begin(struct x402_sqlite *sqlite, size_t count)
                : error;
 }
 
+enum x402_error x402_sqlite_live_is_ready(struct x402_sqlite *sqlite, int64_t last_id,
+                                          const struct x402_sqlite_key *last,
+                                          size_t count, int64_t *posted_id, bool *ready)
+{
+    struct side side;
+    enum x402_error error = side_read(sqlite, &side);
+    bool counts = false;
+
+    *ready = false;
+    if (error != X402_OK) {
+        return error;
+    }
+    *posted_id = side.newest.id;
+    if (last_id != 0) {
+        side.newest = (struct x402_live_newest){last_id, tag_of(sqlite, last)};
+    }
+    *ready = file_find(sqlite, side.stamp, &counts) == 0 && counts &&
+             !x402_live_is_doubtful(&sqlite->live) && is_complete(sqlite, &side) &&
+             x402_live_comfort(&sqlite->live) >= count &&
+             X402_LIVE_ID_MAX - side.newest.id > (int64_t)count;
+    return X402_OK;
+}
+
 void x402_sqlite_live_committed(struct x402_sqlite *sqlite)
 {
     if (sqlite->live.last.id != 0) {
@@ -459,6 +482,32 @@ static enum x402_error horizon_read(struct x402_sqlite *sqlite, int64_t block)
     return X402_OK;
 }
 
+bool x402_sqlite_live_may_have(const struct x402_sqlite *sqlite,
+                               const struct x402_sqlite_key *key)
+{
+    struct x402_live_search search =
+        x402_live_search(&sqlite->live, tag_of(sqlite, key));
+    struct x402_live_entry entry;
+
+    return x402_live_next(&sqlite->live, &search, &entry);
+}
+
+void x402_sqlite_live_put(struct x402_sqlite *sqlite, const struct x402_sqlite_key *key,
+                          int64_t id, int64_t valid_before_seconds)
+{
+    const struct x402_live_entry entry = {tag_of(sqlite, key), id,
+                                          until_of(valid_before_seconds, false)};
+
+    x402_live_put(&sqlite->live, &entry);
+}
+
+void x402_sqlite_live_unput(struct x402_sqlite *sqlite, size_t count)
+{
+    while (count-- > 0) {
+        x402_live_undo(&sqlite->live);
+    }
+}
+
 /* The block of this payment is to be looked at until then. */
 static enum x402_error horizon_note(struct x402_sqlite *sqlite, int64_t id,
                                     int64_t until_seconds)
@@ -478,6 +527,12 @@ static enum x402_error horizon_note(struct x402_sqlite *sqlite, int64_t id,
     x402_sqlite_bind(statement, 1, block);
     x402_sqlite_bind(statement, 2, sqlite->horizon_until_seconds);
     return x402_sqlite_run(sqlite, statement);
+}
+
+enum x402_error x402_sqlite_live_note(struct x402_sqlite *sqlite, int64_t id,
+                                      int64_t valid_before_seconds)
+{
+    return horizon_note(sqlite, id, until_of(valid_before_seconds, false));
 }
 
 enum x402_error x402_sqlite_live_add(struct x402_sqlite *sqlite,

@@ -92,6 +92,12 @@
     X(PAYMENT_KNOWN,                                                                   \
       "SELECT id, token_id, delivery, money, value, payer, attempt, lease_id, payee, " \
       "valid_before, nonce FROM payment WHERE id = ?1")                                \
+    /* the journal */                                                                  \
+    X(JOURNAL_LAST, "SELECT id, token_id, payer, nonce, count, value FROM journal "    \
+                    "ORDER BY id DESC LIMIT 1")                                        \
+    X(JOURNAL_ADD, "INSERT INTO journal VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")          \
+    X(JOURNAL_ROWS, "SELECT id, body FROM journal ORDER BY id")                        \
+    X(JOURNAL_CLEAR, "DELETE FROM journal")                                            \
     /* the live set */                                                                 \
     X(LIVE_READ,                                                                       \
       "SELECT l.secret, l.stamp, p.id, p.token_id, p.payer, p.nonce FROM live l LEFT " \
@@ -113,7 +119,7 @@
       "INSERT INTO payment (token_id, chain_id, payer, nonce, delivery, money, "       \
       "value, payee, valid_after, valid_before, signature, dialect, scheme, route, "   \
       "created_at, updated_at, attempt, attempts, lease_id) VALUES (?1, ?2, ?3, ?4, "  \
-      "?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?16, ?18, ?17)")         \
+      "?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?19, ?15, ?16, ?18, ?17)")         \
     X(ATTEMPT_FORGET, "UPDATE payment SET attempt = zeroblob(16), updated_at = ?2"     \
                       " WHERE id = ?1 AND attempt <> zeroblob(16)")                    \
     X(PAYMENT_PRESENT,                                                                 \

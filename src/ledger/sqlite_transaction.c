@@ -147,6 +147,7 @@ static void abandon(struct x402_sqlite *sqlite)
     sqlite->payers_count = 0;
     sqlite->tokens_count = 0;
     sqlite->earnings_count = 0;
+    sqlite->unposted = 0;
     sqlite->lease_taken = 0;
     sqlite->horizon_until_seconds = 0;
     sqlite->live.last = (struct x402_live_newest){0};
@@ -199,11 +200,37 @@ static enum x402_error transact(struct x402_sqlite *sqlite,
     return X402_OK;
 }
 
+static enum x402_error nothing_body(struct x402_sqlite *sqlite, void *data)
+{
+    (void)sqlite;
+    (void)data;
+    return X402_OK;
+}
+
+/* Who may write reads what it wrote; where that cannot be posted now, what was. */
+static enum x402_error journal_post_for_reader(struct x402_sqlite *sqlite)
+{
+    bool empty = true;
+    enum x402_error error = sqlite->mode == X402_LEDGER_WRITE
+                                ? x402_sqlite_journal_is_empty(sqlite, &empty)
+                                : X402_OK;
+
+    if (error == X402_OK && !empty &&
+        x402_sqlite_write(sqlite, nothing_body, NULL) != X402_OK) {
+        sqlite->base.message[0] = '\0';
+        return x402_sqlite_connect(sqlite);
+    }
+    return error;
+}
+
 enum x402_error x402_sqlite_read(struct x402_sqlite *sqlite, x402_sqlite_body *body,
                                  void *data)
 {
     enum x402_error error = x402_sqlite_connect(sqlite);
 
+    if (error == X402_OK) {
+        error = journal_post_for_reader(sqlite);
+    }
     return error == X402_OK ? transact(sqlite, X402_SQL_BEGIN_READ, body, data) : error;
 }
 
@@ -231,8 +258,8 @@ enum x402_error x402_sqlite_turn(struct x402_ledger *ledger)
     return X402_OK;
 }
 
-enum x402_error x402_sqlite_write(struct x402_sqlite *sqlite, x402_sqlite_body *body,
-                                  void *data)
+enum x402_error x402_sqlite_append(struct x402_sqlite *sqlite, x402_sqlite_body *body,
+                                   void *data)
 {
     enum x402_error error =
         sqlite->has_turn ? X402_OK : x402_sqlite_turn(&sqlite->base);
@@ -244,4 +271,26 @@ enum x402_error x402_sqlite_write(struct x402_sqlite *sqlite, x402_sqlite_body *
     sqlite->has_turn = false;
     x402_sqlite_queue_leave(&sqlite->queue);
     return error;
+}
+
+/* A body, after what is in the journal has been posted. */
+struct posted {
+    x402_sqlite_body *body;
+    void *data;
+};
+
+static enum x402_error posted_body(struct x402_sqlite *sqlite, void *data)
+{
+    const struct posted *posted = data;
+    enum x402_error error = x402_sqlite_journal_post(sqlite);
+
+    return error == X402_OK ? posted->body(sqlite, posted->data) : error;
+}
+
+enum x402_error x402_sqlite_write(struct x402_sqlite *sqlite, x402_sqlite_body *body,
+                                  void *data)
+{
+    struct posted posted = {body, data};
+
+    return x402_sqlite_append(sqlite, posted_body, &posted);
 }

@@ -435,7 +435,7 @@ static void version_2_make(struct fixture *fixture)
 {
     tamper(fixture, "ALTER TABLE leases RENAME TO lease; ALTER TABLE signers "
                     "RENAME TO signer; DROP TABLE live; DROP TABLE "
-                    "horizon; DROP INDEX settled_hash; ALTER TABLE payer DROP COLUMN "
+                    "journal; DROP TABLE horizon; DROP INDEX settled_hash; ALTER TABLE payer DROP COLUMN "
                     "payments");
     tamper(fixture, "DROP TABLE sale; DROP TABLE refusal; DROP TABLE measure; DROP "
                     "TABLE settler; PRAGMA user_version = 2");
