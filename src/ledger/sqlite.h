@@ -526,6 +526,12 @@ X402_MUST_USE enum x402_error x402_sqlite_journal_add(struct x402_sqlite *sqlite
                                                       bool *done);
 /* Inside a transaction: what is in the journal gets its rows, and it is empty. */
 X402_MUST_USE enum x402_error x402_sqlite_journal_post(struct x402_sqlite *sqlite);
+/* Inside a snapshot: a payment that has no row yet, as it would have one by now. */
+X402_MUST_USE enum x402_error x402_sqlite_journal_find(struct x402_sqlite *sqlite,
+                                                       int64_t id,
+                                                       struct x402_admit *admit,
+                                                       struct x402_sqlite_birth *birth,
+                                                       bool *found);
 X402_MUST_USE enum x402_error x402_sqlite_journal_is_empty(struct x402_sqlite *sqlite,
                                                            bool *empty);
 

@@ -1,19 +1,11 @@
 #include "ledger/sqlite.h"
 
 #include "core/saturated.h"
+#include "ledger/journal.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-/*
- * A row's body, all numbers little-endian: when and under which lease, then outcomes,
- * then admissions, each list after its count.
- */
-#define HEAD_SIZE (8 + 8 + 4 + 4)
-#define OUTCOME_SIZE (8 + 16 + 1)
-#define ADMISSION_FIXED_SIZE (8 + 8 + 20 + 32 + 20 + 8 + 8 + 8 + 65 + 1 + 1 + 16 + 1)
-#define ADMISSION_SIZE (ADMISSION_FIXED_SIZE + X402_ROUTE_MAX - 1)
 
 #ifdef X402_TEST_CLOCK
 struct x402_sqlite_journal_bounds x402_sqlite_journal_bounds = {
@@ -70,49 +62,6 @@ static enum x402_error last_read(struct x402_sqlite *sqlite, struct last *last)
 
 /* ------------------------------------------------------------------------- writing */
 
-static uint8_t *put(uint8_t *at, uint64_t number, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        at[i] = (uint8_t)(number >> (8 * i));
-    }
-    return at + size;
-}
-
-static uint8_t *put_bytes(uint8_t *at, const void *bytes, size_t size)
-{
-    memcpy(at, bytes, size);
-    return at + size;
-}
-
-static uint8_t *outcome_put(uint8_t *at, const struct x402_outcome *outcome)
-{
-    at = put(at, (uint64_t)outcome->payment_id, 8);
-    at = put_bytes(at, outcome->attempt16, 16);
-    return put(at, outcome->event, 1);
-}
-
-static uint8_t *admission_put(uint8_t *at, int64_t token_id,
-                              const struct x402_admit *admit)
-{
-    const struct x402_verified *verified = &admit->verified;
-    const size_t route_size = strnlen(admit->route, X402_ROUTE_MAX - 1);
-
-    at = put(at, (uint64_t)token_id, 8);
-    at = put(at, verified->chain_id, 8);
-    at = put_bytes(at, verified->from20, 20);
-    at = put_bytes(at, verified->nonce32, 32);
-    at = put_bytes(at, verified->to20, 20);
-    at = put(at, verified->value, 8);
-    at = put(at, verified->valid_after_seconds, 8);
-    at = put(at, verified->valid_before_seconds, 8);
-    at = put_bytes(at, verified->signature65, 65);
-    at = put(at, verified->dialect, 1);
-    at = put(at, verified->scheme, 1);
-    at = put_bytes(at, admit->attempt16, 16);
-    at = put(at, route_size, 1);
-    return put_bytes(at, admit->route, route_size);
-}
-
 static const struct x402_admit *last_admitted(const struct x402_sqlite_batch *batch)
 {
     size_t i = batch->admits_count;
@@ -143,20 +92,23 @@ static size_t outcomes_of_journaled(const struct x402_sqlite_batch *batch)
 static size_t body_write(struct x402_sqlite *sqlite, uint8_t *body,
                          const struct x402_sqlite_batch *batch, size_t admitted)
 {
+    const struct x402_journal_head head = {
+        .at_seconds = sqlite->now_seconds,
+        .lease_id = x402_sqlite_lease_id(sqlite),
+        .outcomes = (uint32_t)outcomes_of_journaled(batch),
+        .admissions = (uint32_t)admitted,
+    };
     uint8_t *at = body;
 
-    at = put(at, (uint64_t)sqlite->now_seconds, 8);
-    at = put(at, (uint64_t)x402_sqlite_lease_id(sqlite), 8);
-    at = put(at, outcomes_of_journaled(batch), 4);
-    at = put(at, admitted, 4);
+    at = x402_journal_head_put(at, &head);
     for (size_t i = 0; i < batch->outcomes_count; i++) {
         if (is_of_journaled(batch, &batch->outcomes[i])) {
-            at = outcome_put(at, &batch->outcomes[i]);
+            at = x402_journal_outcome_put(at, &batch->outcomes[i]);
         }
     }
     for (size_t i = 0; i < batch->admits_count; i++) {
         if (batch->admits[i].admission == X402_ADMISSION_NEW) {
-            at = admission_put(at, batch->tokens[i], &batch->admits[i]);
+            at = x402_journal_admission_put(at, batch->tokens[i], &batch->admits[i]);
         }
     }
     return (size_t)(at - body);
@@ -168,8 +120,7 @@ static enum x402_error row_add(struct x402_sqlite *sqlite,
 {
     const struct x402_admit *newest = last_admitted(batch);
     sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_JOURNAL_ADD);
-    uint8_t *body = malloc(HEAD_SIZE + batch->outcomes_count * OUTCOME_SIZE +
-                           admitted * ADMISSION_SIZE);
+    uint8_t *body = malloc(x402_journal_size_max(batch->outcomes_count, admitted));
     enum x402_error error;
 
     if (body == NULL) {
@@ -323,83 +274,6 @@ enum x402_error x402_sqlite_journal_add(struct x402_sqlite *sqlite,
     return error;
 }
 
-/* ------------------------------------------------------------------------- reading */
-
-/* What is left of a body. NULL: there was less than was to be read. */
-struct rest {
-    const uint8_t *at;
-    size_t size;
-};
-
-static const uint8_t *take(struct rest *rest, size_t size)
-{
-    const uint8_t *at = rest->at;
-
-    if (at == NULL || rest->size < size) {
-        rest->at = NULL;
-        return NULL;
-    }
-    rest->at += size;
-    rest->size -= size;
-    return at;
-}
-
-static uint64_t take_number(struct rest *rest, size_t size)
-{
-    const uint8_t *at = take(rest, size);
-    uint64_t number = 0;
-
-    for (size_t i = 0; at != NULL && i < size; i++) {
-        number |= (uint64_t)at[i] << (8 * i);
-    }
-    return number;
-}
-
-static void take_bytes(struct rest *rest, void *out, size_t size)
-{
-    const uint8_t *at = take(rest, size);
-
-    if (at != NULL) {
-        memcpy(out, at, size);
-    }
-}
-
-static void outcome_take(struct rest *rest, struct x402_outcome *outcome)
-{
-    *outcome = (struct x402_outcome){.payment_id = (int64_t)take_number(rest, 8)};
-    take_bytes(rest, outcome->attempt16, 16);
-    outcome->event = (enum x402_event)take_number(rest, 1);
-    if (outcome->event != X402_EVENT_DELIVERED && outcome->event != X402_EVENT_VOID) {
-        rest->at = NULL;
-    }
-}
-
-static void admission_take(struct rest *rest, struct x402_sqlite_journaled *item)
-{
-    struct x402_verified *verified = &item->admit.verified;
-    size_t route_size;
-
-    item->birth.token_id = (int64_t)take_number(rest, 8);
-    verified->chain_id = take_number(rest, 8);
-    take_bytes(rest, verified->from20, 20);
-    take_bytes(rest, verified->nonce32, 32);
-    take_bytes(rest, verified->to20, 20);
-    verified->value = take_number(rest, 8);
-    verified->valid_after_seconds = take_number(rest, 8);
-    verified->valid_before_seconds = take_number(rest, 8);
-    take_bytes(rest, verified->signature65, 65);
-    verified->dialect = (enum x402_dialect)take_number(rest, 1);
-    verified->scheme = (enum x402_scheme)take_number(rest, 1);
-    take_bytes(rest, item->admit.attempt16, 16);
-    route_size = take_number(rest, 1);
-    if (route_size >= X402_ROUTE_MAX) {
-        rest->at = NULL;
-        return;
-    }
-    take_bytes(rest, item->admit.route, route_size);
-    item->admit.route[route_size] = '\0';
-}
-
 /* ------------------------------------------------------------------------- posting */
 
 /* The payments of the journal, in the order of their ids, which have no gap. */
@@ -433,31 +307,27 @@ static void outcome_post(const struct posting *posting,
 
 /* One row's body; `last_id` is the id of its last admission. */
 static enum x402_error body_read(struct x402_sqlite *sqlite, struct posting *posting,
-                                 struct rest rest, int64_t last_id)
+                                 struct x402_journal_rest rest, int64_t last_id)
 {
-    const int64_t at_seconds = (int64_t)take_number(&rest, 8);
-    const int64_t lease_id = (int64_t)take_number(&rest, 8);
-    const uint64_t outcomes = take_number(&rest, 4);
-    const uint64_t admissions = take_number(&rest, 4);
+    const struct x402_journal_head head = x402_journal_head_take(&rest);
 
-    if (rest.at == NULL || admissions > posting->max - posting->count) {
+    if (rest.at == NULL || head.admissions > posting->max - posting->count) {
         return damaged(sqlite);
     }
-    for (uint64_t i = 0; rest.at != NULL && i < outcomes; i++) {
-        struct x402_outcome outcome;
-        outcome_take(&rest, &outcome);
-        outcome_post(posting, &outcome, at_seconds);
+    for (uint32_t i = 0; rest.at != NULL && i < head.outcomes; i++) {
+        const struct x402_outcome outcome = x402_journal_outcome_take(&rest);
+        outcome_post(posting, &outcome, head.at_seconds);
     }
-    for (uint64_t i = 0; rest.at != NULL && i < admissions; i++) {
+    for (uint32_t i = 0; rest.at != NULL && i < head.admissions; i++) {
         struct x402_sqlite_journaled *item = &posting->items[posting->count++];
         *item = (struct x402_sqlite_journaled){
             .birth = {.state = x402_state_first(X402_EVENT_PRESENT),
-                      .lease_id = lease_id,
-                      .created_at_seconds = at_seconds,
-                      .updated_at_seconds = at_seconds},
+                      .lease_id = head.lease_id,
+                      .created_at_seconds = head.at_seconds,
+                      .updated_at_seconds = head.at_seconds},
             .event = X402_EVENT_PRESENT};
-        item->admit.payment_id = last_id - (int64_t)(admissions - 1 - i);
-        admission_take(&rest, item);
+        item->birth.token_id = x402_journal_admission_take(&rest, &item->admit);
+        item->admit.payment_id = last_id - (int64_t)(head.admissions - 1 - i);
     }
     return rest.at == NULL || rest.size != 0 ? damaged(sqlite) : X402_OK;
 }
@@ -469,8 +339,9 @@ static enum x402_error rows_read(struct x402_sqlite *sqlite, struct posting *pos
     bool is_row;
 
     while ((error = x402_sqlite_row(sqlite, statement, &is_row)) == X402_OK && is_row) {
-        const struct rest body = {sqlite3_column_blob(statement, 1),
-                                  (size_t)sqlite3_column_bytes(statement, 1)};
+        const struct x402_journal_rest body = {
+            sqlite3_column_blob(statement, 1),
+            (size_t)sqlite3_column_bytes(statement, 1)};
         error = body_read(sqlite, posting, body, sqlite3_column_int64(statement, 0));
         if (error != X402_OK) {
             x402_sqlite_done(statement);
@@ -480,29 +351,36 @@ static enum x402_error rows_read(struct x402_sqlite *sqlite, struct posting *pos
     return error == X402_OK && posting->count != posting->max ? damaged(sqlite) : error;
 }
 
-/* The row that the payment would have by now, and all its steps on the books. */
-static enum x402_error item_post(struct x402_sqlite *sqlite,
-                                 struct x402_sqlite_journaled *item)
+/* The row that the payment would have by now. */
+static struct x402_sqlite_birth birth_of(const struct x402_sqlite_journaled *item)
 {
+    struct x402_sqlite_birth birth = item->birth;
+
+    if (item->event != X402_EVENT_PRESENT &&
+        x402_state_next(&birth.state, item->birth.state, item->event)) {
+        birth.lease_id = 0;
+    }
+    return birth;
+}
+
+/* A payment's row, and all its steps on the books. */
+static enum x402_error item_post(struct x402_sqlite *sqlite,
+                                 const struct x402_sqlite_journaled *item)
+{
+    const struct x402_sqlite_birth birth = birth_of(item);
     struct x402_sqlite_subject first = {.id = item->admit.payment_id,
-                                        .token_id = item->birth.token_id,
+                                        .token_id = birth.token_id,
                                         .state = item->birth.state,
                                         .value = item->admit.verified.value};
-    struct x402_sqlite_subject after = first;
+    struct x402_sqlite_subject after;
     int64_t id = 0;
     enum x402_error error;
 
     memcpy(first.payer20, item->admit.verified.from20, 20);
-    memcpy(after.payer20, first.payer20, 20);
-    if (item->event != X402_EVENT_PRESENT) {
-        if (!x402_state_next(&after.state, first.state, item->event)) {
-            return damaged(sqlite);
-        }
-        item->birth.state = after.state;
-        item->birth.lease_id = 0;
-    }
-    sqlite->now_seconds = item->birth.created_at_seconds;
-    error = x402_sqlite_payment_insert(sqlite, &item->admit, &item->birth, &id);
+    after = first;
+    after.state = birth.state;
+    sqlite->now_seconds = birth.created_at_seconds;
+    error = x402_sqlite_payment_insert(sqlite, &item->admit, &birth, &id);
     if (error == X402_OK && id != first.id) {
         return damaged(sqlite);
     }
@@ -513,17 +391,18 @@ static enum x402_error item_post(struct x402_sqlite *sqlite,
     if (error == X402_OK) {
         error = x402_sqlite_count(sqlite, NULL, X402_EVENT_PRESENT, &first);
     }
-    sqlite->now_seconds = item->birth.updated_at_seconds;
+    sqlite->now_seconds = birth.updated_at_seconds;
     return error == X402_OK && item->event != X402_EVENT_PRESENT
                ? x402_sqlite_count(sqlite, &first, (int)item->event, &after)
                : error;
 }
 
 /* Each step at the time at which it was committed. */
-static enum x402_error post(struct x402_sqlite *sqlite, struct posting *posting)
+static enum x402_error items_post(struct x402_sqlite *sqlite,
+                                  const struct posting *posting)
 {
     const int64_t now_seconds = sqlite->now_seconds;
-    enum x402_error error = rows_read(sqlite, posting);
+    enum x402_error error = X402_OK;
 
     for (size_t i = 0; error == X402_OK && i < posting->count; i++) {
         error = item_post(sqlite, &posting->items[i]);
@@ -535,25 +414,53 @@ static enum x402_error post(struct x402_sqlite *sqlite, struct posting *posting)
                : error;
 }
 
-enum x402_error x402_sqlite_journal_post(struct x402_sqlite *sqlite)
+/* All of it, to be freed; nothing where the journal is empty. */
+static enum x402_error journal_read(struct x402_sqlite *sqlite, struct posting *posting)
 {
-    struct posting posting = {0};
     struct last last;
     enum x402_error error = last_read(sqlite, &last);
 
+    *posting = (struct posting){.max = last.count};
     if (error != X402_OK || last.count == 0) {
         return error;
     }
     if (last.count > X402_SQLITE_JOURNAL_MAX) {
         return damaged(sqlite);
     }
-    posting.max = last.count;
-    posting.items = malloc(posting.max * sizeof(posting.items[0]));
-    if (posting.items == NULL) {
-        return x402_sqlite_say(sqlite, X402_ERR_LEDGER,
-                               "cannot write ledger '%s': out of memory", sqlite->path);
+    posting->items = malloc(posting->max * sizeof(posting->items[0]));
+    return posting->items != NULL
+               ? rows_read(sqlite, posting)
+               : x402_sqlite_say(sqlite, X402_ERR_LEDGER,
+                                 "cannot read ledger '%s': out of memory",
+                                 sqlite->path);
+}
+
+enum x402_error x402_sqlite_journal_post(struct x402_sqlite *sqlite)
+{
+    struct posting posting;
+    enum x402_error error = journal_read(sqlite, &posting);
+
+    if (error == X402_OK && posting.count > 0) {
+        error = items_post(sqlite, &posting);
     }
-    error = post(sqlite, &posting);
+    free(posting.items);
+    return error;
+}
+
+enum x402_error x402_sqlite_journal_find(struct x402_sqlite *sqlite, int64_t id,
+                                         struct x402_admit *admit,
+                                         struct x402_sqlite_birth *birth, bool *found)
+{
+    const struct x402_sqlite_journaled *item;
+    struct posting posting;
+    enum x402_error error = journal_read(sqlite, &posting);
+
+    item = error == X402_OK ? item_of(&posting, id) : NULL;
+    *found = item != NULL;
+    if (*found) {
+        *admit = item->admit;
+        *birth = birth_of(item);
+    }
     free(posting.items);
     return error;
 }

@@ -321,6 +321,60 @@ struct one {
     struct x402_payment_row row;
 };
 
+static enum x402_error asset_read(struct x402_sqlite *sqlite, int64_t token_id,
+                                  uint8_t asset20[20])
+{
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_TOKEN_NAME);
+    enum x402_error error;
+    bool is_row;
+
+    x402_sqlite_bind(statement, 1, token_id);
+    error = x402_sqlite_row(sqlite, statement, &is_row);
+    if (is_row) {
+        x402_sqlite_column_blob(statement, 1, asset20, 20);
+        x402_sqlite_done(statement);
+    }
+    return error;
+}
+
+/* One that was sold a moment ago, and has no row yet. */
+static enum x402_error one_journaled(struct x402_sqlite *sqlite, struct one *one)
+{
+    struct x402_payment_row *row = &one->row;
+    struct x402_sqlite_birth birth;
+    struct x402_admit admit;
+    bool found;
+    enum x402_error error =
+        x402_sqlite_journal_find(sqlite, one->payment_id, &admit, &birth, &found);
+
+    if (error != X402_OK || !found) {
+        return error == X402_OK ? X402_ERR_NOT_FOUND : error;
+    }
+    memset(row, 0, sizeof(*row));
+    row->settlement = (struct x402_settlement){
+        .payment_id = one->payment_id,
+        .state = birth.state,
+        .chain_id = admit.verified.chain_id,
+        .value = admit.verified.value,
+        .valid_after_seconds = admit.verified.valid_after_seconds,
+        .valid_before_seconds = admit.verified.valid_before_seconds,
+        .due_at_seconds = birth.updated_at_seconds,
+        .admitted_at_seconds = birth.created_at_seconds,
+        .dialect = admit.verified.dialect,
+    };
+    memcpy(row->settlement.from20, admit.verified.from20, 20);
+    memcpy(row->settlement.to20, admit.verified.to20, 20);
+    memcpy(row->settlement.nonce32, admit.verified.nonce32, 32);
+    memcpy(row->settlement.signature65, admit.verified.signature65, 65);
+    memcpy(row->settlement.route, admit.route, sizeof(admit.route));
+    memcpy(row->route, admit.route, sizeof(admit.route));
+    row->dialect = admit.verified.dialect;
+    row->created_at_seconds = birth.created_at_seconds;
+    row->updated_at_seconds = birth.updated_at_seconds;
+    row->attempts = 1;
+    return asset_read(sqlite, birth.token_id, row->settlement.asset20);
+}
+
 static enum x402_error one_body(struct x402_sqlite *sqlite, void *data)
 {
     struct one *one = data;
@@ -335,7 +389,7 @@ static enum x402_error one_body(struct x402_sqlite *sqlite, void *data)
         x402_sqlite_done(statement);
         return X402_OK;
     }
-    return error == X402_OK ? X402_ERR_NOT_FOUND : error;
+    return error == X402_OK ? one_journaled(sqlite, one) : error;
 }
 
 enum x402_error x402_sqlite_payment(struct x402_ledger *ledger,

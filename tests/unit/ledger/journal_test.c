@@ -95,6 +95,31 @@ static void who_may_write_reads_what_it_wrote(void **state)
     assert_books(fixture->ledger);
 }
 
+/* As the page of a receipt does, a moment after the sale. */
+static void who_only_reads_finds_a_payment_that_has_no_row_yet(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_admit admits[COUNT];
+    struct x402_payment_row journaled, posted;
+    struct x402_ledger *reader = NULL;
+
+    assert_int_equal(
+        x402_ledger_open(&reader, fixture->path, X402_LEDGER_READ, fixture->message),
+        X402_OK);
+    present_plain(fixture, admits, 0);
+    assert_int_equal(x402_ledger_payment(reader, &journaled, admits[5].payment_id),
+                     X402_OK);
+    assert_int_equal(
+        x402_ledger_payment(reader, &posted, admits[COUNT - 1].payment_id + 1),
+        X402_ERR_NOT_FOUND);
+    assert_journaled(fixture, 1);
+    assert_int_equal(x402_ledger_tidy(fixture->ledger), X402_OK);
+    assert_int_equal(x402_ledger_payment(reader, &posted, admits[5].payment_id),
+                     X402_OK);
+    assert_memory_equal(&journaled, &posted, sizeof(posted));
+    x402_ledger_close(reader);
+}
+
 static void whatever_else_is_written_posts_the_journal_first(void **state)
 {
     struct fixture *fixture = *state;
@@ -424,6 +449,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_batch_of_new_payments_is_one_row_of_the_journal),
         TEST(who_may_write_reads_what_it_wrote),
+        TEST(who_only_reads_finds_a_payment_that_has_no_row_yet),
         TEST(whatever_else_is_written_posts_the_journal_first),
         TEST(a_payment_whose_end_is_journaled_gets_its_row_in_its_last_state),
         TEST(the_outcome_of_another_attempt_changes_nothing),
