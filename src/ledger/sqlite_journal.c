@@ -253,6 +253,13 @@ static enum x402_error add(struct x402_sqlite *sqlite, struct x402_sqlite_batch 
     return error;
 }
 
+/* Enough at a time that writing rows would be felt, and that more is to come. */
+static bool is_load(const struct x402_sqlite_batch *batch)
+{
+    return batch->admits_count > 0 && batch->admits_count <= JOURNAL_MAX &&
+           batch->admits_count + batch->outcomes_count >= JOURNAL_MIN;
+}
+
 enum x402_error x402_sqlite_journal_add(struct x402_sqlite *sqlite,
                                         struct x402_sqlite_batch *batch, bool *done)
 {
@@ -260,7 +267,7 @@ enum x402_error x402_sqlite_journal_add(struct x402_sqlite *sqlite,
     enum x402_error error;
 
     *done = false;
-    if (batch->admits_count < JOURNAL_MIN || batch->admits_count > JOURNAL_MAX) {
+    if (!is_load(batch)) {
         return X402_OK;
     }
     error = last_read(sqlite, &last);
