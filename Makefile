@@ -12,11 +12,13 @@ VARIANT ?= release
 NGINX_SRC ?= /usr/share/nginx/src
 NGINX_OBJS := build/nginx
 
+# To build and to run; and what the tests need besides.
 PACKAGES := nginx nginx-dev libsecp256k1-dev libsqlite3-dev libjansson-dev \
 	libcurl4-openssl-dev libssl-dev libmicrohttpd-dev libxml2-dev libpango1.0-dev \
-	libcairo2-dev fonts-inter fonts-noto-core fonts-wqy-microhei libcmocka-dev pkg-config \
-	gcc make clang libclang-rt-14-dev nodejs npm ca-certificates chromium \
-	sqlite3
+	libcairo2-dev fonts-inter fonts-noto-core fonts-wqy-microhei pkg-config gcc make nodejs npm \
+	ca-certificates
+TEST_PACKAGES := libcmocka-dev clang libclang-rt-14-dev chromium sqlite3 clang-tidy cppcheck \
+	valgrind
 
 WARNINGS := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wswitch-enum -Wcast-qual -Wundef -Wvla -Wformat=2 -Werror
@@ -71,13 +73,14 @@ SERVICES_PACKAGES := libxml-2.0 pangocairo fontconfig
 SERVICES_CPPFLAGS = $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(SERVICES_PACKAGES)))
 LIBS_SERVICES = $(shell pkg-config --libs $(SERVICES_PACKAGES)) -lmicrohttpd -ljansson -lcurl -lm
 
-.PHONY: all help deps run test unit model e2e attack soak bench fuzz proof format format-check lint clean \
+.PHONY: all help deps test-deps run test unit model e2e attack soak bench fuzz proof format format-check lint clean \
 	nginx-headers test-builds
 
 all: $(B)/x402 $(B)/ngx_http_x402_module.so $(if $(SERVICES),$(B)/x402-services)
 
 help:
 	@echo "make deps    install the Debian and npm packages (needs root for the former)"
+	@echo "make test-deps          and those that only the tests need"
 	@echo "make         build build/x402 and build/ngx_http_x402_module.so"
 	@echo "make run     a paid call on this machine: chain, services, gateway, settler"
 	@echo "make test    every test"
@@ -265,6 +268,9 @@ test:
 
 deps:
 	@sh packaging/deps.sh $(PACKAGES)
+
+test-deps:
+	@sh packaging/deps.sh $(PACKAGES) $(TEST_PACKAGES)
 
 run:
 	@sh packaging/run.sh
