@@ -363,6 +363,11 @@ X402_MUST_USE enum x402_error x402_sqlite_token_find(struct x402_sqlite *sqlite,
                                                      uint64_t chain_id,
                                                      const uint8_t asset20[20],
                                                      bool add, int64_t *id);
+/* The chain and the asset of a token; left alone where there is none. */
+X402_MUST_USE enum x402_error x402_sqlite_token_name(struct x402_sqlite *sqlite,
+                                                     int64_t token_id,
+                                                     uint64_t *chain_id,
+                                                     uint8_t asset20[20]);
 /* A token's row, to read and to change (then set `changed`): good until the next call.
  */
 X402_MUST_USE enum x402_error x402_sqlite_token_take(struct x402_sqlite *sqlite,

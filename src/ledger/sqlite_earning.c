@@ -262,23 +262,6 @@ static void cell_add(struct x402_earning *sum, sqlite3_stmt *statement)
     sum->fee_wei = x402_saturated(sum->fee_wei, column(statement, 7));
 }
 
-static enum x402_error token_name(struct x402_sqlite *sqlite, int64_t token_id,
-                                  struct x402_earning *out)
-{
-    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_TOKEN_NAME);
-    enum x402_error error;
-    bool is_row;
-
-    x402_sqlite_bind(statement, 1, token_id);
-    error = x402_sqlite_row(sqlite, statement, &is_row);
-    if (is_row) {
-        out->chain_id = column(statement, 0);
-        x402_sqlite_column_blob(statement, 1, out->asset20, sizeof(out->asset20));
-        x402_sqlite_done(statement);
-    }
-    return error;
-}
-
 /* Takes a row, and says in `taken` whether there was room. Most rows are of the route
  * of the row before: what has many blocks is looked up once. */
 static enum x402_error cell_take(struct x402_sqlite *sqlite, struct page *page,
@@ -298,7 +281,8 @@ static enum x402_error cell_take(struct x402_sqlite *sqlite, struct page *page,
         next = &page->earnings[page->count++];
         *next = (struct x402_earning){.day = page->day};
         x402_sqlite_column_text(statement, 1, next->route, sizeof(next->route));
-        error = token_name(sqlite, token_id, next);
+        error =
+            x402_sqlite_token_name(sqlite, token_id, &next->chain_id, next->asset20);
         page->token_id = token_id;
         memcpy(page->route, next->route, sizeof(page->route));
     }

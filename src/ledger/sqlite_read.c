@@ -321,22 +321,6 @@ struct one {
     struct x402_payment_row row;
 };
 
-static enum x402_error asset_read(struct x402_sqlite *sqlite, int64_t token_id,
-                                  uint8_t asset20[20])
-{
-    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_TOKEN_NAME);
-    enum x402_error error;
-    bool is_row;
-
-    x402_sqlite_bind(statement, 1, token_id);
-    error = x402_sqlite_row(sqlite, statement, &is_row);
-    if (is_row) {
-        x402_sqlite_column_blob(statement, 1, asset20, 20);
-        x402_sqlite_done(statement);
-    }
-    return error;
-}
-
 /* One that was sold a moment ago, and has no row yet. */
 static enum x402_error one_journaled(struct x402_sqlite *sqlite, struct one *one)
 {
@@ -354,7 +338,6 @@ static enum x402_error one_journaled(struct x402_sqlite *sqlite, struct one *one
     row->settlement = (struct x402_settlement){
         .payment_id = one->payment_id,
         .state = birth.state,
-        .chain_id = admit.verified.chain_id,
         .value = admit.verified.value,
         .valid_after_seconds = admit.verified.valid_after_seconds,
         .valid_before_seconds = admit.verified.valid_before_seconds,
@@ -372,7 +355,8 @@ static enum x402_error one_journaled(struct x402_sqlite *sqlite, struct one *one
     row->created_at_seconds = birth.created_at_seconds;
     row->updated_at_seconds = birth.updated_at_seconds;
     row->attempts = 1;
-    return asset_read(sqlite, birth.token_id, row->settlement.asset20);
+    return x402_sqlite_token_name(sqlite, birth.token_id, &row->settlement.chain_id,
+                                  row->settlement.asset20);
 }
 
 static enum x402_error one_body(struct x402_sqlite *sqlite, void *data)

@@ -137,3 +137,20 @@ enum x402_error x402_sqlite_tokens_write(struct x402_sqlite *sqlite)
     sqlite->tokens_count = 0;
     return error;
 }
+
+enum x402_error x402_sqlite_token_name(struct x402_sqlite *sqlite, int64_t token_id,
+                                       uint64_t *chain_id, uint8_t asset20[20])
+{
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_TOKEN_NAME);
+    enum x402_error error;
+    bool is_row;
+
+    x402_sqlite_bind(statement, 1, token_id);
+    error = x402_sqlite_row(sqlite, statement, &is_row);
+    if (is_row) {
+        *chain_id = (uint64_t)sqlite3_column_int64(statement, 0);
+        x402_sqlite_column_blob(statement, 1, asset20, 20);
+        x402_sqlite_done(statement);
+    }
+    return error;
+}

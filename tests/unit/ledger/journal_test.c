@@ -67,6 +67,21 @@ static struct x402_outcome outcome_of(const struct x402_admit *admit,
     return outcome;
 }
 
+/* Outcomes, and with them COUNT new payments from number 20 on: to the journal. */
+static void tell_plain(struct fixture *fixture, struct x402_outcome *outcomes,
+                       size_t count)
+{
+    struct x402_admit admits[COUNT];
+
+    for (unsigned i = 0; i < COUNT; i++) {
+        admits[i] = presentation(20 + i, 0);
+    }
+    assert_int_equal(x402_ledger_commit(fixture->ledger, "test", outcomes, count,
+                                        admits, COUNT, NULL, NULL),
+                     X402_OK);
+    assert_all(admits, X402_ADMISSION_NEW);
+}
+
 static void a_batch_of_new_payments_is_one_row_of_the_journal(void **state)
 {
     struct fixture *fixture = *state;
@@ -136,18 +151,13 @@ static void a_payment_whose_end_is_journaled_gets_its_row_in_its_last_state(
     void **state)
 {
     struct fixture *fixture = *state;
-    struct x402_admit admits[COUNT], more[COUNT];
+    struct x402_admit admits[COUNT];
     struct x402_outcome outcomes[2];
 
     present_plain(fixture, admits, 0);
     outcomes[0] = outcome_of(&admits[0], X402_EVENT_DELIVERED);
     outcomes[1] = outcome_of(&admits[1], X402_EVENT_VOID);
-    for (unsigned i = 0; i < COUNT; i++) {
-        more[i] = presentation(20 + i, 0);
-    }
-    assert_int_equal(x402_ledger_commit(fixture->ledger, "test", outcomes, 2, more,
-                                        COUNT, NULL, NULL),
-                     X402_OK);
+    tell_plain(fixture, outcomes, 2);
     assert_true(outcomes[0].applied && outcomes[1].applied);
     assert_journaled(fixture, 2);
     assert_int_equal(x402_ledger_tidy(fixture->ledger), X402_OK);
@@ -169,18 +179,13 @@ static void a_payment_whose_end_is_journaled_gets_its_row_in_its_last_state(
 static void the_outcome_of_another_attempt_changes_nothing(void **state)
 {
     struct fixture *fixture = *state;
-    struct x402_admit admits[COUNT], more[COUNT];
+    struct x402_admit admits[COUNT];
     struct x402_outcome outcome;
 
     present_plain(fixture, admits, 0);
     outcome = outcome_of(&admits[0], X402_EVENT_DELIVERED);
     outcome.attempt16[3] ^= 1;
-    for (unsigned i = 0; i < COUNT; i++) {
-        more[i] = presentation(20 + i, 0);
-    }
-    assert_int_equal(x402_ledger_commit(fixture->ledger, "test", &outcome, 1, more,
-                                        COUNT, NULL, NULL),
-                     X402_OK);
+    tell_plain(fixture, &outcome, 1);
     assert_int_equal(x402_ledger_tidy(fixture->ledger), X402_OK);
     assert_int_equal(
         number_of(fixture, "SELECT count(*) FROM payment WHERE delivery = 0"),
@@ -192,18 +197,13 @@ static void the_outcome_of_another_attempt_changes_nothing(void **state)
 static void an_outcome_of_a_posted_payment_may_be_journaled(void **state)
 {
     struct fixture *fixture = *state;
-    struct x402_admit admits[COUNT], more[COUNT];
+    struct x402_admit admits[COUNT];
     struct x402_outcome outcome;
 
     present_plain(fixture, admits, 0);
     assert_int_equal(x402_ledger_tidy(fixture->ledger), X402_OK);
     outcome = outcome_of(&admits[0], X402_EVENT_DELIVERED);
-    for (unsigned i = 0; i < COUNT; i++) {
-        more[i] = presentation(20 + i, 0);
-    }
-    assert_int_equal(x402_ledger_commit(fixture->ledger, "test", &outcome, 1, more,
-                                        COUNT, NULL, NULL),
-                     X402_OK);
+    tell_plain(fixture, &outcome, 1);
     assert_journaled(fixture, 1);
     assert_int_equal(x402_ledger_tidy(fixture->ledger), X402_OK);
     assert_int_equal(
