@@ -427,7 +427,7 @@ static void prepare_all(struct filling *filling)
         prepare(filling->db, "INSERT INTO outbox_payment VALUES (?1, ?2, ?3)");
     filling->settled =
         prepare(filling->db, "INSERT INTO settled VALUES (?1, ?2, randomblob(32), ?3, "
-                             "randomblob(32), ?4, ?5, ?6)");
+                             "randomblob(32), ?4, ?5, ?6, randomblob(8))");
     filling->failed = prepare(filling->db, "INSERT INTO failed VALUES (?1, 'expired')");
 }
 

@@ -71,7 +71,11 @@ CREATE INDEX payment_failed ON payment (max(valid_before, updated_at + 86400))
     WHERE money = 5 AND delivery = 2;
 
 -- Whether a transfer settled another payment already: nonces are not unique for ever.
-CREATE INDEX settled_hash ON settled (hash);
+-- nonce: the beginning of the payment's; a transaction settles many.
+ALTER TABLE settled ADD COLUMN nonce BLOB NOT NULL DEFAULT x'';
+UPDATE settled SET nonce = ifnull((SELECT substr(p.nonce, 1, 8) FROM payment p WHERE
+    p.id = settled.payment_id), x'');
+CREATE INDEX settled_hash ON settled (hash, nonce);
 
 -- What was committed under load and has no rows yet, a batch a row: sqlite_journal.c.
 -- id, token_id, payer, nonce: of the last payment in it. count, value: of payments in

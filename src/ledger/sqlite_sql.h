@@ -186,8 +186,8 @@
     X(PAYMENT_TRANSACTION, "UPDATE payment SET transaction_id = nullif(?2, 0) WHERE "  \
                            "id = ?1")                                                  \
     X(SETTLED_ADD, "INSERT INTO settled (payment_id, chain_id, hash, block_number, "   \
-                   "block_hash, gas_used, fee) SELECT id, chain_id, ?2, ?3, ?4, ?5, "  \
-                   "?6 FROM payment WHERE id = ?1")                                    \
+                   "block_hash, gas_used, fee, nonce) SELECT id, chain_id, ?2, ?3, "   \
+                   "?4, ?5, ?6, substr(nonce, 1, 8) FROM payment WHERE id = ?1")       \
     X(SETTLED_READ, "SELECT block_number, gas_used, fee FROM settled WHERE "           \
                     "payment_id = ?1")                                                 \
     X(SETTLED_AFTER,                                                                   \
@@ -197,7 +197,8 @@
     X(SETTLED_TWIN,                                                                    \
       "SELECT p.id FROM payment q CROSS JOIN settled s INDEXED BY settled_hash CROSS " \
       "JOIN payment p ON p.id = s.payment_id WHERE q.id = ?1 AND s.hash = ?2 AND "     \
-      "p.nonce = q.nonce AND p.payer = q.payer AND p.token_id = q.token_id AND p.id "  \
+      "s.nonce = substr(q.nonce, 1, 8) AND p.nonce = q.nonce AND p.payer = q.payer "   \
+      "AND p.token_id = q.token_id AND p.id "                                          \
       "<> q.id LIMIT 1")                                                               \
     X(SETTLED_DROP, "DELETE FROM settled WHERE payment_id = ?1")                       \
     X(SETTLED_FINAL, "UPDATE settled SET final = 1 WHERE payment_id = ?1")             \

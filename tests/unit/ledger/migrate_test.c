@@ -435,8 +435,9 @@ static void version_2_make(struct fixture *fixture)
 {
     tamper(fixture, "ALTER TABLE leases RENAME TO lease; ALTER TABLE signers "
                     "RENAME TO signer; DROP TABLE live; DROP TABLE "
-                    "journal; DROP TABLE horizon; DROP INDEX settled_hash; ALTER TABLE payer DROP COLUMN "
-                    "payments");
+                    "journal; DROP TABLE horizon; DROP INDEX settled_hash; "
+                    "ALTER TABLE settled DROP COLUMN nonce; ALTER TABLE payer DROP "
+                    "COLUMN payments");
     tamper(fixture, "DROP TABLE sale; DROP TABLE refusal; DROP TABLE measure; DROP "
                     "TABLE settler; PRAGMA user_version = 2");
 }
