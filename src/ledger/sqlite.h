@@ -96,8 +96,8 @@ struct x402_sqlite_token_name {
 
 /* Who writes next: sqlite_queue.c. */
 struct x402_sqlite_queue {
-    int fd;                        /* -1: closed */
-    struct x402_sqlite_bell *bell; /* shared; NULL: waiting is by looking again */
+    int fd;                         /* -1: closed */
+    struct x402_sqlite_bell *bells; /* shared; NULL: waiting is by looking again */
 };
 
 /* What there is one payment of, at most, that may still be presented. */

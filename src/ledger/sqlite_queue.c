@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/futex.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -20,19 +19,19 @@
 enum { BYTE_WRITING, BYTE_NEXT };
 
 /*
- * In the file, mapped by all: who leaves rings it. It decides nothing, so a process
- * that dies without ringing makes others wait a little longer for the lock, and no
- * more.
+ * One for each byte, in the file, mapped by all: who lets the byte go rings it, and who
+ * has waited longest wakes. It decides nothing, so a process that dies without ringing,
+ * or when it was rung for, makes others wait a little longer for the lock, and no more.
  */
 struct x402_sqlite_bell {
     uint32_t rings;
     uint32_t waiting; /* how many listen; of those that died, too */
 };
-#define BELL_SIZE 4096
+#define BELLS_SIZE 4096
 
 #define SLEEP_MIN_NANOSECONDS 20000
 #define SLEEP_MAX_NANOSECONDS 500000
-#define BELL_NANOSECONDS 2000000 /* where somebody rings */
+#define BELL_NANOSECONDS 10000000 /* where somebody rings */
 
 /* Until it rings, if it has not since. */
 static void bell_wait(struct x402_sqlite_bell *bell, uint32_t rings,
@@ -47,6 +46,12 @@ static void bell_wait(struct x402_sqlite_bell *bell, uint32_t rings,
     __atomic_sub_fetch(&bell->waiting, 1, __ATOMIC_SEQ_CST);
 }
 
+static struct x402_sqlite_bell *bell_of(const struct x402_sqlite_queue *queue,
+                                        off_t byte)
+{
+    return queue->bells != NULL ? &queue->bells[byte] : NULL;
+}
+
 static uint32_t bell_rings(const struct x402_sqlite_bell *bell)
 {
     return bell != NULL ? __atomic_load_n(&bell->rings, __ATOMIC_SEQ_CST) : 0;
@@ -59,7 +64,7 @@ static void bell_ring(struct x402_sqlite_bell *bell)
     }
     __atomic_add_fetch(&bell->rings, 1, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&bell->waiting, __ATOMIC_SEQ_CST) != 0) {
-        (void)syscall(SYS_futex, &bell->rings, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+        (void)syscall(SYS_futex, &bell->rings, FUTEX_WAKE, 1, NULL, NULL, 0);
     }
 }
 
@@ -83,16 +88,23 @@ static int64_t monotonic_milliseconds(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static void let_go(const struct x402_sqlite_queue *queue, off_t byte)
+{
+    (void)lock(queue->fd, F_UNLCK, byte);
+    bell_ring(bell_of(queue, byte));
+}
+
 /* Not F_OFD_SETLKW: a writer that is stuck must not hang a worker for ever. */
 static int wait_for(const struct x402_sqlite_queue *queue, off_t byte,
                     int64_t deadline_milliseconds)
 {
+    struct x402_sqlite_bell *bell = bell_of(queue, byte);
     struct timespec pause = {.tv_sec = 0,
-                             .tv_nsec = queue->bell != NULL ? BELL_NANOSECONDS
-                                                            : SLEEP_MIN_NANOSECONDS};
+                             .tv_nsec = bell != NULL ? BELL_NANOSECONDS
+                                                     : SLEEP_MIN_NANOSECONDS};
 
     for (;;) {
-        const uint32_t rings = bell_rings(queue->bell);
+        const uint32_t rings = bell_rings(bell);
         int error = lock(queue->fd, F_WRLCK, byte);
         if (error != EAGAIN && error != EACCES) {
             return error;
@@ -100,7 +112,7 @@ static int wait_for(const struct x402_sqlite_queue *queue, off_t byte,
         if (monotonic_milliseconds() >= deadline_milliseconds) {
             return EAGAIN;
         }
-        bell_wait(queue->bell, rings, &pause);
+        bell_wait(bell, rings, &pause);
         if (pause.tv_nsec < SLEEP_MAX_NANOSECONDS) {
             pause.tv_nsec *= 2;
         }
@@ -116,14 +128,13 @@ int x402_sqlite_queue_enter(const struct x402_sqlite_queue *queue)
         return error;
     }
     error = wait_for(queue, BYTE_WRITING, deadline);
-    (void)lock(queue->fd, F_UNLCK, BYTE_NEXT);
+    let_go(queue, BYTE_NEXT);
     return error;
 }
 
 void x402_sqlite_queue_leave(const struct x402_sqlite_queue *queue)
 {
-    (void)lock(queue->fd, F_UNLCK, BYTE_WRITING);
-    bell_ring(queue->bell);
+    let_go(queue, BYTE_WRITING);
 }
 
 /* A lock file that root makes must stay open to the ledger's owner. */
@@ -163,17 +174,17 @@ static int file_open(const char *path)
 
 /* Its page is written and not left a hole, which a full disk could not fill later.
  * None, where it cannot be had. */
-static struct x402_sqlite_bell *bell_open(int fd)
+static struct x402_sqlite_bell *bells_open(int fd)
 {
-    static const uint8_t zeros[BELL_SIZE];
+    static const uint8_t zeros[BELLS_SIZE];
     struct stat status;
     void *memory;
 
-    if (fstat(fd, &status) != 0 ||
-        (status.st_size < BELL_SIZE && pwrite(fd, zeros, BELL_SIZE, 0) != BELL_SIZE)) {
+    if (fstat(fd, &status) != 0 || (status.st_size < BELLS_SIZE &&
+                                    pwrite(fd, zeros, BELLS_SIZE, 0) != BELLS_SIZE)) {
         return NULL;
     }
-    memory = mmap(NULL, BELL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    memory = mmap(NULL, BELLS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     return memory != MAP_FAILED ? memory : NULL;
 }
 
@@ -183,14 +194,14 @@ int x402_sqlite_queue_open(struct x402_sqlite_queue *queue, const char *path)
     if (queue->fd < 0) {
         return errno;
     }
-    queue->bell = bell_open(queue->fd);
+    queue->bells = bells_open(queue->fd);
     return 0;
 }
 
 void x402_sqlite_queue_close(struct x402_sqlite_queue *queue)
 {
-    if (queue->bell != NULL) {
-        (void)munmap(queue->bell, BELL_SIZE);
+    if (queue->bells != NULL) {
+        (void)munmap(queue->bells, BELLS_SIZE);
     }
     if (queue->fd >= 0) {
         (void)close(queue->fd);
