@@ -37,7 +37,8 @@ struct x402_live_header {
 _Static_assert(sizeof(struct x402_live_header) <= SLOTS_OFFSET, "slots begin after it");
 
 /* high: tag, and the upper bits of the id; low: its lower 32, and until. An empty one
- * is zeros; low is written last and emptied first. */
+ * is zeros; low is written last and emptied first. The one behind the last has the
+ * stamp as its high: a file that was cut short and made longer again has lost it. */
 struct x402_live_slot {
     uint64_t high, low;
 };
@@ -171,8 +172,9 @@ bool x402_live_counts(struct x402_live *live, uint64_t stamp)
     if (header->magic != MAGIC || load(&header->stamp) != stamp ||
         memcmp(header->boot16, live->boot16, sizeof(live->boot16)) != 0 ||
         live->capacity < CAPACITY_MIN || live->capacity > UINT32_MAX ||
-        live->capacity >
-            (live->mapped_size - SLOTS_OFFSET) / sizeof(struct x402_live_slot)) {
+        live->capacity >=
+            (live->mapped_size - SLOTS_OFFSET) / sizeof(struct x402_live_slot) ||
+        load(&live->slots[live->capacity].high) != stamp) {
         return false;
     }
     live->stamp = stamp;
@@ -431,7 +433,7 @@ static uint64_t capacity_for(uint64_t count)
 /* The file never gets shorter: others may have it mapped. */
 static int file_extend(const struct x402_live *live, uint64_t capacity)
 {
-    const uint64_t size = SLOTS_OFFSET + capacity * sizeof(struct x402_live_slot);
+    const uint64_t size = SLOTS_OFFSET + (capacity + 1) * sizeof(struct x402_live_slot);
 
     return posix_fallocate(live->fd, 0, (off_t)size);
 }
@@ -476,6 +478,7 @@ int x402_live_build(struct x402_live *live, const struct x402_live_building *bui
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* a store only keeps back earlier ones */
     live->header->capacity = live->capacity = capacity;
     fill(live, building);
+    store(&live->slots[capacity].high, building->stamp);
     live->stamp = building->stamp;
     store(&live->header->stamp, building->stamp);
     return 0;

@@ -40,8 +40,9 @@
  * built again, so that what can be presented again is back in it.
  *
  * The file must not be cut short by others. That is looked at when a transaction
- * begins; a process that has it cut while it is at it dies of SIGBUS, which is a death
- * like others. Space is allocated when it is built: writing to it needs none.
+ * begins: the stamp ends its slots, too, so that it shows even when the file is
+ * longer again. A process that has it cut while it is at it dies of SIGBUS, which is a
+ * death like others. Space is allocated when it is built: writing to it needs none.
  */
 #ifndef X402_LEDGER_LIVE_H
 #define X402_LEDGER_LIVE_H

@@ -391,6 +391,23 @@ static void a_file_cut_short_does_not_count_and_is_built_again(void **state)
     x402_live_close(&set.live);
 }
 
+/* As two who cut it do, one after the other: what was behind the cut is zeros. */
+static void a_file_cut_short_and_made_longer_again_does_not_count(void **state)
+{
+    static const off_t sizes[] = {5000, 36864, 60000};
+    struct set set = set_make(*state);
+
+    for (size_t i = 0; i < 3; i++) {
+        const off_t size = (off_t)set.live.mapped_size;
+        assert_true(x402_live_counts(&set.live, STAMP));
+        assert_int_equal(truncate(set.path, sizes[i]), 0);
+        assert_int_equal(truncate(set.path, size), 0);
+        assert_false(x402_live_counts(&set.live, STAMP));
+        set_build(&set, NULL, 0, 100);
+    }
+    x402_live_close(&set.live);
+}
+
 static void a_symbolic_link_is_not_opened(void **state)
 {
     struct fixture *fixture = *state;
@@ -459,6 +476,7 @@ int main(void)
         TEST(a_kill_at_any_time_loses_nothing_committed),
         TEST(a_file_of_another_kind_does_not_count),
         TEST(a_file_cut_short_does_not_count_and_is_built_again),
+        TEST(a_file_cut_short_and_made_longer_again_does_not_count),
         TEST(a_symbolic_link_is_not_opened),
         TEST(no_more_are_put_than_are_allowed),
         TEST(without_space_it_stays_as_it_was),
