@@ -537,6 +537,8 @@ X402_MUST_USE enum x402_error x402_sqlite_journal_find(struct x402_sqlite *sqlit
                                                        struct x402_admit *admit,
                                                        struct x402_sqlite_birth *birth,
                                                        bool *found);
+/* For the books: whether it could be posted. ERR_LEDGER where it is damaged. */
+X402_MUST_USE enum x402_error x402_sqlite_journal_check(struct x402_sqlite *sqlite);
 X402_MUST_USE enum x402_error x402_sqlite_journal_is_empty(struct x402_sqlite *sqlite,
                                                            bool *empty);
 

@@ -338,6 +338,9 @@ enum x402_error x402_sqlite_books(struct x402_ledger *ledger,
     if (error == X402_OK) {
         error = x402_sqlite_books_payers(x402_sqlite_of(ledger), message);
     }
+    if (error == X402_OK) {
+        error = x402_sqlite_journal_check(x402_sqlite_of(ledger));
+    }
     if (error != X402_OK && error != X402_ERR_CONFLICT) {
         memcpy(message, ledger->message, X402_LEDGER_MESSAGE_MAX);
     }

@@ -472,6 +472,36 @@ enum x402_error x402_sqlite_journal_find(struct x402_sqlite *sqlite, int64_t id,
     return error;
 }
 
+static enum x402_error check_body(struct x402_sqlite *sqlite, void *data)
+{
+    sqlite3_stmt *statement = x402_sqlite_statement(sqlite, X402_SQL_PAYMENT_LAST);
+    struct posting posting = {0};
+    int64_t last_id = 0;
+    bool is_row;
+    enum x402_error error = x402_sqlite_row(sqlite, statement, &is_row);
+
+    (void)data;
+    if (is_row) {
+        last_id = sqlite3_column_int64(statement, 0);
+        x402_sqlite_done(statement);
+    }
+    if (error == X402_OK) {
+        error = journal_read(sqlite, &posting);
+    }
+    for (size_t i = 0; error == X402_OK && i < posting.count; i++) {
+        if (posting.items[i].admit.payment_id != ++last_id) {
+            error = damaged(sqlite);
+        }
+    }
+    free(posting.items);
+    return error;
+}
+
+enum x402_error x402_sqlite_journal_check(struct x402_sqlite *sqlite)
+{
+    return x402_sqlite_read(sqlite, check_body, NULL);
+}
+
 enum x402_error x402_sqlite_journal_is_empty(struct x402_sqlite *sqlite, bool *empty)
 {
     struct last last;

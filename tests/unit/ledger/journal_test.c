@@ -432,6 +432,9 @@ static void a_damaged_journal_is_said_and_admits_nobody(void **state)
     for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
         struct x402_admit admit = presentation(500, 0);
         tamper(fixture, damages[i]);
+        assert_int_equal(x402_ledger_books(fixture->ledger, fixture->message),
+                         X402_ERR_LEDGER);
+        assert_non_null(strstr(fixture->message, "damaged"));
         assert_int_equal(
             x402_ledger_commit(fixture->ledger, "test", NULL, 0, &admit, 1, NULL, NULL),
             X402_ERR_LEDGER);
