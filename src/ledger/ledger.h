@@ -43,9 +43,9 @@ X402_MUST_USE enum x402_error x402_ledger_create(const char *path, unsigned uid,
                                                  char message[X402_LEDGER_MESSAGE_MAX]);
 
 enum x402_ledger_mode {
-    X402_LEDGER_READ,  /* stats, payments, check */
-    X402_LEDGER_WRITE, /* admission, settlement; takes no lease until one is asked for
-                        */
+    X402_LEDGER_READ,  /* stats, payments, check; lists what x402_ledger_post wrote */
+    X402_LEDGER_WRITE, /* admission, settlement; takes no lease until one is asked for.
+                          Reads what was committed, and may wait to write for it */
 };
 
 /* Opens an existing ledger of this version. ERR_LEDGER, ERR_SCHEMA, with a sentence. */
@@ -82,7 +82,9 @@ struct x402_outcome {
     int64_t payment_id;
     uint8_t attempt16[16];
     enum x402_event event;
-    bool applied; /* out: false when it was told before, or is another attempt's */
+    bool applied; /* out: false when it was told before, or is another attempt's; true
+                     of one that was taken over for later, whatever it comes to then:
+                     see x402_ledger_post */
 };
 
 /*
@@ -180,6 +182,12 @@ X402_MUST_USE enum x402_error x402_ledger_commit(
  * alike.
  */
 X402_MUST_USE enum x402_error x402_ledger_turn(struct x402_ledger *ledger);
+
+/*
+ * Under load a commit keeps a payment, and puts off its row: until a later write, or
+ * this. So who only reads does not see it yet. Where nothing was put off it only looks.
+ */
+X402_MUST_USE enum x402_error x402_ledger_post(struct x402_ledger *ledger);
 
 /* What became of a payment that is being settled first. */
 struct x402_look {

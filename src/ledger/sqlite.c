@@ -62,6 +62,7 @@ const struct x402_ledger_backend x402_ledger_sqlite = {
     .lease_release = x402_sqlite_lease_release,
     .commit = x402_sqlite_commit,
     .turn = x402_sqlite_turn,
+    .post = x402_sqlite_post,
     .look = x402_sqlite_look,
     .receipt_key = x402_sqlite_receipt_key,
     .signer_acquire = x402_sqlite_signer_acquire,

@@ -106,6 +106,13 @@ struct x402_sqlite_key {
     const uint8_t *payer20, *nonce32;
 };
 
+/* Points into `verified`. */
+static inline struct x402_sqlite_key x402_sqlite_key_of(
+    int64_t token_id, const struct x402_verified *verified)
+{
+    return (struct x402_sqlite_key){token_id, verified->from20, verified->nonce32};
+}
+
 /* One call of x402_ledger_commit. */
 struct x402_sqlite_batch {
     const char *owner;
@@ -126,6 +133,13 @@ struct x402_sqlite_birth {
     int64_t lease_id;
     int64_t created_at_seconds, updated_at_seconds;
 };
+
+/* Whether the batch has yet to tell it. */
+static inline bool x402_sqlite_is_untold(const struct x402_sqlite_batch *batch,
+                                         const struct x402_outcome *outcome)
+{
+    return outcome->payment_id > batch->told_through_id;
+}
 
 struct x402_sqlite {
     struct x402_ledger base;
@@ -508,7 +522,7 @@ X402_MUST_USE enum x402_error x402_sqlite_outcome_apply(struct x402_sqlite *sqli
  *
  * What goes there is decided without rows: keys that the live set does not have, under
  * bounds that hold even if all that is in the journal were the same payer's. Any other
- * batch (a key that may be known, a bound that may be passed, few payments, a live set
+ * batch (a key that may be known, a bound that may be passed, a call alone, a live set
  * in doubt) is decided payment by payment, after posting.
  *
  * Ids are given when a batch goes to the journal, and posting gives the rows the same:
@@ -549,6 +563,7 @@ enum x402_error x402_sqlite_commit(struct x402_ledger *ledger, const char *owner
                                    struct x402_admit *admits, size_t admits_count,
                                    x402_gate *gate, void *gate_data);
 enum x402_error x402_sqlite_turn(struct x402_ledger *ledger);
+enum x402_error x402_sqlite_post(struct x402_ledger *ledger);
 
 enum x402_error x402_sqlite_signer_acquire(struct x402_ledger *ledger,
                                            uint64_t chain_id,

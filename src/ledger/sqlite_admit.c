@@ -12,12 +12,6 @@ struct known {
     int64_t valid_before_seconds;
 };
 
-static struct x402_sqlite_key key_of(int64_t token_id,
-                                     const struct x402_verified *verified)
-{
-    return (struct x402_sqlite_key){token_id, verified->from20, verified->nonce32};
-}
-
 /* Nobody's: of a payment whose attempt was forgotten. */
 static const uint8_t no_attempt16[16];
 
@@ -118,7 +112,7 @@ static enum x402_error payment_add(struct x402_sqlite *sqlite, struct x402_admit
                                    int64_t token_id, enum x402_event event)
 {
     const struct x402_verified *verified = &admit->verified;
-    const struct x402_sqlite_key key = key_of(token_id, verified);
+    const struct x402_sqlite_key key = x402_sqlite_key_of(token_id, verified);
     struct x402_sqlite_subject after = {.token_id = token_id,
                                         .state = x402_state_first(event),
                                         .value = verified->value};
@@ -165,7 +159,8 @@ static enum x402_error payment_present(struct x402_sqlite *sqlite,
                                        const struct x402_sqlite_subject *before,
                                        enum x402_event event)
 {
-    const struct x402_sqlite_key key = key_of(before->token_id, &admit->verified);
+    const struct x402_sqlite_key key =
+        x402_sqlite_key_of(before->token_id, &admit->verified);
     struct x402_sqlite_subject after = *before;
     struct x402_sqlite_birth again;
     sqlite3_stmt *statement;
@@ -230,7 +225,7 @@ static enum x402_error known_find(struct x402_sqlite *sqlite,
     if (error != X402_OK || token_id == 0) {
         return error;
     }
-    key = key_of(token_id, verified);
+    key = x402_sqlite_key_of(token_id, verified);
     error = x402_sqlite_live_find(sqlite, &key, &statement);
     *is_known = error == X402_OK && statement != NULL;
     if (*is_known) {
@@ -445,7 +440,7 @@ static enum x402_error batch_decide(struct x402_sqlite *sqlite,
         error = x402_sqlite_live_begin(sqlite, batch->admits_count);
     }
     for (size_t i = 0; error == X402_OK && i < batch->outcomes_count; i++) {
-        if (batch->outcomes[i].payment_id > batch->told_through_id) {
+        if (x402_sqlite_is_untold(batch, &batch->outcomes[i])) {
             error = x402_sqlite_outcome_apply(sqlite, &batch->outcomes[i]);
         }
     }

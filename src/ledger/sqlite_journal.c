@@ -18,7 +18,7 @@ struct x402_sqlite_journal_bounds x402_sqlite_journal_bounds = {
 #endif
 
 /* A payment that is in the journal and has no row yet. */
-struct x402_sqlite_journaled {
+struct journaled {
     struct x402_admit admit; /* payment_id and what was presented */
     struct x402_sqlite_birth birth;
     enum x402_event event; /* of its outcome; PRESENT: it is pending */
@@ -72,18 +72,12 @@ static const struct x402_admit *last_admitted(const struct x402_sqlite_batch *ba
     return &batch->admits[i];
 }
 
-static bool is_of_journaled(const struct x402_sqlite_batch *batch,
-                            const struct x402_outcome *outcome)
-{
-    return outcome->payment_id > batch->told_through_id;
-}
-
-static size_t outcomes_of_journaled(const struct x402_sqlite_batch *batch)
+static size_t untold_count(const struct x402_sqlite_batch *batch)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < batch->outcomes_count; i++) {
-        count += is_of_journaled(batch, &batch->outcomes[i]);
+        count += x402_sqlite_is_untold(batch, &batch->outcomes[i]);
     }
     return count;
 }
@@ -95,14 +89,14 @@ static size_t body_write(struct x402_sqlite *sqlite, uint8_t *body,
     const struct x402_journal_head head = {
         .at_seconds = sqlite->now_seconds,
         .lease_id = x402_sqlite_lease_id(sqlite),
-        .outcomes = (uint32_t)outcomes_of_journaled(batch),
+        .outcomes = (uint32_t)untold_count(batch),
         .admissions = (uint32_t)admitted,
     };
     uint8_t *at = body;
 
     at = x402_journal_head_put(at, &head);
     for (size_t i = 0; i < batch->outcomes_count; i++) {
-        if (is_of_journaled(batch, &batch->outcomes[i])) {
+        if (x402_sqlite_is_untold(batch, &batch->outcomes[i])) {
             at = x402_journal_outcome_put(at, &batch->outcomes[i]);
         }
     }
@@ -163,7 +157,7 @@ static enum x402_error is_plain(struct x402_sqlite *sqlite,
     if (error != X402_OK || *token_id == 0) {
         return error;
     }
-    key = (struct x402_sqlite_key){*token_id, verified->from20, verified->nonce32};
+    key = x402_sqlite_key_of(*token_id, verified);
     if (x402_sqlite_live_forgot(sqlite, (int64_t)verified->valid_before_seconds) ||
         x402_sqlite_live_may_have(sqlite, &key)) {
         return X402_OK;
@@ -195,8 +189,8 @@ static enum x402_error admits_decide(struct x402_sqlite *sqlite,
         }
         admit->admission = gate_ask(batch, admit);
         if (admit->admission == X402_ADMISSION_NEW) {
-            const struct x402_sqlite_key key = {
-                batch->tokens[i], admit->verified.from20, admit->verified.nonce32};
+            const struct x402_sqlite_key key =
+                x402_sqlite_key_of(batch->tokens[i], &admit->verified);
             *admitted += 1;
             admit->payment_id = last_id + (int64_t)*admitted;
             x402_sqlite_live_put(sqlite, &key, admit->payment_id,
@@ -215,7 +209,7 @@ static enum x402_error outcomes_tell(struct x402_sqlite *sqlite,
 
     batch->told_through_id = posted_id;
     for (size_t i = 0; error == X402_OK && i < batch->outcomes_count; i++) {
-        if (is_of_journaled(batch, &batch->outcomes[i])) {
+        if (x402_sqlite_is_untold(batch, &batch->outcomes[i])) {
             batch->outcomes[i].applied = true;
         } else {
             error = x402_sqlite_outcome_apply(sqlite, &batch->outcomes[i]);
@@ -285,12 +279,12 @@ enum x402_error x402_sqlite_journal_add(struct x402_sqlite *sqlite,
 
 /* The payments of the journal, in the order of their ids, which have no gap. */
 struct posting {
-    struct x402_sqlite_journaled *items; /* of `max` */
+    struct journaled *items; /* of `max` */
     size_t count, max;
 };
 
 /* NULL where the journal has no such payment so far. */
-static struct x402_sqlite_journaled *item_of(const struct posting *posting, int64_t id)
+static struct journaled *item_of(const struct posting *posting, int64_t id)
 {
     const int64_t first =
         posting->count > 0 ? posting->items[0].admit.payment_id : INT64_MAX;
@@ -303,7 +297,7 @@ static struct x402_sqlite_journaled *item_of(const struct posting *posting, int6
 static void outcome_post(const struct posting *posting,
                          const struct x402_outcome *outcome, int64_t at_seconds)
 {
-    struct x402_sqlite_journaled *item = item_of(posting, outcome->payment_id);
+    struct journaled *item = item_of(posting, outcome->payment_id);
 
     if (item != NULL && item->event == X402_EVENT_PRESENT &&
         memcmp(item->admit.attempt16, outcome->attempt16, 16) == 0) {
@@ -326,13 +320,13 @@ static enum x402_error body_read(struct x402_sqlite *sqlite, struct posting *pos
         outcome_post(posting, &outcome, head.at_seconds);
     }
     for (uint32_t i = 0; rest.at != NULL && i < head.admissions; i++) {
-        struct x402_sqlite_journaled *item = &posting->items[posting->count++];
-        *item = (struct x402_sqlite_journaled){
-            .birth = {.state = x402_state_first(X402_EVENT_PRESENT),
-                      .lease_id = head.lease_id,
-                      .created_at_seconds = head.at_seconds,
-                      .updated_at_seconds = head.at_seconds},
-            .event = X402_EVENT_PRESENT};
+        struct journaled *item = &posting->items[posting->count++];
+        *item =
+            (struct journaled){.birth = {.state = x402_state_first(X402_EVENT_PRESENT),
+                                         .lease_id = head.lease_id,
+                                         .created_at_seconds = head.at_seconds,
+                                         .updated_at_seconds = head.at_seconds},
+                               .event = X402_EVENT_PRESENT};
         item->birth.token_id = x402_journal_admission_take(&rest, &item->admit);
         item->admit.payment_id = last_id - (int64_t)(head.admissions - 1 - i);
     }
@@ -359,7 +353,7 @@ static enum x402_error rows_read(struct x402_sqlite *sqlite, struct posting *pos
 }
 
 /* The row that the payment would have by now. */
-static struct x402_sqlite_birth birth_of(const struct x402_sqlite_journaled *item)
+static struct x402_sqlite_birth birth_of(const struct journaled *item)
 {
     struct x402_sqlite_birth birth = item->birth;
 
@@ -372,7 +366,7 @@ static struct x402_sqlite_birth birth_of(const struct x402_sqlite_journaled *ite
 
 /* A payment's row, and all its steps on the books. */
 static enum x402_error item_post(struct x402_sqlite *sqlite,
-                                 const struct x402_sqlite_journaled *item)
+                                 const struct journaled *item)
 {
     const struct x402_sqlite_birth birth = birth_of(item);
     struct x402_sqlite_subject first = {.id = item->admit.payment_id,
@@ -458,7 +452,7 @@ enum x402_error x402_sqlite_journal_find(struct x402_sqlite *sqlite, int64_t id,
                                          struct x402_admit *admit,
                                          struct x402_sqlite_birth *birth, bool *found)
 {
-    const struct x402_sqlite_journaled *item;
+    const struct journaled *item;
     struct posting posting;
     enum x402_error error = journal_read(sqlite, &posting);
 

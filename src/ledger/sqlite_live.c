@@ -258,7 +258,7 @@ static enum x402_error build_larger(struct x402_sqlite *sqlite, size_t room)
     return X402_OK;
 }
 
-/* ------------------------------------------------------------- beginning */
+/* ------------------------------------------------------------------------ beginning */
 
 static enum x402_error side_read(struct x402_sqlite *sqlite, struct side *side)
 {
@@ -387,7 +387,7 @@ void x402_sqlite_live_committed(struct x402_sqlite *sqlite)
     }
 }
 
-/* --------------------------------------------------------------- entries */
+/* -------------------------------------------------------------------------- entries */
 
 /* The row of a payment, to be read and ended, where it has the key; else NULL. */
 static enum x402_error row_find(struct x402_sqlite *sqlite, int64_t id,

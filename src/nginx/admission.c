@@ -81,6 +81,9 @@ static void ngx_http_x402_wake(ngx_http_x402_worker_t *w, ngx_msec_t delay)
         return;
     }
 
+    if (w->timer.timer_set) {
+        ngx_del_timer(&w->timer); /* which else stays, where it differs by little */
+    }
     ngx_add_timer(&w->timer, delay);
 }
 
@@ -95,6 +98,9 @@ static void ngx_http_x402_settle_timer(ngx_http_x402_worker_t *w)
     if (ngx_http_x402_waiting(w)) {
         ngx_http_x402_wake(w, w->failing ? NGX_HTTP_X402_RETRY_DELAY
                                          : NGX_HTTP_X402_OUTCOME_DELAY);
+    } else if (w->unposted) {
+        ngx_http_x402_wake(w, w->failing ? NGX_HTTP_X402_RETRY_DELAY
+                                         : NGX_HTTP_X402_POST_DELAY);
     } else if (w->unresolved) {
         ngx_http_x402_wake(w, NGX_HTTP_X402_RENEW_MSEC);
     }
@@ -234,6 +240,22 @@ static void ngx_http_x402_note_result(ngx_http_x402_worker_t *w)
     w->failed = ngx_current_msec;
 }
 
+/* What was admitted may have no row yet. */
+static void ngx_http_x402_note_unposted(ngx_http_x402_worker_t *w)
+{
+    if (w->result != X402_OK) {
+        return;
+    }
+
+    if (w->post) {
+        w->unposted = 0;
+    }
+    if (w->flying->admits_count && !w->unposted) {
+        w->unposted = 1;
+        w->unposted_since = ngx_current_msec;
+    }
+}
+
 static void ngx_http_x402_complete_note(ngx_http_x402_worker_t *w)
 {
     if (w->committing && w->result == X402_OK) {
@@ -288,6 +310,7 @@ static void ngx_http_x402_complete(ngx_event_t *ev)
     ngx_http_x402_worker_t *w = ev->data;
 
     ngx_http_x402_note_result(w);
+    ngx_http_x402_note_unposted(w);
     ngx_http_x402_complete_note(w);
     ngx_http_x402_complete_outcomes(w);
 
@@ -317,7 +340,9 @@ static void ngx_http_x402_instruct(ngx_http_x402_worker_t *w)
     w->renew = w->unresolved && (w->renewed == 0 || ngx_current_msec - w->renewed >=
                                                         NGX_HTTP_X402_RENEW_MSEC -
                                                             NGX_HTTP_X402_RENEW_SLACK);
-    w->committing = ngx_http_x402_waiting(w) || w->renew;
+    w->post =
+        w->unposted && ngx_current_msec - w->unposted_since >= NGX_HTTP_X402_POST_DELAY;
+    w->committing = ngx_http_x402_waiting(w) || w->renew || w->post;
     w->note = ngx_http_x402_may_note(w)
                   ? ngx_http_x402_tally_take(ngx_http_x402_waiting_admits(w) != 0)
                   : NULL;
@@ -332,6 +357,10 @@ static void ngx_http_x402_flush(ngx_http_x402_worker_t *w)
     }
 
     ngx_http_x402_instruct(w);
+    if (!w->committing && w->note == NULL) {
+        w->flying_now = 0; /* the task before took it all */
+        return;
+    }
 
     if (ngx_thread_task_post(w->pool, &w->task) != NGX_OK) {
         ngx_http_x402_batch_take(w);
@@ -354,7 +383,7 @@ static void ngx_http_x402_timer(ngx_event_t *ev)
 {
     ngx_http_x402_worker_t *w = ev->data;
 
-    if (w->unresolved) {
+    if (w->unresolved || w->unposted) {
         ngx_http_x402_flush(w);
     }
     ngx_http_x402_settle_timer(w);

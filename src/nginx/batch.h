@@ -55,8 +55,11 @@ typedef struct {
     ngx_uint_t flying_now;            /* a task is under way, or being completed */
     ngx_uint_t failing;               /* the last batch failed */
     ngx_uint_t complained;            /* the log says so, and not yet that it is over */
+    ngx_uint_t unposted;              /* rows may have been put off, */
+    ngx_msec_t unposted_since;        /* since then */
     ngx_uint_t renew;                 /* the task shall renew the lease */
-    ngx_uint_t committing;            /* it has something to commit, or to renew */
+    ngx_uint_t post;                  /* it shall write what was put off */
+    ngx_uint_t committing;            /* it has something to do of all this */
     uint64_t commit_us;               /* out: how long the commit took */
     enum x402_error result;           /* out, of the commit */
     const struct x402_activity *note; /* what else it shall note; NULL: nothing */

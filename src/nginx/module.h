@@ -47,6 +47,8 @@
 #define NGX_HTTP_X402_UNRESOLVED_MAX                                                   \
     16384                             /* payments of a worker without durable outcome */
 #define NGX_HTTP_X402_OUTCOME_DELAY 5 /* ms an outcome may wait for company */
+#define NGX_HTTP_X402_POST_DELAY                                                       \
+    100 /* ms until who only reads the ledger sees a payment */
 #define NGX_HTTP_X402_RETRY_DELAY 500 /* ms between tries while the ledger fails */
 
 extern ngx_module_t ngx_http_x402_module;

@@ -153,9 +153,9 @@ export async function isVoid(gateway, paid, { attempts = 1 } = {}) {
   assert.deepEqual({ delivery, money, attempts: made }, { delivery: 'void', money: 'released', attempts });
 }
 
-/** Being served. */
+/** Being served. Who only reads sees it within some tenths of a second. */
 export async function isPending(gateway, paid) {
-  const { delivery, money } = (await rowOf(gateway, paid)) ?? {};
+  const { delivery, money } = await waitFor(() => rowOf(gateway, paid), 'the row', 5_000);
   assert.deepEqual({ delivery, money }, { delivery: 'pending', money: 'held' });
 }
 

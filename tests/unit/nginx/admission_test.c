@@ -146,6 +146,50 @@ static void an_outcome_told_while_a_batch_is_out_goes_with_the_next(void **state
     assert_money(fixture, callers, 21, true);
 }
 
+/* Twenty at once are load, and their calls have no end that would be written. */
+static void who_only_reads_sees_calls_under_way_a_moment_later(void **state)
+{
+    struct fixture *fixture = *state;
+    struct x402_ledger *reader = NULL;
+
+    assert_int_equal(
+        x402_ledger_open(&reader, fixture->path, X402_LEDGER_READ, fixture->message),
+        X402_OK);
+    worker_start();
+    admit_open(0, 1);
+    admit_open(1, 20);
+    assert_int_equal(totals_of(reader).deliveries[X402_DELIVERY_PENDING].count, 1);
+    loop_pass(NGX_HTTP_X402_POST_DELAY);
+    do
+        loop_turn();
+    while (loop_under_way() != 0);
+    assert_int_equal(totals_of(reader).deliveries[X402_DELIVERY_PENDING].count, 21);
+    x402_ledger_close(reader);
+    for (unsigned i = 0; i < 21; i++)
+        caller_ends(&callers[i], TOLD_DELIVERED);
+    loop_run_dry();
+    assert_money(fixture, callers, 21, true);
+}
+
+static void an_outcome_waits_for_company_and_for_nothing_else(void **state)
+{
+    ngx_msec_t told;
+
+    worker_start();
+    admit_open(0, 20);
+    loop_turn(); /* there was no company for what was committed */
+    told = ngx_current_msec;
+    caller_ends(&callers[0], TOLD_DELIVERED);
+    assert_int_equal(loop_under_way(), 0);
+    while (loop_under_way() == 0)
+        loop_turn();
+    assert_in_range(ngx_current_msec - told, 0, NGX_HTTP_X402_POST_DELAY / 2);
+    for (unsigned i = 1; i < 20; i++)
+        caller_ends(&callers[i], TOLD_DELIVERED);
+    loop_run_dry();
+    assert_money(*state, callers, 20, true);
+}
+
 /* --------------------------------------------------------------- a ledger that fails
  */
 
@@ -362,6 +406,8 @@ int main(void)
         TEST(who_leaves_while_the_ledger_decides_is_not_charged),
         TEST(a_payment_whose_callers_all_left_may_be_presented_again),
         TEST(an_outcome_told_while_a_batch_is_out_goes_with_the_next),
+        TEST(who_only_reads_sees_calls_under_way_a_moment_later),
+        TEST(an_outcome_waits_for_company_and_for_nothing_else),
         TEST(a_ledger_that_fails_serves_nobody_and_loses_no_outcome),
         TEST(a_commit_that_may_have_happened_charges_nobody),
         TEST(where_no_thread_takes_the_batch_nobody_is_served),
