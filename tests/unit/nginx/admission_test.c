@@ -176,8 +176,15 @@ static void an_outcome_waits_for_company_and_for_nothing_else(void **state)
     ngx_msec_t told;
 
     worker_start();
-    admit_open(0, 20);
-    loop_turn(); /* there was no company for what was committed */
+    loop_hold();
+    for (unsigned i = 0; i < 20; i++)
+        caller_pays(&callers[i], i);
+    loop_turn();
+    loop_let_go();
+    run_until_told(callers, 20);
+    do
+        loop_turn(); /* the batch was not kept waiting for company */
+    while (loop_under_way() != 0);
     told = ngx_current_msec;
     caller_ends(&callers[0], TOLD_DELIVERED);
     assert_int_equal(loop_under_way(), 0);
