@@ -26,7 +26,7 @@ http {
   access_log off; keepalive_requests 100000000; keepalive_timeout 600;
   client_body_temp_path temp; proxy_temp_path temp; fastcgi_temp_path temp;
   uwsgi_temp_path temp; scgi_temp_path temp;
-  large_client_header_buffers 4 16k;
+  client_header_buffer_size 4k; large_client_header_buffers 4 16k;
   ${http(port, folder)}
 }`);
   const log = join(folder, 'output.log');

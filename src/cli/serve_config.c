@@ -61,7 +61,6 @@ static void put_main(FILE *out, const struct x402_serve *serve,
 #ifdef X402_TEST_CLOCK
     fputs("env X402_TEST_CLOCK_FILE; # a test build: its clock can be moved\n", out);
 #endif
-    fputs("thread_pool x402 threads=1; # of each worker, for the ledger\n", out);
     fputs("\nevents {\n    worker_connections 4096;\n}\n\n", out);
 }
 

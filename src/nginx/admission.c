@@ -510,8 +510,7 @@ void ngx_http_x402_report(ngx_http_x402_ctx_t *ctx, enum x402_event event)
 static ngx_int_t ngx_http_x402_worker_create(ngx_http_x402_worker_t **out,
                                              ngx_cycle_t *cycle)
 {
-    static ngx_str_t own = ngx_string("x402");
-    static ngx_str_t common = ngx_string("default");
+    static ngx_str_t own = ngx_string(NGX_HTTP_X402_POOL);
     ngx_http_x402_worker_t *w;
 
     w = ngx_pcalloc(cycle->pool, sizeof(*w));
@@ -522,9 +521,6 @@ static ngx_int_t ngx_http_x402_worker_create(ngx_http_x402_worker_t **out,
     w->filling = ngx_calloc(sizeof(*w->filling), cycle->log);
     w->flying = ngx_calloc(sizeof(*w->flying), cycle->log);
     w->pool = ngx_thread_pool_get(cycle, &own);
-    if (w->pool == NULL) {
-        w->pool = ngx_thread_pool_get(cycle, &common);
-    }
     if (w->filling == NULL || w->flying == NULL || w->pool == NULL ||
         ngx_thread_mutex_create(&w->lock, cycle->log) != NGX_OK) {
         return NGX_ERROR;

@@ -341,6 +341,29 @@ static ngx_int_t ngx_http_x402_preconfiguration(ngx_conf_t *cf)
     return ngx_http_x402_add_variables(cf);
 }
 
+extern ngx_module_t ngx_thread_pool_module; /* nginx's; in no header */
+
+/*
+ * As "thread_pool x402_ledger threads=1;" would: a thread that nobody else keeps
+ * waiting, and of which the caches are warm. nginx has no other way to make a pool.
+ */
+static ngx_int_t ngx_http_x402_add_pool(ngx_conf_t *cf)
+{
+    static ngx_str_t words[] = {ngx_string("thread_pool"),
+                                ngx_string(NGX_HTTP_X402_POOL),
+                                ngx_string("threads=1")};
+    ngx_array_t args = {.elts = words, .nelts = 3, .size = sizeof(ngx_str_t)};
+    ngx_array_t *outer = cf->args;
+    ngx_command_t *cmd = ngx_thread_pool_module.commands;
+    char *rc;
+
+    cf->args = &args;
+    rc = cmd->set(cf, cmd, NULL);
+    cf->args = outer;
+
+    return rc == NGX_CONF_OK ? NGX_OK : NGX_ERROR;
+}
+
 static ngx_int_t ngx_http_x402_postconfiguration(ngx_conf_t *cf)
 {
     ngx_str_t realip = ngx_string("realip_remote_addr");
@@ -358,8 +381,10 @@ static ngx_int_t ngx_http_x402_postconfiguration(ngx_conf_t *cf)
                       mcf->reads_ledger);
         return NGX_ERROR;
     }
-    if ((mcf->sells || mcf->reads_ledger != NULL) &&
-        ngx_thread_pool_add(cf, NULL) == NULL) {
+    if (mcf->sells && ngx_http_x402_add_pool(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    if (mcf->reads_ledger != NULL && ngx_thread_pool_add(cf, NULL) == NULL) {
         return NGX_ERROR;
     }
     if ((mcf->sells || mcf->guards) &&

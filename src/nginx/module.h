@@ -47,6 +47,9 @@
 #define NGX_HTTP_X402_UNRESOLVED_MAX                                                   \
     16384                             /* payments of a worker without durable outcome */
 #define NGX_HTTP_X402_OUTCOME_DELAY 5 /* ms an outcome may wait for company */
+#define NGX_HTTP_X402_POOL                                                             \
+    "x402_ledger" /* the thread of each worker that writes it                          \
+                   */
 #define NGX_HTTP_X402_POST_DELAY                                                       \
     100 /* ms until who only reads the ledger sees a payment */
 #define NGX_HTTP_X402_RETRY_DELAY 500 /* ms between tries while the ledger fails */

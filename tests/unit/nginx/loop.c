@@ -376,7 +376,8 @@ static void *run(void *data)
 ngx_thread_pool_t *ngx_thread_pool_get(ngx_cycle_t *cycle, ngx_str_t *name)
 {
     (void)cycle;
-    return name->len == 7 ? (ngx_thread_pool_t *)(void *)&loop : NULL; /* "default" */
+    (void)name;
+    return (ngx_thread_pool_t *)(void *)&loop; /* stands for all of them */
 }
 
 ngx_int_t ngx_thread_task_post(ngx_thread_pool_t *pool, ngx_thread_task_t *task)
