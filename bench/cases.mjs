@@ -13,5 +13,6 @@ export const CASES = [
   { key: 'malformed', name: 'gateway, malformed', server: 'gateway', path: '/', payments: 'malformed', expect: 400 },
   { key: 'forged', name: 'gateway, bad signature', server: 'gateway', path: '/', payments: 'forged', expect: 402 },
   { key: 'minimal', name: 'Node, native addon, paid', server: 'minimal', path: '/', payments: 'v2', expect: 200 },
+  { key: 'alone', name: 'Node, native addon, no upstream', server: 'alone', path: '/', payments: 'v2', expect: 200 },
   { key: 'reference', name: 'Node, @x402/hono, paid', server: 'reference', path: '/', payments: 'v2', expect: 200 },
 ];

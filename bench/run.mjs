@@ -40,8 +40,9 @@ async function startStanding(cases, bigLedger) {
   const upstream = await startUpstream();
   const standing = { upstream, plain: await startPlain(upstream, await offerSize(upstream)) };
   if (wanted('big')) standing.big = await startGateway(upstream, bigLedger);
-  for (const name of ['minimal', 'reference'].filter(wanted)) {
-    standing[name] = await startNode(name);
+  const nodes = { minimal: ['minimal', upstream], alone: ['minimal'], reference: ['reference', upstream] };
+  for (const name of Object.keys(nodes).filter(wanted)) {
+    standing[name] = await startNode(...nodes[name]);
     warmUp(standing[name]);
   }
   return standing;

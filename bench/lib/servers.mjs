@@ -33,13 +33,14 @@ http {
   return listening(start('nginx', ['-p', folder, '-c', 'nginx.conf'], { log }), port, folder);
 }
 
-/** One of bench/servers. */
-export async function startNode(name) {
+/** One of bench/servers, before an upstream, or (none) answering by itself. */
+export async function startNode(name, upstream) {
   const folder = temporaryFolder(`bench-${name}`);
   const port = await freePort();
   const child = start('node', [`bench/servers/${name}.mjs`], {
     log: join(folder, 'output.log'),
-    env: { NODE_ENV: 'production', PORT: port, WORKERS: settings.workers, PAYEE, VALUE },
+    env: { NODE_ENV: 'production', PORT: port, WORKERS: settings.workers, PAYEE, VALUE,
+      ...(upstream && { UPSTREAM: upstream.port }) },
   });
   return listening(child, port, folder);
 }

@@ -1,10 +1,12 @@
 // The fastest form a JavaScript gateway has: one handler on node:http, the digest with
 // fixed offsets, the signature by the native secp256k1 addon, nonces in the memory of each
-// process. It answers by itself, without an upstream, and forgets all when it ends.
+// process, which forgets all when it ends. What is paid goes on to the upstream (UPSTREAM, a
+// port) by undici's dispatch, the fastest client there is; without one it answers by itself.
 import http from 'node:http';
 import sha3 from 'js-sha3';
 import secp256k1 from 'secp256k1';
-import { ANSWER, PAYEE, USDC, VALUE, inEachWorker } from './cluster.mjs';
+import { Pool } from 'undici';
+import { ANSWER, PAYEE, UPSTREAM, USDC, VALUE, inEachWorker } from './cluster.mjs';
 
 const keccak = (bytes) => Buffer.from(sha3.keccak256.arrayBuffer(bytes));
 const bytesOf = (hex) => Buffer.from(hex.slice(2), 'hex');
@@ -60,15 +62,57 @@ function accepts(header) {
   return true;
 }
 
+function answer(response, status, body) {
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length });
+  response.end(body);
+}
+
+const upstream = UPSTREAM && new Pool(UPSTREAM, { connections: 64 });
+
+/** What an answer comes to, as undici tells it. */
+class Forwarded {
+  constructor(response) {
+    this.response = response;
+    this.pieces = [];
+  }
+
+  onConnect() {}
+
+  onHeaders(status) {
+    this.status = status;
+    return true;
+  }
+
+  onData(piece) {
+    this.pieces.push(piece);
+    return true;
+  }
+
+  onComplete() {
+    answer(this.response, this.status, Buffer.concat(this.pieces));
+  }
+
+  onError() {
+    answer(this.response, 502, '{}');
+  }
+}
+
+function serve(request, response) {
+  if (upstream) {
+    upstream.dispatch({ path: request.url, method: request.method }, new Forwarded(response));
+  } else {
+    answer(response, 200, ANSWER_TEXT);
+  }
+}
+
 function handle(request, response) {
   const header = request.headers['payment-signature'];
   let paid = false;
   try {
     paid = header !== undefined && accepts(header);
   } catch { /* what cannot be read buys nothing */ }
-  const body = paid ? ANSWER_TEXT : '{}';
-  response.writeHead(paid ? 200 : 402, { 'content-type': 'application/json', 'content-length': body.length });
-  response.end(body);
+  if (paid) serve(request, response);
+  else answer(response, 402, '{}');
 }
 
 await inEachWorker((port) => http.createServer(handle).listen(port, '127.0.0.1', 4096));

@@ -1,13 +1,14 @@
 // The reference stack: @x402/hono on @hono/node-server, a payment verified in the process
-// with viem, settlement stubbed. It answers by itself, without an upstream, and keeps no
-// record of what it sold: the stub settles all.
+// with viem, settlement stubbed. What is paid goes on to the upstream by hono's proxy. It keeps
+// no record of what it sold: the stub settles all.
 import { serve } from '@hono/node-server';
 import { paymentMiddleware, x402ResourceServer } from '@x402/hono';
 import { ExactEvmScheme } from '@x402/evm/exact/server';
 import { authorizationTypes } from '@x402/evm';
 import { Hono } from 'hono';
+import { proxy } from 'hono/proxy';
 import { isAddressEqual, verifyTypedData } from 'viem';
-import { ANSWER, NETWORK, PAYEE, USDC, VALUE, inEachWorker } from './cluster.mjs';
+import { NETWORK, PAYEE, UPSTREAM, USDC, VALUE, inEachWorker } from './cluster.mjs';
 
 /** What the SDK's own facilitator asks of a payment before it asks a chain. */
 async function verify({ payload }, requirements) {
@@ -52,6 +53,6 @@ await inEachWorker((port) => {
       description: '', mimeType: '',
     },
   }, server));
-  app.get('/', (context) => context.json(ANSWER));
+  app.get('/', () => proxy(UPSTREAM));
   serve({ fetch: app.fetch, port, hostname: '127.0.0.1' });
 });
