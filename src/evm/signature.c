@@ -47,22 +47,30 @@ static const secp256k1_context *signing(void)
     return signing_context;
 }
 
-/* The last 20 bytes of the hash of the public key (Yellow Paper, appendix F). */
-static void address_of(uint8_t out20[20], const secp256k1_pubkey *key)
+/* x || y: SEC 1, 2.3.3, without the first byte. */
+static void encode_key(uint8_t out64[64], const secp256k1_pubkey *key)
 {
     uint8_t serialized[65];
-    uint8_t hash[32];
     size_t size = sizeof serialized;
 
     secp256k1_ec_pubkey_serialize(secp256k1_context_static, serialized, &size, key,
                                   SECP256K1_EC_UNCOMPRESSED);
     assert(size == sizeof serialized);
-    x402_keccak256(hash, serialized + 1, sizeof serialized - 1);
+    memcpy(out64, serialized + 1, 64);
+}
+
+/* The last 20 bytes of the hash of the public key (Yellow Paper, appendix F). */
+static void address_of(uint8_t out20[20], const uint8_t key64[64])
+{
+    uint8_t hash[32];
+
+    x402_keccak256(hash, key64, 64);
     memcpy(out20, hash + 12, 20);
 }
 
-enum x402_error x402_signature_recover(uint8_t out20[20], const uint8_t digest32[32],
-                                       const uint8_t signature65[65])
+enum x402_error x402_signature_recover_key(uint8_t out20[20], uint8_t key64[64],
+                                           const uint8_t digest32[32],
+                                           const uint8_t signature65[65])
 {
     secp256k1_ecdsa_recoverable_signature signature;
     secp256k1_pubkey key;
@@ -78,8 +86,17 @@ enum x402_error x402_signature_recover(uint8_t out20[20], const uint8_t digest32
     if (secp256k1_ecdsa_recover(secp256k1_context_static, &key, &signature, digest32) !=
         1)
         return X402_ERR_SIGNATURE;
-    address_of(out20, &key);
+    encode_key(key64, &key);
+    address_of(out20, key64);
     return X402_OK;
+}
+
+enum x402_error x402_signature_recover(uint8_t out20[20], const uint8_t digest32[32],
+                                       const uint8_t signature65[65])
+{
+    uint8_t key64[64];
+
+    return x402_signature_recover_key(out20, key64, digest32, signature65);
 }
 
 enum x402_error x402_signature_sign(uint8_t out65[65], const uint8_t digest32[32],
@@ -103,9 +120,11 @@ enum x402_error x402_signature_sign(uint8_t out65[65], const uint8_t digest32[32
 enum x402_error x402_key_address(uint8_t out20[20], const uint8_t key32[32])
 {
     secp256k1_pubkey key;
+    uint8_t key64[64];
 
     if (secp256k1_ec_pubkey_create(signing(), &key, key32) != 1)
         return X402_ERR_KEY;
-    address_of(out20, &key);
+    encode_key(key64, &key);
+    address_of(out20, key64);
     return X402_OK;
 }

@@ -16,6 +16,12 @@ X402_MUST_USE enum x402_error x402_signature_recover(uint8_t out20[20],
                                                      const uint8_t digest32[32],
                                                      const uint8_t signature65[65]);
 
+/* The same; gives the public key, x || y, as well. */
+X402_MUST_USE enum x402_error x402_signature_recover_key(uint8_t out20[20],
+                                                         uint8_t key64[64],
+                                                         const uint8_t digest32[32],
+                                                         const uint8_t signature65[65]);
+
 /* Deterministic (RFC 6979), low s, v in {27, 28}. ERR_KEY when key32 is no private key.
  */
 X402_MUST_USE enum x402_error x402_signature_sign(uint8_t out65[65],
