@@ -121,6 +121,14 @@ NGINX_CPPFLAGS := -isystem $(NGINX_OBJS)/src/core \
 $(B)/obj/src/nginx/%.o: CPPFLAGS += $(NGINX_CPPFLAGS)
 $(MODULE): | $(NGINX_OBJS)/objs/ngx_auto_config.h
 
+# Ours over libsecp256k1's arithmetic, all of which is in headers.
+GROUP_CPPFLAGS := -isystem third_party
+GROUP := $(patsubst %,$(B)/obj/src/evm/%.o,fixed_base known_key)
+$(GROUP): CPPFLAGS += $(GROUP_CPPFLAGS)
+ifeq ($(VARIANT),release)
+$(GROUP): CFLAGS += -O3
+endif
+
 # The headers of the distribution's nginx, configured as it was configured.
 nginx-headers $(NGINX_OBJS)/objs/ngx_auto_config.h:
 	@test -f $(NGINX_SRC)/conf_flags || { \
@@ -177,7 +185,7 @@ $(B)/tests/%: tests/unit/%.c $(B)/libcli.a $(B)/libsettle.a $(B)/libreport.a $(B
 	  $(filter %.a,$^) $(LIBS_SETTLE) $(LIBS_LEDGER) $(LIBS_CORE) -lcmocka -lpthread
 
 # Where memory runs out on demand.
-$(B)/tests/memory/%: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc strdup)
+$(B)/tests/memory/%: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc aligned_alloc strdup)
 comma := ,
 
 # The module's way to the ledger, with a loop of its own in place of nginx.
@@ -295,7 +303,7 @@ bench: all bench-programs
 
 # ------------------------------------------------------------------------------- style
 
-SOURCES = $(shell git ls-files '*.c' '*.h')
+SOURCES = $(shell git ls-files '*.c' '*.h' ':!third_party')
 
 format:
 	clang-format -i $(SOURCES)
@@ -312,7 +320,7 @@ lint:
 	  --suppressions-list=tests/lint/cppcheck.txt --inline-suppr \
 	  --template='{file}:{line}: {id}: {message}' $(CPPFLAGS) -I. $(LINTED)
 	@printf '%s\n' $(LINTED) | nice xargs -P "$$(nproc)" -n 6 sh -c \
-	  'clang-tidy --quiet $(LINT_CHECKS) "$$@" -- -std=c11 $(CPPFLAGS) $(SERVICES_CPPFLAGS) 2> /dev/null' lint
+	  'clang-tidy --quiet $(LINT_CHECKS) "$$@" -- -std=c11 $(CPPFLAGS) $(GROUP_CPPFLAGS) $(SERVICES_CPPFLAGS) 2> /dev/null' lint
 
 # The long forms of what CI does briefly: hours. X402_... are those tests' own.
 PROOF_FUZZ_SECONDS ?= 900
