@@ -1,6 +1,7 @@
 /*
  * What a paid call cannot do without, each part alone: one public-key recovery by
- * libsecp256k1, our verification, our decoding of each dialect, one durable append.
+ * libsecp256k1, our check of a known signer, our verification, our decoding of each
+ * dialect, one durable append.
  *
  *   floor SECONDS FOLDER PAYEE VALUE V2_FILE V1_FILE FLAT_FILE
  *
@@ -8,6 +9,7 @@
  * ledger would be. Prints one line of JSON: microseconds of CPU each, and the median of
  * what an append takes.
  */
+#include "evm/signer.h"
 #include "evm/typed_data.h"
 
 #include <x402/verify.h>
@@ -41,6 +43,7 @@ struct items {
 };
 
 static const secp256k1_context *context;
+static struct x402_signers *signers;
 static struct x402_accept accept;
 
 __attribute__((noreturn)) static void stop(const char *what)
@@ -87,7 +90,7 @@ static void verify_part(const struct item *item)
     struct x402_verified verified;
     struct x402_problem why;
 
-    if (x402_verify(&verified, &why, &accept, &item->payment) != X402_OK) {
+    if (x402_verify(NULL, &verified, &why, &accept, &item->payment) != X402_OK) {
         stop("verify a payment");
     }
 }
@@ -102,6 +105,15 @@ static void recover_part(const struct item *item)
                                                              s65[64] - 27) ||
         !secp256k1_ecdsa_recover(context, &key, &signature, item->digest32)) {
         stop("recover a key");
+    }
+}
+
+/* Of payers that came before: see meet. */
+static void known_part(const struct item *item)
+{
+    if (x402_signer_check(signers, item->payment.from20, item->digest32,
+                          item->payment.signature65) != X402_OK) {
+        stop("check a known signer");
     }
 }
 
@@ -202,6 +214,20 @@ static void read_items(struct items *items, enum x402_dialect dialect, const cha
     }
 }
 
+/* Until each payer is one that comes again. */
+static void meet(const struct items *items)
+{
+    signers = x402_signers_create();
+    if (signers == NULL) {
+        stop("remember signers");
+    }
+    for (int i = 0; i < X402_SIGNER_SIGHTINGS; i++) {
+        for (size_t j = 0; j < items->count; j++) {
+            known_part(&items->items[j]);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     static struct items v2, v1, flat;
@@ -221,12 +247,14 @@ int main(int argc, char **argv)
     read_items(&v2, X402_DIALECT_V2, argv[5]);
     read_items(&v1, X402_DIALECT_V1, argv[6]);
     read_items(&flat, X402_DIALECT_FLAT, argv[7]);
+    meet(&v2);
     seconds = atof(argv[1]);
     /* First, while the scheduler owes this process something: an append mostly waits.
      */
     printf("{\"append_p50_us\":%.1f,", time_append(argv[2], seconds));
     printf("\"recovery_us\":%.2f,\"verify_us\":%.2f,",
            time_part(recover_part, &v2, seconds), time_part(verify_part, &v2, seconds));
+    printf("\"known_us\":%.2f,", time_part(known_part, &v2, seconds));
     printf("\"decode_v2_us\":%.2f,\"decode_v1_us\":%.2f,\"decode_flat_us\":%.2f}\n",
            time_part(decode_part, &v2, seconds), time_part(decode_part, &v1, seconds),
            time_part(decode_part, &flat, seconds));

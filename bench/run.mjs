@@ -60,7 +60,8 @@ function printResults(results) {
 
 function printFloor(floor) {
   table(['floor, each part alone', 'us'], [
-    ['libsecp256k1 recovery', 'recovery_us'], ['x402_verify', 'verify_us'],
+    ['libsecp256k1 recovery', 'recovery_us'], ['check of a known signer', 'known_us'],
+    ['x402_verify', 'verify_us'],
     ['x402_payment_decode, v2', 'decode_v2_us'], ['x402_payment_decode, v1', 'decode_v1_us'],
     ['x402_payment_decode, flat', 'decode_flat_us'], ['durable append of 4 KiB, p50', 'append_p50_us'],
   ].map(([name, key]) => [name, spread(floor[key])]));

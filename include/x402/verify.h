@@ -1,6 +1,7 @@
 /*
  * From a payment to proof. x402_match is cheap and comes first; x402_verify costs one
- * public-key recovery (about 37 us) and is the only maker of an x402_verified.
+ * public-key recovery, or half as much for a payer that came before, and is the only
+ * maker of an x402_verified.
  */
 #ifndef X402_VERIFY_H
 #define X402_VERIFY_H
@@ -55,13 +56,21 @@ struct x402_verified {
     uint8_t signature65[65];
 };
 
+struct x402_signers;
+
 /*
  * Verifies the EIP-712 signature over the EIP-3009 authorization: full domain, low s
  * (EIP-2), v in {27, 28}, recovered address equal to `from`. `accept` must come from
  * x402_match or x402_match_late of the same payment. X402_ERR_SIGNATURE, with *why.
- * Thread-safe: the library's secp256k1 context is static and read-only.
+ *
+ * In: signers: payers that came before (src/evm/signer.h), remembers this one; NULL:
+ *     each is taken for new. It decides nothing but the time that this takes.
+ *
+ * Thread-safe but for `signers`: the library's secp256k1 context is static and
+ * read-only.
  */
-X402_MUST_USE enum x402_error x402_verify(struct x402_verified *out,
+X402_MUST_USE enum x402_error x402_verify(struct x402_signers *signers,
+                                          struct x402_verified *out,
                                           struct x402_problem *why,
                                           const struct x402_accept *accept,
                                           const struct x402_payment *payment);

@@ -1,4 +1,4 @@
-#include "evm/signature.h"
+#include "evm/signer.h"
 #include "evm/typed_data.h"
 
 #include <x402/money.h>
@@ -46,20 +46,19 @@ static bool came_from_match(const struct x402_accept *accept,
     return payee && payment->value >= accept->value && payment->value <= X402_VALUE_MAX;
 }
 
-enum x402_error x402_verify(struct x402_verified *out, struct x402_problem *why,
-                            const struct x402_accept *accept,
+enum x402_error x402_verify(struct x402_signers *signers, struct x402_verified *out,
+                            struct x402_problem *why, const struct x402_accept *accept,
                             const struct x402_payment *payment)
 {
     struct x402_authorization authorization;
     uint8_t digest[32];
-    uint8_t signer[20];
 
     assert(came_from_match(accept, payment));
     authorization_of(&authorization, accept, payment);
     x402_authorization_digest(digest, accept->network.domain_separator32,
                               &authorization);
-    if (x402_signature_recover(signer, digest, payment->signature65) != X402_OK ||
-        memcmp(signer, payment->from20, sizeof signer) != 0) {
+    if (x402_signer_check(signers, payment->from20, digest, payment->signature65) !=
+        X402_OK) {
         *why = (struct x402_problem){
             X402_ERR_SIGNATURE,
             payment->dialect == X402_DIALECT_FLAT ? "signature" : "payload.signature",

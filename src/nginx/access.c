@@ -5,10 +5,24 @@
 #include "nginx/module.h"
 
 #include "core/clock.h"
+#include "evm/signer.h"
 
 #include <openssl/rand.h>
 
 #define NGX_HTTP_X402_ATTEMPTS 64 /* drawn at a time */
+
+static struct x402_signers *ngx_http_x402_signers; /* the worker's; NULL: none */
+
+void ngx_http_x402_access_init(void)
+{
+    ngx_http_x402_signers = x402_signers_create();
+}
+
+void ngx_http_x402_access_exit(void)
+{
+    x402_signers_destroy(ngx_http_x402_signers);
+    ngx_http_x402_signers = NULL;
+}
 
 ngx_http_x402_ctx_t *ngx_http_x402_get_ctx(ngx_http_request_t *r)
 {
@@ -394,7 +408,8 @@ void ngx_http_x402_examine(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
     }
 
     exam->recovered = 1;
-    if (x402_verify(&exam->verified, &exam->why, exam->accept, &payment) == X402_OK) {
+    if (x402_verify(ngx_http_x402_signers, &exam->verified, &exam->why, exam->accept,
+                    &payment) == X402_OK) {
         exam->why.error = X402_OK;
     }
 

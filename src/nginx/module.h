@@ -238,6 +238,9 @@ typedef struct ngx_http_x402_ctx_s {
 /* -------------------------------------------------------------------------- access.c
  */
 
+void ngx_http_x402_access_init(void); /* cannot fail: what it has not costs time */
+void ngx_http_x402_access_exit(void);
+
 ngx_int_t ngx_http_x402_access_handler(ngx_http_request_t *r);
 
 /* What this call costs. NGX_DECLINED: nothing is sold here, or it is free. */

@@ -271,7 +271,7 @@ static void verify(struct x402_payment *out, struct x402_price *price,
     offer.accepts[0].value = price->value;
     memcpy(offer.accepts[0].pay_to20, price->pay_to20, 20);
     assert_int_equal(x402_match(&accept, &problem, &offer, out, NOW), X402_OK);
-    assert_int_equal(x402_verify(&verified, &problem, accept, out), X402_OK);
+    assert_int_equal(x402_verify(NULL, &verified, &problem, accept, out), X402_OK);
     free(header);
     x402_price_release(price);
 }

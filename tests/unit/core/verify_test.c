@@ -21,7 +21,7 @@ static void signature_of_the_payer_is_proof_in_every_dialect(void **state)
 
     for (int d = 0; d < 3; d++) {
         struct x402_payment payment = good_payment((enum x402_dialect)d);
-        assert_int_equal(x402_verify(&verified, &why, &a, &payment), X402_OK);
+        assert_int_equal(x402_verify(NULL, &verified, &why, &a, &payment), X402_OK);
         assert_int_equal(verified.dialect, d);
         assert_int_equal(verified.scheme, X402_SCHEME_EXACT);
         assert_int_equal(verified.chain_id, 84532);
@@ -45,7 +45,7 @@ static void flat_form_is_charged_what_it_signed(void **state)
     struct x402_problem why;
 
     a.value = 9000;
-    assert_int_equal(x402_verify(&verified, &why, &a, &payment), X402_OK);
+    assert_int_equal(x402_verify(NULL, &verified, &why, &a, &payment), X402_OK);
     assert_int_equal(verified.value, 10000);
 }
 
@@ -56,7 +56,8 @@ static void assert_refused(const struct x402_accept *a,
     struct x402_problem why = {X402_OK, NULL, NULL};
     bool flat = payment->dialect == X402_DIALECT_FLAT;
 
-    assert_int_equal(x402_verify(&verified, &why, a, payment), X402_ERR_SIGNATURE);
+    assert_int_equal(x402_verify(NULL, &verified, &why, a, payment),
+                     X402_ERR_SIGNATURE);
     assert_int_equal(verified.value, 77);
     assert_int_equal(why.error, X402_ERR_SIGNATURE);
     assert_string_equal(why.field, flat ? "signature" : "payload.signature");
