@@ -316,6 +316,7 @@ static BIGNUM *edge(unsigned number)
         "100",
         "80000000",
         "100000000000000000000000000000000",
+        "7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0", /* half */
         "5363ad4cc05c30e0a5261c028812645a122e22ea20816678df02967c1b23bd72", /* lambda */
         "ac9c52b33fa3cf1f5ad9e3fd77ed9ba4a880b9fc8ec739c2e0cfc810b51283ce", /* its
                                                                                square */
@@ -388,6 +389,49 @@ static void keys_and_sums_at_an_edge_are_as_recovery_says(void **state)
     /* Each of them took no recovery. */
     assert_int_equal(x402_signers_known(signers), good);
     assert_int_equal(good + infinite, met * met * (met + 1));
+    x402_signers_destroy(signers);
+}
+
+/* The signature by the nonce 7 whose s is 5: u2 = r / s, u1 = nonce - u2 key. */
+static void sign_with_small_s(struct chosen *out, const struct person *person)
+{
+    BIGNUM *key = chosen_scalar(person->key32), *u1 = BN_new(), *u2, *s = BN_new();
+    BN_CTX *context = chosen_context();
+    bool y_is_odd;
+
+    assert_true(BN_set_word(s, 5) && BN_set_word(u1, 7));
+    assert_true(chosen_point(out->signature65, &y_is_odd, u1));
+    u2 = chosen_scalar(out->signature65);
+    assert_non_null(BN_mod_inverse(s, s, chosen_order(), context));
+    assert_true(BN_mod_mul(u2, u2, s, chosen_order(), context));
+    assert_true(BN_mod_mul(s, u2, key, chosen_order(), context));
+    assert_true(BN_mod_sub(u1, u1, s, chosen_order(), context));
+    chosen_sign(out, key, u1, u2);
+    BN_free(key);
+    BN_free(u1);
+    BN_free(u2);
+    BN_free(s);
+}
+
+static void s_with_the_order_added_is_not_good(void **state)
+{
+    (void)state;
+    struct x402_signers *signers = signers_new();
+    struct person alice = person(1);
+    struct chosen chosen;
+    BIGNUM *s;
+
+    meet(signers, &alice);
+    sign_with_small_s(&chosen, &alice);
+    assert_true(
+        assert_agrees(signers, alice.address20, chosen.digest32, chosen.signature65));
+    assert_int_equal(chosen.signature65[63], 5);
+    s = BN_dup(chosen_order());
+    assert_true(BN_add_word(s, 5));
+    chosen_bytes(chosen.signature65 + 32, s);
+    assert_false(
+        assert_agrees(signers, alice.address20, chosen.digest32, chosen.signature65));
+    BN_free(s);
     x402_signers_destroy(signers);
 }
 
@@ -497,6 +541,7 @@ int main(void)
         cmocka_unit_test(for_another_digest_nothing_is_good),
         cmocka_unit_test(with_another_r_or_s_nothing_is_good),
         cmocka_unit_test(r_and_s_out_of_range_are_not_good),
+        cmocka_unit_test(s_with_the_order_added_is_not_good),
         cmocka_unit_test(one_known_signers_signature_is_no_others),
         cmocka_unit_test(keys_and_sums_at_an_edge_are_as_recovery_says),
         cmocka_unit_test(where_all_places_are_taken_a_new_signer_is_not_remembered),
