@@ -24,7 +24,7 @@
  *
  * Everything here runs in a worker's event loop but for the functions that say so: the
  * tasks of the ledger's thread and of the pages' threads. Memory is nginx's pools, but
- * for the worker's batches.
+ * for the worker's batches and its memory of payers.
  */
 #ifndef X402_NGINX_MODULE_H
 #define X402_NGINX_MODULE_H
