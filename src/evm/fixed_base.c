@@ -4,41 +4,125 @@
 
 #if X402_GROUP
 
-#define HALF_MAX (1 << (X402_FIXED_BASE_WIDTH_MAX - 1))
-
 /* ------------------------------------------------------------------------- the table
  */
 
-/*
- * 1 ... count times the base, and 2 count times: of a whole place, that is the base of
- * the next. One inversion for all of them. The order of the group is prime and large,
- * so none is infinity.
- */
-static void build_place(secp256k1_ge *out, const secp256k1_ge *base, unsigned count)
-{
-    secp256k1_gej multiples[HALF_MAX + 1];
+#define POWERS_MAX 256 /* of two, one for each bit of all places */
+#define POINTS_MAX 512 /* worked out at a time */
+#define SUMS_MAX (POINTS_MAX / 2)
 
-    secp256k1_gej_set_ge(&multiples[0], base);
-    for (unsigned i = 1; i < count; i++)
-        secp256k1_gej_add_ge_var(&multiples[i], &multiples[i - 1], base, NULL);
-    secp256k1_gej_double_var(&multiples[count], &multiples[count - 1], NULL);
-    secp256k1_ge_set_all_gej_var(out, multiples, count + 1);
+/* *out = a + b, of points that are not infinity, nor each other's or each other's
+ * opposite. Each coordinate has magnitude 1. */
+struct sum {
+    secp256k1_ge *out;
+    const secp256k1_ge *a, *b;
+};
+
+static void subtract(secp256k1_fe *out, const secp256k1_fe *a, const secp256k1_fe *b)
+{
+    secp256k1_fe opposite;
+
+    secp256k1_fe_negate(&opposite, b, 1);
+    *out = *a;
+    secp256k1_fe_add(out, &opposite);
+}
+
+/* With the reciprocal of x_b - x_a (Guide to Elliptic Curve Cryptography, 3.1.2). */
+static void add(const struct sum *sum, const secp256k1_fe *reciprocal)
+{
+    secp256k1_fe slope;
+    secp256k1_ge out;
+
+    subtract(&slope, &sum->b->y, &sum->a->y);
+    secp256k1_fe_mul(&slope, &slope, reciprocal);
+    secp256k1_fe_sqr(&out.x, &slope);
+    subtract(&out.x, &out.x, &sum->a->x);
+    subtract(&out.x, &out.x, &sum->b->x);
+    secp256k1_fe_normalize_weak(&out.x);
+    subtract(&out.y, &sum->a->x, &out.x);
+    secp256k1_fe_mul(&out.y, &out.y, &slope);
+    subtract(&out.y, &out.y, &sum->a->y);
+    secp256k1_fe_normalize_weak(&out.y);
+    secp256k1_ge_set_xy(sum->out, &out.x, &out.y);
+}
+
+/* All with one inversion (Montgomery's trick: the same book, algorithm 2.26). */
+static void add_all(const struct sum *sums, size_t count)
+{
+    secp256k1_fe differences[SUMS_MAX], products[SUMS_MAX], inverse, reciprocal;
+
+    assert(count > 0 && count <= SUMS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        subtract(&differences[i], &sums[i].b->x, &sums[i].a->x);
+        products[i] = differences[i];
+        if (i > 0)
+            secp256k1_fe_mul(&products[i], &products[i - 1], &differences[i]);
+    }
+    assert(!secp256k1_fe_normalizes_to_zero_var(&products[count - 1]));
+    secp256k1_fe_inv_var(&inverse, &products[count - 1]);
+    for (size_t i = count; --i > 0;) {
+        secp256k1_fe_mul(&reciprocal, &inverse, &products[i - 1]);
+        secp256k1_fe_mul(&inverse, &inverse, &differences[i]);
+        add(&sums[i], &reciprocal);
+    }
+    add(&sums[0], &inverse);
+}
+
+/* out[i] = 2^i times the point. */
+static void double_up(secp256k1_ge *out, const secp256k1_ge *point, size_t count)
+{
+    secp256k1_gej doubles[POWERS_MAX];
+
+    secp256k1_gej_set_ge(&doubles[0], point);
+    for (size_t i = 1; i < count; i++)
+        secp256k1_gej_double_var(&doubles[i], &doubles[i - 1], NULL);
+    secp256k1_ge_set_all_gej_var(out, doubles, count);
+}
+
+/*
+ * 1 ... half times the base of each place. Those that are powers of two are there, the
+ * others are sums of one and what is below it: m + 1 ... 2m - 1 of all places at once.
+ * The order of the group is prime and large, so that no two are equal or opposite.
+ */
+static void fill_places(secp256k1_ge *points, const secp256k1_ge *powers, size_t places,
+                        unsigned width)
+{
+    const size_t half = (size_t)1 << (width - 1);
+    struct sum sums[SUMS_MAX];
+
+    for (size_t i = 0; i < places; i++)
+        for (unsigned j = 0; j < width; j++)
+            points[i * half + ((size_t)1 << j) - 1] = powers[i * width + j];
+    for (size_t m = 2; m < half; m *= 2) {
+        size_t count = 0;
+        for (size_t i = 0; i < places; i++) {
+            secp256k1_ge *place = &points[i * half];
+            for (size_t j = 1; j < m; j++)
+                sums[count++] =
+                    (struct sum){&place[m + j - 1], &place[m - 1], &place[j - 1]};
+        }
+        add_all(sums, count);
+    }
 }
 
 void x402_fixed_base_build(secp256k1_ge_storage *multiples, const secp256k1_ge *point,
                            unsigned bits, unsigned width)
 {
-    secp256k1_ge place[HALF_MAX + 1];
-    secp256k1_ge base = *point;
+    const size_t places = bits / width + 1, half = (size_t)1 << (width - 1);
+    const size_t size = (size_t)X402_FIXED_BASE_SIZE(bits, width);
+    secp256k1_ge powers[POWERS_MAX], points[POINTS_MAX];
+    size_t step = POINTS_MAX / half, stored = 0;
 
     assert(!secp256k1_ge_is_infinity(point));
     assert(bits <= 255 && width > 1 && width <= X402_FIXED_BASE_WIDTH_MAX);
-    for (unsigned i = 0; i <= bits / width; i++) {
-        unsigned count = 1U << (i < bits / width ? width - 1 : bits % width);
-        build_place(place, &base, count);
-        for (unsigned j = 0; j < count; j++)
-            secp256k1_ge_to_storage(multiples++, &place[j]);
-        base = place[count];
+    assert(places * width <= POWERS_MAX);
+    double_up(powers, point, places * width);
+    for (size_t i = 0; i < places; i += step) {
+        if (step > places - i)
+            step = places - i;
+        fill_places(points, &powers[i * width], step, width);
+        for (size_t j = 0; j < step * half && stored < size; j++)
+            secp256k1_ge_to_storage(&multiples[stored++], &points[j]);
     }
 }
 
