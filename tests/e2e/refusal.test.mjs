@@ -130,6 +130,19 @@ describe('a signature', () => {
       await isNotWhatIsAsked(forged, SIGNATURE, FIELD.signature[dialect]);
       await counter.buys(paid);
     });
+
+    test(`of_a_payer_that_comes_again_is_refused_like_a_strangers_in_${dialect}`, async () => {
+      const payer = newAccount();
+      const comesAgain = async (times) => {
+        for (let i = 0; i < times; i++) await counter.buys(await payment(payer, { dialect }));
+      };
+      await comesAgain(8); // its key is known after three, to each worker
+      for (const options of [...Object.values(badSignatures), { signer: newAccount() }]) {
+        const paid = await payment(payer, { dialect, ...options });
+        await isNotWhatIsAsked(paid, SIGNATURE, FIELD.signature[dialect]);
+      }
+      await comesAgain(2);
+    });
   }
 });
 
