@@ -11,6 +11,7 @@
 struct signer {
     uint8_t address20[20];
     unsigned sightings;         /* up to X402_SIGNER_SIGHTINGS; 0: nobody's place */
+    bool doubted;               /* the last signature was none of its own */
     uint64_t last_seen;         /* what `good` was then */
     struct x402_known_key *key; /* NULL: not yet, or no memory */
 };
@@ -107,10 +108,20 @@ static void remember(struct x402_signers *signers, const uint8_t address20[20],
     if (signer == NULL)
         return;
     signer->last_seen = signers->good;
+    signer->doubted = false;
     if (signer->sightings < X402_SIGNER_SIGHTINGS)
         signer->sightings++;
     if (signer->sightings == X402_SIGNER_SIGHTINGS && signer->key == NULL)
         signer->key = x402_known_key_create(key64);
+}
+
+/* After one that was bad. */
+static void doubt(struct x402_signers *signers, const uint8_t address20[20])
+{
+    struct signer *signer = find(signers, address20);
+
+    if (signer != NULL)
+        signer->doubted = true;
 }
 
 static bool is_known(struct x402_signers *signers, const uint8_t address20[20],
@@ -118,7 +129,7 @@ static bool is_known(struct x402_signers *signers, const uint8_t address20[20],
 {
     struct signer *signer = find(signers, address20);
 
-    if (signer == NULL || signer->key == NULL ||
+    if (signer == NULL || signer->key == NULL || signer->doubted ||
         !x402_known_key_signed(signer->key, digest32, signature65))
         return false;
     signer->last_seen = ++signers->good;
@@ -126,19 +137,30 @@ static bool is_known(struct x402_signers *signers, const uint8_t address20[20],
     return true;
 }
 
+static bool is_recovered(uint8_t key64[64], const uint8_t signer20[20],
+                         const uint8_t digest32[32], const uint8_t signature65[65])
+{
+    uint8_t recovered20[20];
+
+    return x402_signature_recover_key(recovered20, key64, digest32, signature65) ==
+               X402_OK &&
+           memcmp(recovered20, signer20, sizeof recovered20) == 0;
+}
+
 enum x402_error x402_signer_check(struct x402_signers *signers,
                                   const uint8_t signer20[20],
                                   const uint8_t digest32[32],
                                   const uint8_t signature65[65])
 {
-    uint8_t recovered20[20], key64[64];
+    uint8_t key64[64];
 
     if (signers != NULL && is_known(signers, signer20, digest32, signature65))
         return X402_OK;
-    if (x402_signature_recover_key(recovered20, key64, digest32, signature65) !=
-            X402_OK ||
-        memcmp(recovered20, signer20, sizeof recovered20) != 0)
+    if (!is_recovered(key64, signer20, digest32, signature65)) {
+        if (signers != NULL)
+            doubt(signers, signer20);
         return X402_ERR_SIGNATURE;
+    }
     if (signers != NULL)
         remember(signers, signer20, key64);
     return X402_OK;

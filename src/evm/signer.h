@@ -14,7 +14,8 @@
  * is simply not remembered. So neither many signers nor new keys, which cost nothing,
  * can keep it busy with making tables: one in three good signatures at most. They can
  * take the places; what they take them from is recovered, as it would be without all
- * this.
+ * this. Who sends one bad signature after the other in a known signer's name has them
+ * recovered, too, and not both checked and recovered.
  *
  * One thread's. Nothing of it is on disk: another process starts with none.
  */

@@ -78,6 +78,27 @@ static void a_signer_is_known_after_its_third_good_signature(void **state)
     x402_signers_destroy(signers);
 }
 
+static void after_bad_ones_a_known_signer_is_recovered_once(void **state)
+{
+    (void)state;
+    struct x402_signers *signers = signers_new();
+    struct person alice = person(1), bob = person(2);
+    uint8_t digest32[32], signature65[65];
+
+    meet(signers, &alice);
+    meet(signers, &bob);
+    for (int i = 0; i < 5; i++) {
+        sign(digest32, signature65, &bob);
+        assert_int_equal(
+            x402_signer_check(signers, alice.address20, digest32, signature65),
+            X402_ERR_SIGNATURE);
+    }
+    assert_false(present(signers, &alice));
+    assert_true(present(signers, &alice));
+    assert_true(present(signers, &bob));
+    x402_signers_destroy(signers);
+}
+
 static void without_memory_of_any_a_good_signature_is_good(void **state)
 {
     (void)state;
@@ -115,16 +136,22 @@ static void bad_signatures_make_nobody_known(void **state)
 /* ------------------------------------------------------------ agreement with recovery
  */
 
-/* The same answer as recovery and a comparison give; which it is. */
-static bool assert_agrees(struct x402_signers *signers, const uint8_t claimed20[20],
+/*
+ * The same answer as recovery and a comparison give; which it is. After a bad one the
+ * claimed's next takes a recovery, so that one is presented: the one after it does not.
+ */
+static bool assert_agrees(struct x402_signers *signers, struct person *claimed,
                           const uint8_t digest32[32], const uint8_t signature65[65])
 {
     uint8_t recovered20[20];
     bool good = x402_signature_recover(recovered20, digest32, signature65) == X402_OK &&
-                memcmp(recovered20, claimed20, 20) == 0;
+                memcmp(recovered20, claimed->address20, 20) == 0;
 
-    assert_int_equal(x402_signer_check(signers, claimed20, digest32, signature65),
-                     good ? X402_OK : X402_ERR_SIGNATURE);
+    assert_int_equal(
+        x402_signer_check(signers, claimed->address20, digest32, signature65),
+        good ? X402_OK : X402_ERR_SIGNATURE);
+    if (!good)
+        assert_false(present(signers, claimed));
     return good;
 }
 
@@ -223,7 +250,7 @@ static unsigned present_spoiled(spoiler *spoil, uint64_t *known)
         struct person *one = &people[i % PEOPLE];
         sign(digest32, signature65, one);
         spoil(digest32, signature65, i);
-        good += assert_agrees(signers, one->address20, digest32, signature65);
+        good += assert_agrees(signers, one, digest32, signature65);
     }
     *known = x402_signers_known(signers);
     x402_signers_destroy(signers);
@@ -294,7 +321,7 @@ static void one_known_signers_signature_is_no_others(void **state)
     for (unsigned i = 0; i < PEOPLE * PEOPLE; i++) {
         sign(digest32, signature65, &people[i % PEOPLE]);
         assert_int_equal(
-            assert_agrees(signers, people[i / PEOPLE].address20, digest32, signature65),
+            assert_agrees(signers, &people[i / PEOPLE], digest32, signature65),
             i % PEOPLE == i / PEOPLE);
     }
     assert_int_equal(x402_signers_known(signers), PEOPLE);
@@ -335,7 +362,7 @@ static BIGNUM *edge(unsigned number)
 /* A signature with these u1 and u2, and spoiled, each with its twin: as recovery says.
  * Returns how many were good. */
 static unsigned assert_chosen_agrees(struct x402_signers *signers,
-                                     const struct person *person, const BIGNUM *key,
+                                     struct person *person, const BIGNUM *key,
                                      const BIGNUM *u1, const BIGNUM *u2)
 {
     struct chosen chosen;
@@ -343,8 +370,7 @@ static unsigned assert_chosen_agrees(struct x402_signers *signers,
 
     chosen_sign(&chosen, key, u1, u2);
     for (int i = 0; i < 4; i++) {
-        good += assert_agrees(signers, person->address20, chosen.digest32,
-                              chosen.signature65);
+        good += assert_agrees(signers, person, chosen.digest32, chosen.signature65);
         chosen_twin(chosen.signature65);
         if (i % 2 == 1)
             flip_v(chosen.digest32, chosen.signature65, 0);
@@ -354,7 +380,7 @@ static unsigned assert_chosen_agrees(struct x402_signers *signers,
 }
 
 /* All u1 (zero, too) and u2 of the list for one key. */
-static void present_edges(struct x402_signers *signers, const struct person *person,
+static void present_edges(struct x402_signers *signers, struct person *person,
                           const BIGNUM *key, unsigned *good, unsigned *infinite)
 {
     BIGNUM *zero = BN_new(), *u1, *u2;
@@ -423,14 +449,12 @@ static void s_with_the_order_added_is_not_good(void **state)
 
     meet(signers, &alice);
     sign_with_small_s(&chosen, &alice);
-    assert_true(
-        assert_agrees(signers, alice.address20, chosen.digest32, chosen.signature65));
+    assert_true(assert_agrees(signers, &alice, chosen.digest32, chosen.signature65));
     assert_int_equal(chosen.signature65[63], 5);
     s = BN_dup(chosen_order());
     assert_true(BN_add_word(s, 5));
     chosen_bytes(chosen.signature65 + 32, s);
-    assert_false(
-        assert_agrees(signers, alice.address20, chosen.digest32, chosen.signature65));
+    assert_false(assert_agrees(signers, &alice, chosen.digest32, chosen.signature65));
     BN_free(s);
     x402_signers_destroy(signers);
 }
@@ -533,6 +557,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_signer_is_known_after_its_third_good_signature),
+        cmocka_unit_test(after_bad_ones_a_known_signer_is_recovered_once),
         cmocka_unit_test(without_memory_of_any_a_good_signature_is_good),
         cmocka_unit_test(bad_signatures_make_nobody_known),
         cmocka_unit_test(what_a_known_signer_signed_is_good_without_recovery),
