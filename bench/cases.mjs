@@ -8,6 +8,7 @@ export const CASES = [
   { key: 'paid', name: 'gateway, paid (v2)', server: 'gateway', path: '/', payments: 'v2', expect: 200 },
   { key: 'v1', name: 'gateway, paid (v1)', server: 'gateway', path: '/', payments: 'v1', expect: 200 },
   { key: 'flat', name: 'gateway, paid (flat)', server: 'gateway', path: '/', payments: 'flat', expect: 200 },
+  { key: 'strangers', name: 'gateway, paid, new payers', server: 'gateway', path: '/', payments: 'strangers', expect: 200 },
   { key: 'big', name: 'gateway, paid, big ledger', server: 'big', path: '/', payments: 'v2', expect: 200 },
   { key: 'replayed', name: 'gateway, replayed', server: 'gateway', path: '/', payments: 'replayed', expect: 400 },
   { key: 'malformed', name: 'gateway, malformed', server: 'gateway', path: '/', payments: 'malformed', expect: 400 },

@@ -27,7 +27,7 @@ async function offerSize(upstream) {
   return length;
 }
 
-/** Node compiles what is used often: it has done so before anything counts. */
+/** Before anything counts: Node compiles what is used often, the gateway gets to know payers. */
 function warmUp(server) {
   const purse = new Purse(1);
   load(server, '/', 32, purse.take('v2'), 3);
@@ -39,7 +39,10 @@ async function startStanding(cases, bigLedger) {
   const wanted = (name) => cases.some(({ server }) => server === name);
   const upstream = await startUpstream();
   const standing = { upstream, plain: await startPlain(upstream, await offerSize(upstream)) };
-  if (wanted('big')) standing.big = await startGateway(upstream, bigLedger);
+  if (wanted('big')) {
+    standing.big = await startGateway(upstream, bigLedger);
+    warmUp(standing.big);
+  }
   const nodes = { minimal: ['minimal', upstream], alone: ['minimal'], reference: ['reference', upstream] };
   for (const name of Object.keys(nodes).filter(wanted)) {
     standing[name] = await startNode(...nodes[name]);

@@ -44,6 +44,7 @@ export function targets({ results, floor, pairs, memory }) {
   const rows = [
     ...paidRows(at, floor, 'paid', 'empty ledger'),
     ...paidRows(at, floor, 'big', 'big ledger'),
+    ...paidRows(at, floor, 'strangers', 'empty ledger, new payers'),
     dearer(at, 'reference', '@x402/hono on Node', 30),
     dearer(at, 'minimal', 'a minimal Node handler', 2.8),
     row('402 answer: rate, against nginx\'s return 402', atLeast(times(0.9)), pairs.offer?.median, () => `${spread(pairs.offer, 2)} x`),

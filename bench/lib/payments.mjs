@@ -3,14 +3,14 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BUILD, temporaryFolder } from '../../tests/e2e/lib/process.mjs';
-import { PAYEE, PAYERS, VALUE, settings } from './settings.mjs';
+import { PAYEE, PAYERS, STRANGERS, VALUE, settings } from './settings.mjs';
 
 const headerOf = (dialect) => (dialect === 'v2' ? 'PAYMENT-SIGNATURE' : 'X-PAYMENT');
 
-/** Signs `count` payments into `file`. */
-export function sign(file, dialect, count) {
+/** Signs `count` payments into `file`, each by the next of the payers. */
+export function sign(file, dialect, count, payers = PAYERS) {
   const out = openSync(file, 'w');
-  execFileSync(join(BUILD, 'bench/payments'), [count, dialect, PAYERS, PAYEE, VALUE, 3600].map(String),
+  execFileSync(join(BUILD, 'bench/payments'), [count, dialect, payers, PAYEE, VALUE, 3600].map(String),
     { stdio: ['ignore', out, 'inherit'] });
   closeSync(out);
   return { header: headerOf(dialect), file };
@@ -54,7 +54,8 @@ export class Purse {
   #make(name) {
     const file = join(this.#folder, name);
     switch (name) {
-      case 'replayed': return { ...sign(file, 'v2', 2000), again: true };
+      case 'replayed': return { ...sign(file, 'v2', 16 * PAYERS), again: true };
+      case 'strangers': return sign(file, 'v2', this.#count, STRANGERS);
       case 'forged': return spoil(sign(file, 'v2', 2000), forge);
       case 'malformed': return spoil(sign(file, 'v2', 2000), garble);
       default: return sign(file, name, this.#count);

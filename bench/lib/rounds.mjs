@@ -10,12 +10,11 @@ import { startGateway } from './servers.mjs';
 
 const rotated = (list, by) => list.map((_, i) => list[(i + by) % list.length]);
 
-/** A gateway with a new ledger, in which what will be replayed has been sold. */
-async function newGateway(upstream, purse, cases) {
+/** A gateway with a new ledger, in which what will be replayed has been sold, and to which all
+ * payers but strangers have come some times before. */
+async function newGateway(upstream, purse) {
   const gateway = await startGateway(upstream);
-  if (cases.some((one) => one.payments === 'replayed')) {
-    load(gateway, '/', 32, { ...purse.take('replayed'), again: false }, 60);
-  }
+  load(gateway, '/', 32, { ...purse.take('replayed'), again: false }, 60);
   return gateway;
 }
 
@@ -35,7 +34,7 @@ async function measure(connections, cases, standing, floors) {
   const runs = new Map(cases.map((one) => [one, []]));
   const purse = new Purse(connections);
   for (let round = 0; round < settings.rounds; round++) {
-    const gateway = await newGateway(standing.upstream, purse, cases);
+    const gateway = await newGateway(standing.upstream, purse);
     const servers = { ...standing, gateway };
     floors.push(floor());
     for (const one of rotated(cases, round)) {

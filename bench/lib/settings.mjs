@@ -20,3 +20,4 @@ export const settings = {
 export const PAYEE = '0x209693Bc6afc0C5328bA36FaF03C514EF312287C';
 export const VALUE = 1000; // $0.001
 export const PAYERS = 1000; // as many as bench/ledger's, and the same
+export const STRANGERS = 65_535; // so many that hardly one comes twice; some are PAYERS
