@@ -37,7 +37,7 @@ struct x402_fixed_base_term {
 };
 
 /*
- * Works out the multiples of `point`, which must not be infinity. Takes some 130 KB of
+ * Works out the multiples of `point`, which must not be infinity. Takes some 100 KB of
  * stack.
  *
  * Out: multiples: X402_FIXED_BASE_SIZE(bits, width).

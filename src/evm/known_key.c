@@ -68,6 +68,7 @@ struct x402_known_key *x402_known_key_create(const uint8_t key64[64])
     struct x402_known_key *key = aligned_alloc(LINE, sizeof *key);
     secp256k1_ge point;
 
+    x402_known_keys_prepare();
     if (key == NULL)
         return NULL;
     decode_point(&point, key64);
@@ -128,16 +129,19 @@ static void combine(secp256k1_gej *out, const secp256k1_scalar *u1,
     secp256k1_gej_add_var(out, out, &by_lambda, NULL);
 }
 
-/* Whether R is the point that the signature says. */
+/* Whether R is the point that the signature says; and a point at all, which it is
+ * unless the multiples are not what they should be. */
 static bool is_point(secp256k1_gej *r, const struct signature *signature)
 {
     secp256k1_ge affine;
 
-    if (secp256k1_gej_is_infinity(r) || !secp256k1_gej_eq_x_var(&signature->x, r))
+    if (secp256k1_gej_is_infinity(r) || secp256k1_fe_normalizes_to_zero_var(&r->z) ||
+        !secp256k1_gej_eq_x_var(&signature->x, r))
         return false;
     secp256k1_ge_set_gej_var(&affine, r);
     secp256k1_fe_normalize_var(&affine.y);
-    return secp256k1_fe_is_odd(&affine.y) == signature->y_is_odd;
+    return secp256k1_ge_is_valid_var(&affine) &&
+           secp256k1_fe_is_odd(&affine.y) == signature->y_is_odd;
 }
 
 bool x402_known_key_signed(const struct x402_known_key *key, const uint8_t digest32[32],

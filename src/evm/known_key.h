@@ -20,8 +20,8 @@
 
 struct x402_known_key;
 
-/* Works out the generator's multiples, once: 256 KB, some milliseconds. Any thread;
- * before any key is made. */
+/* Works out the generator's multiples, once: 256 KB, a millisecond. Any thread; else
+ * the first key that is made takes so much longer. */
 void x402_known_keys_prepare(void);
 
 /*

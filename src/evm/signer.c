@@ -61,16 +61,6 @@ static struct signer *find(struct x402_signers *signers, const uint8_t address20
     return NULL;
 }
 
-static struct signer *longest_absent(struct signer *set)
-{
-    struct signer *absent = &set[0];
-
-    for (size_t i = 1; i < X402_SIGNERS_PER_SET; i++)
-        if (set[i].last_seen < absent->last_seen)
-            absent = &set[i];
-    return absent;
-}
-
 static bool gives_way(const struct signer *signer, uint64_t now)
 {
     uint64_t absence =
@@ -79,13 +69,32 @@ static bool gives_way(const struct signer *signer, uint64_t now)
     return signer->sightings == 0 || now - signer->last_seen > absence;
 }
 
+/* Of two that give way: who has no table, else who is absent for longer. */
+static bool goes_first(const struct signer *one, const struct signer *other)
+{
+    if ((one->key == NULL) != (other->key == NULL))
+        return one->key == NULL;
+    return one->last_seen < other->last_seen;
+}
+
+/* NULL: nobody gives way. */
+static struct signer *who_gives_way(struct signer *set, uint64_t now)
+{
+    struct signer *out = NULL;
+
+    for (size_t i = 0; i < X402_SIGNERS_PER_SET; i++)
+        if (gives_way(&set[i], now) && (out == NULL || goes_first(&set[i], out)))
+            out = &set[i];
+    return out;
+}
+
 /* A place for a new signer, nobody's now; NULL: all are taken. */
 static struct signer *make_place(struct x402_signers *signers,
                                  const uint8_t address20[20])
 {
-    struct signer *place = longest_absent(set_of(signers, address20));
+    struct signer *place = who_gives_way(set_of(signers, address20), signers->good);
 
-    if (!gives_way(place, signers->good))
+    if (place == NULL)
         return NULL;
     x402_known_key_destroy(place->key);
     memset(place, 0, sizeof *place);

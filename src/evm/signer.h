@@ -7,8 +7,8 @@
  * else it says, and for whomever is not remembered, the signature is recovered. So a
  * good signature is never refused, and whatever goes wrong in here costs time only.
  *
- * Memory: 80 KB, 256 KB a process for the generator, and 26,112 bytes for a signer from
- * its third good signature on. At most 2,048 signers, 8 for each last byte of an
+ * Memory: 100 KB, 256 KB a process for the generator, and 26,112 bytes for a signer
+ * from its third good signature on. At most 2,048 signers, 8 for each last byte of an
  * address: 53 MB. A signer gives way only when 32,768 good signatures have been checked
  * since its last (2,048 while it has no table); until then a new one where all is taken
  * is simply not remembered. So neither many signers nor new keys, which cost nothing,

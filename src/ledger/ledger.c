@@ -87,9 +87,9 @@ enum x402_error x402_ledger_turn(struct x402_ledger *ledger)
     return entered(ledger)->turn(ledger);
 }
 
-enum x402_error x402_ledger_post(struct x402_ledger *ledger)
+void x402_ledger_post(struct x402_ledger *ledger)
 {
-    return entered(ledger)->post(ledger);
+    entered(ledger)->post(ledger);
 }
 
 enum x402_error x402_ledger_look(struct x402_ledger *ledger, struct x402_look *looks,

@@ -43,7 +43,7 @@ X402_MUST_USE enum x402_error x402_ledger_create(const char *path, unsigned uid,
                                                  char message[X402_LEDGER_MESSAGE_MAX]);
 
 enum x402_ledger_mode {
-    X402_LEDGER_READ,  /* stats, payments, check; lists what x402_ledger_post wrote */
+    X402_LEDGER_READ,  /* stats, payments, check; see x402_ledger_post */
     X402_LEDGER_WRITE, /* admission, settlement; takes no lease until one is asked for.
                           Reads what was committed, and may wait to write for it */
 };
@@ -184,10 +184,11 @@ X402_MUST_USE enum x402_error x402_ledger_commit(
 X402_MUST_USE enum x402_error x402_ledger_turn(struct x402_ledger *ledger);
 
 /*
- * Under load a commit keeps a payment, and puts off its row: until a later write, or
- * this. So who only reads does not see it yet. Where nothing was put off it only looks.
+ * Under load a commit keeps a payment, and puts off its row: who only reads does not
+ * see it yet. After this the handle's next commit puts nothing off, and writes what
+ * was; one with nothing in it will do.
  */
-X402_MUST_USE enum x402_error x402_ledger_post(struct x402_ledger *ledger);
+void x402_ledger_post(struct x402_ledger *ledger);
 
 /* What became of a payment that is being settled first. */
 struct x402_look {

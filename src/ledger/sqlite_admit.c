@@ -459,7 +459,7 @@ static enum x402_error commit_body(struct x402_sqlite *sqlite, void *data)
     if (batch->admits_count > 0) {
         error = x402_sqlite_lease_hold(sqlite, batch->owner, false);
     }
-    if (error == X402_OK) {
+    if (error == X402_OK && !sqlite->posting) {
         error = x402_sqlite_journal_add(sqlite, batch, &is_journaled);
     }
     if (error != X402_OK || is_journaled) {
@@ -467,6 +467,11 @@ static enum x402_error commit_body(struct x402_sqlite *sqlite, void *data)
     }
     error = x402_sqlite_journal_post(sqlite);
     return error == X402_OK ? batch_decide(sqlite, batch) : error;
+}
+
+void x402_sqlite_post(struct x402_ledger *ledger)
+{
+    x402_sqlite_of(ledger)->posting = true;
 }
 
 enum x402_error x402_sqlite_commit(struct x402_ledger *ledger, const char *owner,
@@ -494,7 +499,9 @@ enum x402_error x402_sqlite_commit(struct x402_ledger *ledger, const char *owner
         admits[i].settled = false;
     }
     error = x402_sqlite_append(x402_sqlite_of(ledger), commit_body, &batch);
-    if (error != X402_OK) {
+    if (error == X402_OK) {
+        x402_sqlite_of(ledger)->posting = false;
+    } else {
         for (size_t i = 0; i < admits_count; i++) {
             admits[i].admission = X402_ADMISSION_UNAVAILABLE;
             admits[i].urgent = false;

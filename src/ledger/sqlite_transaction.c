@@ -207,28 +207,20 @@ static enum x402_error nothing_body(struct x402_sqlite *sqlite, void *data)
     return X402_OK;
 }
 
-enum x402_error x402_sqlite_post(struct x402_ledger *ledger)
-{
-    struct x402_sqlite *sqlite = x402_sqlite_of(ledger);
-    bool empty = true;
-    enum x402_error error = x402_sqlite_connect(sqlite);
-
-    if (error == X402_OK) {
-        error = x402_sqlite_journal_is_empty(sqlite, &empty);
-    }
-    return error == X402_OK && !empty ? x402_sqlite_write(sqlite, nothing_body, NULL)
-                                      : error;
-}
-
 /* Who may write reads what it wrote; where that cannot be posted now, what was. */
 static enum x402_error journal_post_for_reader(struct x402_sqlite *sqlite)
 {
-    if (sqlite->mode == X402_LEDGER_WRITE &&
-        x402_sqlite_post(&sqlite->base) != X402_OK) {
+    bool empty = true;
+    enum x402_error error = sqlite->mode == X402_LEDGER_WRITE
+                                ? x402_sqlite_journal_is_empty(sqlite, &empty)
+                                : X402_OK;
+
+    if (error == X402_OK && !empty &&
+        x402_sqlite_write(sqlite, nothing_body, NULL) != X402_OK) {
         sqlite->base.message[0] = '\0';
         return x402_sqlite_connect(sqlite);
     }
-    return X402_OK;
+    return error;
 }
 
 enum x402_error x402_sqlite_read(struct x402_sqlite *sqlite, x402_sqlite_body *body,

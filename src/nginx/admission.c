@@ -207,6 +207,14 @@ static ngx_uint_t ngx_http_x402_took_payment(const ngx_http_x402_batch_t *batch)
     return 0;
 }
 
+/* An empty batch tells nothing of the ledger: it writes what is there, and all may be.
+ */
+static ngx_uint_t ngx_http_x402_has_flown(const ngx_http_x402_worker_t *w)
+{
+    return w->committing &&
+           (w->flying->admits_count || w->flying->outcomes_count || w->renew);
+}
+
 /* The log says when it begins and when it is over, not what happens between. */
 static void ngx_http_x402_note_result(ngx_http_x402_worker_t *w)
 {
@@ -219,7 +227,7 @@ static void ngx_http_x402_note_result(ngx_http_x402_worker_t *w)
     w->committed_at = ngx_current_msec;
 
     if (w->result == X402_OK) {
-        w->failing = 0;
+        w->failing = w->failing && !ngx_http_x402_has_flown(w);
         if (w->complained && ngx_http_x402_took_payment(w->flying)) {
             w->complained = 0;
             ngx_log_error(NGX_LOG_NOTICE, log, 0, "x402: payments are recorded again");
@@ -258,7 +266,7 @@ static void ngx_http_x402_note_unposted(ngx_http_x402_worker_t *w)
 
 static void ngx_http_x402_complete_note(ngx_http_x402_worker_t *w)
 {
-    if (w->committing && w->result == X402_OK) {
+    if (ngx_http_x402_has_flown(w) && w->result == X402_OK) {
         ngx_http_x402_measure(X402_MEASURE_COMMIT, w->commit_us);
         if (w->flying->admits_count) {
             ngx_http_x402_measure(X402_MEASURE_COMMITTED, w->flying->admits_count);

@@ -109,7 +109,7 @@ static enum x402_error ngx_http_x402_prepare(ngx_http_x402_worker_t *w)
         rc = x402_ledger_lease_renew(w->ledger, w->owner);
     }
     if (rc == X402_OK && w->post) {
-        rc = x402_ledger_post(w->ledger);
+        x402_ledger_post(w->ledger);
     }
 
     return rc;

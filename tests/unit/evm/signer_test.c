@@ -553,6 +553,26 @@ static void who_came_once_gives_way_sooner(void **state)
     x402_signers_destroy(signers);
 }
 
+/* Though it has been absent for longer than they were. */
+static void who_is_known_stays_while_others_that_came_once_give_way(void **state)
+{
+    (void)state;
+    struct x402_signers *signers = signers_new();
+    struct person known = neighbour(7, 0), late = neighbour(7, X402_SIGNERS_PER_SET);
+    struct person other = neighbour(8, 0);
+
+    meet(signers, &known);
+    for (unsigned i = 1; i < X402_SIGNERS_PER_SET; i++) {
+        struct person one = neighbour(7, i);
+        assert_false(present(signers, &one));
+    }
+    let_pass(signers, &other, X402_SIGNER_ABSENCE_MIN_EARLY + 1);
+    meet(signers, &late);
+    assert_true(present(signers, &late));
+    assert_true(present(signers, &known));
+    x402_signers_destroy(signers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -572,6 +592,7 @@ int main(void)
         cmocka_unit_test(where_all_places_are_taken_a_new_signer_is_not_remembered),
         cmocka_unit_test(who_was_not_seen_for_long_gives_way_and_is_met_anew),
         cmocka_unit_test(who_came_once_gives_way_sooner),
+        cmocka_unit_test(who_is_known_stays_while_others_that_came_once_give_way),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
