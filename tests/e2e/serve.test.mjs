@@ -313,8 +313,11 @@ describe('stopping', () => {
   for (const name of ['SIGINT', 'SIGTERM']) {
     test(`${name}_stops_everything_and_is_no_failure`, async () => {
       const gateway = await startServe(upstream);
-      const { processes } = gateway;
-      assert.ok(processes.length >= 3);
+      // A worker that was only just made has no name yet.
+      const processes = await waitFor(() => {
+        const all = gateway.processes;
+        return all.length >= 3 && all;
+      }, 'all of it');
       gateway.signal(name);
       assert.deepEqual(await gateway.exit(), { code: 0, signal: null });
       assert.deepEqual(processes.filter(isAlive), []);
