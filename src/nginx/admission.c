@@ -1,7 +1,8 @@
 /*
  * Batches to the ledger's thread. A worker has two: one is filled while the other is
- * with the ledger; never more than one is there. That is group commit without a timer:
- * what arrives while one transaction syncs, or waits for its turn, goes into the next.
+ * with the ledger; never more than one is there. That is group commit: what arrives
+ * while one transaction syncs, or waits for its turn, or for as many as load lets it
+ * expect, goes into the next.
  *
  * Outcomes are never lost while the worker lives: each admission reserves the place of
  * its outcome, and what could not be made durable is told again. A worker that dies
@@ -307,6 +308,14 @@ static void ngx_http_x402_complete_outcomes(ngx_http_x402_worker_t *w)
     }
 }
 
+/* More than half a full batch is not waited for: who comes to a full one is refused. */
+static void ngx_http_x402_expect(ngx_http_x402_worker_t *w)
+{
+    size_t came = w->flying->admits_count + ngx_http_x402_waiting_admits(w);
+
+    w->expected = ngx_min(came, NGX_HTTP_X402_BATCH_MAX / 2);
+}
+
 /*
  * The batch is back. Resuming a request may free another one (HTTP/2) or present a new
  * payment; so entries are read one at a time, and the next batch goes only after the
@@ -322,6 +331,7 @@ static void ngx_http_x402_complete(ngx_event_t *ev)
     ngx_http_x402_complete_note(w);
     ngx_http_x402_complete_outcomes(w);
 
+    ngx_http_x402_expect(w);
     for (i = 0; i < w->flying->admits_count; i++) {
         if (w->result != X402_OK) {
             w->flying->admits[i].admission = X402_ADMISSION_UNAVAILABLE;
@@ -456,13 +466,18 @@ static void ngx_http_x402_fill(ngx_http_x402_batch_t *batch, ngx_http_x402_ctx_t
 ngx_int_t ngx_http_x402_admit(ngx_http_x402_ctx_t *ctx,
                               const struct x402_verified *verified)
 {
+    ngx_http_x402_batch_t *batch;
     ngx_http_x402_worker_t *w = ngx_http_x402_worker;
 
     if (w == NULL || ngx_http_x402_closed(w)) {
         return NGX_BUSY;
     }
 
-    ngx_http_x402_fill(ngx_http_x402_lock(w), ctx, verified);
+    batch = ngx_http_x402_lock(w);
+    ngx_http_x402_fill(batch, ctx, verified);
+    if (batch->admits_count == w->expected) {
+        (void)pthread_cond_signal(&w->gathered);
+    }
     ngx_http_x402_unlock(w);
     ctx->stage = NGX_HTTP_X402_ADMITTING;
     ctx->asked_us = ngx_http_x402_now_us();
@@ -515,6 +530,25 @@ void ngx_http_x402_report(ngx_http_x402_ctx_t *ctx, enum x402_event event)
 
 /* ------------------------------------------------------------------- start and stop */
 
+/* A condition variable whose waits may end, by a clock that nobody sets. */
+static ngx_int_t ngx_http_x402_cond_create(ngx_thread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+    int rc = pthread_condattr_init(&attr);
+
+    if (rc != 0) {
+        return NGX_ERROR;
+    }
+
+    rc = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    if (rc == 0) {
+        rc = pthread_cond_init(cond, &attr);
+    }
+    (void)pthread_condattr_destroy(&attr);
+
+    return rc == 0 ? NGX_OK : NGX_ERROR;
+}
+
 static ngx_int_t ngx_http_x402_worker_create(ngx_http_x402_worker_t **out,
                                              ngx_cycle_t *cycle)
 {
@@ -530,7 +564,8 @@ static ngx_int_t ngx_http_x402_worker_create(ngx_http_x402_worker_t **out,
     w->flying = ngx_calloc(sizeof(*w->flying), cycle->log);
     w->pool = ngx_thread_pool_get(cycle, &own);
     if (w->filling == NULL || w->flying == NULL || w->pool == NULL ||
-        ngx_thread_mutex_create(&w->lock, cycle->log) != NGX_OK) {
+        ngx_thread_mutex_create(&w->lock, cycle->log) != NGX_OK ||
+        ngx_http_x402_cond_create(&w->gathered) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -7,6 +7,8 @@
 #include "core/failpoint.h"
 #include "ledger/nudge.h"
 
+#include <time.h>
+
 /* Within the ledger's transaction: may this payer buy one more call? */
 static bool ngx_http_x402_gate(struct x402_admit *admit, void *data)
 {
@@ -126,6 +128,49 @@ void ngx_http_x402_batch_take(ngx_http_x402_worker_t *w)
     (void)ngx_thread_mutex_unlock(&w->lock, ngx_cycle->log);
 }
 
+#ifdef X402_TEST_CLOCK
+uint64_t ngx_http_x402_gather_us;
+#endif
+
+static uint64_t ngx_http_x402_patience_us(const ngx_http_x402_worker_t *w)
+{
+#ifdef X402_TEST_CLOCK
+    if (ngx_http_x402_gather_us) {
+        return ngx_http_x402_gather_us;
+    }
+#endif
+    return ngx_min(w->commit_us, NGX_HTTP_X402_GATHER_MAX_US);
+}
+
+static struct timespec ngx_http_x402_in_us(uint64_t us)
+{
+    struct timespec at;
+
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += (time_t)(us / 1000000);
+    at.tv_nsec += (long)(us % 1000000) * 1000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+
+    return at;
+}
+
+/* Nothing is taken yet, and what comes meanwhile is filled as ever. */
+static void ngx_http_x402_gather(ngx_http_x402_worker_t *w)
+{
+    const struct timespec until = ngx_http_x402_in_us(ngx_http_x402_patience_us(w));
+    int rc = 0;
+
+    (void)ngx_thread_mutex_lock(&w->lock, ngx_cycle->log);
+    while (rc == 0 && w->filling->admits_count &&
+           w->filling->admits_count < w->expected) {
+        rc = pthread_cond_timedwait(&w->gathered, &w->lock, &until);
+    }
+    (void)ngx_thread_mutex_unlock(&w->lock, ngx_cycle->log);
+}
+
 /* What fails before it is taken is taken, too: who waits for it is to be told. */
 static enum x402_error ngx_http_x402_commit(ngx_http_x402_worker_t *w)
 {
@@ -138,6 +183,7 @@ static enum x402_error ngx_http_x402_commit(ngx_http_x402_worker_t *w)
         return rc;
     }
 
+    ngx_http_x402_gather(w);
     began_us = ngx_http_x402_now_us();
     if (rc == X402_OK) {
         rc = x402_ledger_turn(w->ledger);

@@ -14,6 +14,13 @@
 #define NGX_HTTP_X402_RENEW_MSEC (X402_LEASE_RENEW_SECONDS * 1000)
 #define NGX_HTTP_X402_RENEW_SLACK 500 /* ms: the timer must not come just too early */
 
+/*
+ * Under load a commit waits for as many as came with the one before and while it was
+ * under way: who was served comes again. It waits no longer than that one took, and
+ * never longer than this.
+ */
+#define NGX_HTTP_X402_GATHER_MAX_US 500
+
 /* What an admission needs beside its row. Parallel to the batch's admits. */
 typedef struct {
     ngx_http_x402_ctx_t *ctx; /* NULL: the request is gone */
@@ -39,7 +46,8 @@ typedef struct {
     struct x402_receipt_namer *namer; /* of its receipts; NULL: none yet */
     ngx_thread_pool_t *pool;
     ngx_thread_task_t task;
-    ngx_thread_mutex_t lock; /* of filling, and what it points to */
+    ngx_thread_mutex_t lock;    /* of filling, and what it points to */
+    ngx_thread_cond_t gathered; /* with it: as many are there as are expected */
     ngx_http_x402_batch_t *filling;
     ngx_http_x402_batch_t *flying; /* empty until the task has taken what was filled */
     ngx_event_t filled; /* posted when something is there to commit: the batch goes when
@@ -51,19 +59,20 @@ typedef struct {
     ngx_msec_t committed_at; /* when a batch last came back, well or not */
     ngx_uint_t committed;    /* one did */
     ngx_msec_t failing_since;
-    ngx_msec_t failed;                /* when a batch last failed */
-    ngx_uint_t flying_now;            /* a task is under way, or being completed */
-    ngx_uint_t failing;               /* the last batch failed */
-    ngx_uint_t complained;            /* the log says so, and not yet that it is over */
-    ngx_uint_t unposted;              /* rows may have been put off, */
-    ngx_msec_t unposted_since;        /* since then */
-    ngx_uint_t renew;                 /* the task shall renew the lease */
-    ngx_uint_t post;                  /* it shall write what was put off */
-    ngx_uint_t committing;            /* it has something to do of all this */
-    uint64_t commit_us;               /* out: how long the commit took */
-    enum x402_error result;           /* out, of the commit */
-    const struct x402_activity *note; /* what else it shall note; NULL: nothing */
-    enum x402_error noted;            /* out, of that */
+    ngx_msec_t failed;         /* when a batch last failed */
+    ngx_uint_t flying_now;     /* a task is under way, or being completed */
+    ngx_uint_t failing;        /* the last batch failed */
+    ngx_uint_t complained;     /* the log says so, and not yet that it is over */
+    size_t expected;           /* of the next batch's admissions, if load lasts */
+    ngx_uint_t unposted;       /* rows may have been put off, */
+    ngx_msec_t unposted_since; /* since then */
+    ngx_uint_t renew;          /* the task shall renew the lease */
+    ngx_uint_t post;           /* it shall write what was put off */
+    ngx_uint_t committing;     /* it has something to do of all this */
+    uint64_t commit_us;        /* out: how long the last commit took */
+    enum x402_error result;    /* out, of the commit */
+    const struct x402_activity *note;      /* what else it shall note; NULL: nothing */
+    enum x402_error noted;                 /* out, of that */
     char message[X402_LEDGER_MESSAGE_MAX]; /* out: of what failed */
 } ngx_http_x402_worker_t;
 
@@ -72,5 +81,10 @@ void ngx_http_x402_batch_take(ngx_http_x402_worker_t *w);
 
 /* Runs in the ledger's thread; data is the worker. Writes what is said to be out. */
 void ngx_http_x402_task(void *data, ngx_log_t *log);
+
+#ifdef X402_TEST_CLOCK
+/* For tests: commits wait so long instead, unless 0. */
+extern uint64_t ngx_http_x402_gather_us;
+#endif
 
 #endif

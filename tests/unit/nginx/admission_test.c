@@ -1,6 +1,7 @@
 /* Batches between a worker's loop and the ledger's thread. */
 #include "scene.h"
 
+#include "nginx/batch.h"
 #include "unit/ledger/faults.h"
 
 #define CALLERS 600
@@ -195,6 +196,64 @@ static void an_outcome_waits_for_company_and_for_nothing_else(void **state)
         caller_ends(&callers[i], TOLD_DELIVERED);
     loop_run_dry();
     assert_money(*state, callers, 20, true);
+}
+
+/* ------------------------------------------------------------------ under load */
+
+#define FOR_EVER_US 600000000 /* ten times what the loop would bear */
+
+static void wait_for_company_us(uint64_t us)
+{
+    assert_int_equal(loop_under_way(), 0);
+    ngx_http_x402_gather_us = us;
+}
+
+static void under_load_a_commit_waits_for_as_many_as_came_before(void **state)
+{
+    worker_start();
+    admit_open(0, 3);
+    wait_for_company_us(FOR_EVER_US);
+    for (unsigned i = 3; i < 6; i++) {
+        caller_pays(&callers[i], i);
+        for (int turn = 0; turn < 20 && i < 5; turn++)
+            loop_turn();
+        assert_int_equal(callers[3].verdicts, 0);
+    }
+    run_until_told(callers, 6);
+    for (unsigned i = 0; i < 6; i++)
+        caller_ends(&callers[i], TOLD_DELIVERED);
+    loop_run_dry();
+    wait_for_company_us(0);
+    assert_money(*state, callers, 6, true);
+}
+
+static void who_comes_alone_waits_for_nobody(void **state)
+{
+    worker.serve = deliver;
+    worker_start();
+    wait_for_company_us(FOR_EVER_US);
+    for (unsigned i = 0; i < 10; i++) {
+        caller_pays(&callers[i], i);
+        run_until_told(callers, i + 1);
+    }
+    loop_run_dry();
+    wait_for_company_us(0);
+    assert_money(*state, callers, 10, true);
+}
+
+static void a_commit_does_not_wait_longer_for_who_does_not_come(void **state)
+{
+    worker_start();
+    admit_open(0, 20);
+    wait_for_company_us(1000);
+    admit_open(20, 1);
+    wait_for_company_us(FOR_EVER_US); /* and one alone is what is expected now */
+    admit_open(21, 1);
+    for (unsigned i = 0; i < 22; i++)
+        caller_ends(&callers[i], TOLD_DELIVERED);
+    loop_run_dry();
+    wait_for_company_us(0);
+    assert_money(*state, callers, 22, true);
 }
 
 /* --------------------------------------------------------------- a ledger that fails
@@ -415,6 +474,9 @@ int main(void)
         TEST(an_outcome_told_while_a_batch_is_out_goes_with_the_next),
         TEST(who_only_reads_sees_calls_under_way_a_moment_later),
         TEST(an_outcome_waits_for_company_and_for_nothing_else),
+        TEST(under_load_a_commit_waits_for_as_many_as_came_before),
+        TEST(who_comes_alone_waits_for_nobody),
+        TEST(a_commit_does_not_wait_longer_for_who_does_not_come),
         TEST(a_ledger_that_fails_serves_nobody_and_loses_no_outcome),
         TEST(a_commit_that_may_have_happened_charges_nobody),
         TEST(where_no_thread_takes_the_batch_nobody_is_served),
