@@ -1,6 +1,7 @@
 #include "evm/fixed_base.h"
 
 #include <assert.h>
+#include <stdbool.h>
 
 #if X402_GROUP
 
@@ -11,8 +12,8 @@
 #define POINTS_MAX 512 /* worked out at a time */
 #define SUMS_MAX (POINTS_MAX / 2)
 
-/* *out = a + b, of points that are not infinity, nor each other's or each other's
- * opposite. Each coordinate has magnitude 1. */
+/* *out = a + b, of points that are not infinity; it may be one of them. Each coordinate
+ * has magnitude 1. */
 struct sum {
     secp256k1_ge *out;
     const secp256k1_ge *a, *b;
@@ -46,19 +47,24 @@ static void add(const struct sum *sum, const secp256k1_fe *reciprocal)
     secp256k1_ge_set_xy(sum->out, &out.x, &out.y);
 }
 
-/* All with one inversion (Montgomery's trick: the same book, algorithm 2.26). */
-static void add_all(const struct sum *sums, size_t count)
+/* All with one inversion (Montgomery's trick: the same book, algorithm 2.26). False,
+ * and nothing was done, where there is none or two are equal or each other's opposite.
+ */
+static bool add_all(const struct sum *sums, size_t count)
 {
     secp256k1_fe differences[SUMS_MAX], products[SUMS_MAX], inverse, reciprocal;
 
-    assert(count > 0 && count <= SUMS_MAX);
+    assert(count <= SUMS_MAX);
+    if (count == 0)
+        return false;
     for (size_t i = 0; i < count; i++) {
         subtract(&differences[i], &sums[i].b->x, &sums[i].a->x);
         products[i] = differences[i];
         if (i > 0)
             secp256k1_fe_mul(&products[i], &products[i - 1], &differences[i]);
     }
-    assert(!secp256k1_fe_normalizes_to_zero_var(&products[count - 1]));
+    if (secp256k1_fe_normalizes_to_zero_var(&products[count - 1]))
+        return false;
     secp256k1_fe_inv_var(&inverse, &products[count - 1]);
     for (size_t i = count; --i > 0;) {
         secp256k1_fe_mul(&reciprocal, &inverse, &products[i - 1]);
@@ -66,6 +72,7 @@ static void add_all(const struct sum *sums, size_t count)
         add(&sums[i], &reciprocal);
     }
     add(&sums[0], &inverse);
+    return true;
 }
 
 /* out[i] = 2^i times the point. */
@@ -89,6 +96,7 @@ static void fill_places(secp256k1_ge *points, const secp256k1_ge *powers, size_t
 {
     const size_t half = (size_t)1 << (width - 1);
     struct sum sums[SUMS_MAX];
+    bool added;
 
     for (size_t i = 0; i < places; i++)
         for (unsigned j = 0; j < width; j++)
@@ -101,7 +109,9 @@ static void fill_places(secp256k1_ge *points, const secp256k1_ge *powers, size_t
                 sums[count++] =
                     (struct sum){&place[m + j - 1], &place[m - 1], &place[j - 1]};
         }
-        add_all(sums, count);
+        added = add_all(sums, count);
+        assert(added);
+        (void)added;
     }
 }
 
@@ -140,30 +150,31 @@ static unsigned bits_at(const secp256k1_scalar *scalar, unsigned at, unsigned wi
     return (unsigned)bits & ((1U << width) - 1);
 }
 
-size_t x402_fixed_base_pick(struct x402_fixed_base_term *terms,
-                            const struct x402_fixed_base *base,
-                            const secp256k1_scalar *scalar)
+void x402_fixed_base_pick(struct x402_fixed_base_terms *terms,
+                          const struct x402_fixed_base *base,
+                          const secp256k1_scalar *scalar)
 {
     const unsigned half = 1U << (base->width - 1);
     const int negative = secp256k1_scalar_is_high(scalar);
     secp256k1_scalar positive = *scalar;
     unsigned carry = 0;
-    size_t count = 0;
 
     if (negative)
         secp256k1_scalar_negate(&positive, scalar);
     for (unsigned i = 0; i <= base->bits / base->width; i++) {
         unsigned digit = bits_at(&positive, i * base->width, base->width) + carry;
+        struct x402_fixed_base_term *term = &terms->items[terms->count];
         carry = digit > half;
         if (carry)
             digit = 2 * half - digit;
         if (digit == 0)
             continue;
-        terms[count].multiple = &base->multiples[i * half + digit - 1];
-        terms[count].negative = negative ^ (int)carry;
-        __builtin_prefetch(terms[count++].multiple);
+        assert(terms->count < X402_FIXED_BASE_TERMS_MAX);
+        term->multiple = &base->multiples[i * half + digit - 1];
+        term->negative = negative ^ (int)carry;
+        __builtin_prefetch(term->multiple);
+        terms->count++;
     }
-    return count;
 }
 
 /* --------------------------------------------------------------------------- the sum
@@ -177,17 +188,35 @@ static void load(secp256k1_ge *out, const struct x402_fixed_base_term *term)
     secp256k1_ge_from_storage(out, term->multiple);
     secp256k1_fe_negate(&opposite, &out->y, 1);
     secp256k1_fe_cmov(&out->y, &opposite, term->negative);
+    secp256k1_fe_normalize_weak(&out->y);
 }
 
-void x402_fixed_base_sum(secp256k1_gej *sum, const struct x402_fixed_base_term *terms,
+/* Each two that follow each other, in the place of the first. */
+static size_t pair_up(struct sum *sums, secp256k1_ge *points, size_t count)
+{
+    for (size_t i = 0; i < count / 2; i++)
+        sums[i] = (struct sum){&points[2 * i], &points[2 * i], &points[2 * i + 1]};
+    return count / 2;
+}
+
+void x402_fixed_base_sum(secp256k1_gej *sums, const struct x402_fixed_base_terms *terms,
                          size_t count)
 {
-    secp256k1_ge term;
+    secp256k1_ge points[X402_FIXED_BASE_SUMS_MAX][X402_FIXED_BASE_TERMS_MAX];
+    struct sum pairs[X402_FIXED_BASE_SUMS_MAX * X402_FIXED_BASE_TERMS_MAX / 2] = {0};
+    size_t pairs_count = 0, step;
 
-    secp256k1_gej_set_infinity(sum);
+    assert(count <= X402_FIXED_BASE_SUMS_MAX);
     for (size_t i = 0; i < count; i++) {
-        load(&term, &terms[i]);
-        secp256k1_gej_add_ge_var(sum, sum, &term, NULL);
+        for (size_t j = 0; j < terms[i].count; j++)
+            load(&points[i][j], &terms[i].items[j]);
+        pairs_count += pair_up(&pairs[pairs_count], points[i], terms[i].count);
+    }
+    step = add_all(pairs, pairs_count) ? 2 : 1;
+    for (size_t i = 0; i < count; i++) {
+        secp256k1_gej_set_infinity(&sums[i]);
+        for (size_t j = 0; j < terms[i].count; j += step)
+            secp256k1_gej_add_ge_var(&sums[i], &sums[i], &points[i][j], NULL);
     }
 }
 

@@ -19,10 +19,12 @@
 
 #define X402_FIXED_BASE_WIDTH_MAX 8
 
-/* How many multiples a table has, and from how many of them a sum may be. */
+/* How many multiples a table has. */
 #define X402_FIXED_BASE_SIZE(bits, width)                                              \
     ((bits) / (width) * (1 << ((width)-1)) + (1 << (bits) % (width)))
-#define X402_FIXED_BASE_TERMS_MAX(bits, width) ((bits) / (width) + 1)
+
+#define X402_FIXED_BASE_TERMS_MAX 64 /* that one sum may have */
+#define X402_FIXED_BASE_SUMS_MAX 2   /* worked out together */
 
 struct x402_fixed_base {
     unsigned bits, width; /* at most 255 and X402_FIXED_BASE_WIDTH_MAX */
@@ -45,19 +47,26 @@ struct x402_fixed_base_term {
 void x402_fixed_base_build(secp256k1_ge_storage *multiples, const secp256k1_ge *point,
                            unsigned bits, unsigned width);
 
-/*
- * The terms that scalar times the point is the sum of; they are on their way into the
- * cache when this returns. The scalar or its negative is below 2^bits.
- *
- * Out:     terms: at most X402_FIXED_BASE_TERMS_MAX(bits, width).
- * Returns: how many.
- */
-size_t x402_fixed_base_pick(struct x402_fixed_base_term *terms,
-                            const struct x402_fixed_base *base,
-                            const secp256k1_scalar *scalar);
+struct x402_fixed_base_terms {
+    struct x402_fixed_base_term items[X402_FIXED_BASE_TERMS_MAX];
+    size_t count;
+};
 
-/* *sum is the sum of the terms: infinity of none. */
-void x402_fixed_base_sum(secp256k1_gej *sum, const struct x402_fixed_base_term *terms,
+/*
+ * Adds the terms that scalar times the point is the sum of, at most bits / width + 1,
+ * for which there must be room; they are on their way into the cache when this returns.
+ * The scalar or its negative is below 2^bits.
+ */
+void x402_fixed_base_pick(struct x402_fixed_base_terms *terms,
+                          const struct x402_fixed_base *base,
+                          const secp256k1_scalar *scalar);
+
+/*
+ * sums[i] is the sum of terms[i]: infinity of none. One inversion serves all: with it
+ * each two terms are added first, in half the time. Not where two that are added so are
+ * equal or each other's opposite, which takes longer and gives the same.
+ */
+void x402_fixed_base_sum(secp256k1_gej *sums, const struct x402_fixed_base_terms *terms,
                          size_t count);
 
 #endif

@@ -15,10 +15,8 @@
  */
 #define KEY_BITS 128
 #define KEY_WIDTH 5
-#define KEY_TERMS_MAX X402_FIXED_BASE_TERMS_MAX(KEY_BITS, KEY_WIDTH)
 #define GENERATOR_BITS 255
 #define GENERATOR_WIDTH 8
-#define GENERATOR_TERMS_MAX X402_FIXED_BASE_TERMS_MAX(GENERATOR_BITS, GENERATOR_WIDTH)
 #define LINE 64 /* bytes of a cache line: one multiple */
 
 struct x402_known_key {
@@ -26,6 +24,9 @@ struct x402_known_key {
 };
 
 _Static_assert(sizeof(struct x402_known_key) == X402_KNOWN_KEY_SIZE, "as said");
+_Static_assert(GENERATOR_BITS / GENERATOR_WIDTH + 1 + KEY_BITS / KEY_WIDTH + 1 <=
+                   X402_FIXED_BASE_TERMS_MAX,
+               "the terms of one sum");
 _Static_assert(X402_KNOWN_KEY_SIZE % LINE == 0, "as aligned_alloc wants it");
 
 static _Alignas(LINE) secp256k1_ge_storage
@@ -113,20 +114,18 @@ static void combine(secp256k1_gej *out, const secp256k1_scalar *u1,
                     const secp256k1_scalar *u2, const struct x402_known_key *key)
 {
     const struct x402_fixed_base multiples = {KEY_BITS, KEY_WIDTH, key->multiples};
-    struct x402_fixed_base_term terms[GENERATOR_TERMS_MAX + KEY_TERMS_MAX];
-    struct x402_fixed_base_term lambda_terms[KEY_TERMS_MAX];
+    struct x402_fixed_base_terms terms[2];
     secp256k1_scalar k1, k2;
-    secp256k1_gej by_lambda;
-    size_t count, lambda_count;
+    secp256k1_gej sums[2];
 
     secp256k1_scalar_split_lambda(&k1, &k2, u2);
-    count = x402_fixed_base_pick(terms, &generator, u1);
-    count += x402_fixed_base_pick(terms + count, &multiples, &k1);
-    lambda_count = x402_fixed_base_pick(lambda_terms, &multiples, &k2);
-    x402_fixed_base_sum(out, terms, count);
-    x402_fixed_base_sum(&by_lambda, lambda_terms, lambda_count);
-    secp256k1_fe_mul(&by_lambda.x, &by_lambda.x, &secp256k1_const_beta);
-    secp256k1_gej_add_var(out, out, &by_lambda, NULL);
+    terms[0].count = terms[1].count = 0;
+    x402_fixed_base_pick(&terms[0], &generator, u1);
+    x402_fixed_base_pick(&terms[0], &multiples, &k1);
+    x402_fixed_base_pick(&terms[1], &multiples, &k2);
+    x402_fixed_base_sum(sums, terms, 2);
+    secp256k1_fe_mul(&sums[1].x, &sums[1].x, &secp256k1_const_beta);
+    secp256k1_gej_add_var(out, &sums[0], &sums[1], NULL);
 }
 
 /* Whether R is the point that the signature says; and a point at all, which it is
