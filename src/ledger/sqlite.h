@@ -29,7 +29,8 @@
 #define X402_SQLITE_NEVER_SEEN_SECONDS (INT64_C(1) << 40) /* see payer.wanted_at */
 #define X402_SQLITE_TOKENS_MAX 8    /* remembered; there may be more */
 #define X402_SQLITE_JOURNAL_MIN 2   /* admissions and outcomes: fewer get their rows */
-#define X402_SQLITE_JOURNAL_MAX 512 /* payments that the journal holds at most */
+#define X402_SQLITE_JOURNAL_MAX 512 /* payments that the journal holds at most; */
+#define X402_SQLITE_JOURNAL_READ_MAX 8192 /* another version may have put more */
 
 /* A payment about to change, as it stands inside the transaction. */
 struct x402_sqlite_subject {

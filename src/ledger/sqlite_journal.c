@@ -425,7 +425,7 @@ static enum x402_error journal_read(struct x402_sqlite *sqlite, struct posting *
     if (error != X402_OK || last.count == 0) {
         return error;
     }
-    if (last.count > X402_SQLITE_JOURNAL_MAX) {
+    if (last.count > X402_SQLITE_JOURNAL_READ_MAX) {
         return damaged(sqlite);
     }
     posting->items = malloc(posting->max * sizeof(posting->items[0]));

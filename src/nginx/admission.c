@@ -313,7 +313,9 @@ static void ngx_http_x402_expect(ngx_http_x402_worker_t *w)
 {
     size_t came = w->flying->admits_count + ngx_http_x402_waiting_admits(w);
 
-    w->expected = ngx_min(came, NGX_HTTP_X402_BATCH_MAX / 2);
+    if (ngx_http_x402_has_flown(w)) {
+        w->expected = ngx_min(came, NGX_HTTP_X402_BATCH_MAX / 2);
+    }
 }
 
 /*

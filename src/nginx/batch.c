@@ -129,17 +129,18 @@ void ngx_http_x402_batch_take(ngx_http_x402_worker_t *w)
 }
 
 #ifdef X402_TEST_CLOCK
-uint64_t ngx_http_x402_gather_us;
+struct ngx_http_x402_patience ngx_http_x402_patience = {
+    .max_us = NGX_HTTP_X402_GATHER_MAX_US};
+#define GATHER_MAX_US ngx_http_x402_patience.max_us
+#define COMMIT_US_MIN ngx_http_x402_patience.commit_us_min
+#else
+#define GATHER_MAX_US NGX_HTTP_X402_GATHER_MAX_US
+#define COMMIT_US_MIN 0
 #endif
 
-static uint64_t ngx_http_x402_patience_us(const ngx_http_x402_worker_t *w)
+static uint64_t ngx_http_x402_patience_us(uint64_t commit_us)
 {
-#ifdef X402_TEST_CLOCK
-    if (ngx_http_x402_gather_us) {
-        return ngx_http_x402_gather_us;
-    }
-#endif
-    return ngx_min(w->commit_us, NGX_HTTP_X402_GATHER_MAX_US);
+    return ngx_min(ngx_max(commit_us, COMMIT_US_MIN), GATHER_MAX_US);
 }
 
 static struct timespec ngx_http_x402_in_us(uint64_t us)
@@ -160,7 +161,8 @@ static struct timespec ngx_http_x402_in_us(uint64_t us)
 /* Nothing is taken yet, and what comes meanwhile is filled as ever. */
 static void ngx_http_x402_gather(ngx_http_x402_worker_t *w)
 {
-    const struct timespec until = ngx_http_x402_in_us(ngx_http_x402_patience_us(w));
+    const struct timespec until =
+        ngx_http_x402_in_us(ngx_http_x402_patience_us(w->commit_us));
     int rc = 0;
 
     (void)ngx_thread_mutex_lock(&w->lock, ngx_cycle->log);
@@ -183,7 +185,9 @@ static enum x402_error ngx_http_x402_commit(ngx_http_x402_worker_t *w)
         return rc;
     }
 
-    ngx_http_x402_gather(w);
+    if (rc == X402_OK) {
+        ngx_http_x402_gather(w);
+    }
     began_us = ngx_http_x402_now_us();
     if (rc == X402_OK) {
         rc = x402_ledger_turn(w->ledger);

@@ -83,8 +83,10 @@ void ngx_http_x402_batch_take(ngx_http_x402_worker_t *w);
 void ngx_http_x402_task(void *data, ngx_log_t *log);
 
 #ifdef X402_TEST_CLOCK
-/* For tests: commits wait so long instead, unless 0. */
-extern uint64_t ngx_http_x402_gather_us;
+/* For tests: how long a commit waits at most, and as if the last took so long. */
+extern struct ngx_http_x402_patience {
+    uint64_t max_us, commit_us_min;
+} ngx_http_x402_patience;
 #endif
 
 #endif

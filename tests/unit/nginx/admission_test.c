@@ -200,19 +200,21 @@ static void an_outcome_waits_for_company_and_for_nothing_else(void **state)
 
 /* ------------------------------------------------------------------ under load */
 
-#define FOR_EVER_US 600000000 /* ten times what the loop would bear */
+#define FOR_EVER_US 90000000 /* more than the loop would bear */
 
-static void wait_for_company_us(uint64_t us)
+/* As if the last commit took so long, and a commit might wait so long. */
+static void be_patient(uint64_t commit_us_min, uint64_t max_us)
 {
     assert_int_equal(loop_under_way(), 0);
-    ngx_http_x402_gather_us = us;
+    ngx_http_x402_patience = (struct ngx_http_x402_patience){max_us, commit_us_min};
 }
 
 static void under_load_a_commit_waits_for_as_many_as_came_before(void **state)
 {
     worker_start();
     admit_open(0, 3);
-    wait_for_company_us(FOR_EVER_US);
+    be_patient(FOR_EVER_US, FOR_EVER_US);
+    loop_pass(2000); /* and something is noted meanwhile */
     for (unsigned i = 3; i < 6; i++) {
         caller_pays(&callers[i], i);
         for (int turn = 0; turn < 20 && i < 5; turn++)
@@ -223,7 +225,6 @@ static void under_load_a_commit_waits_for_as_many_as_came_before(void **state)
     for (unsigned i = 0; i < 6; i++)
         caller_ends(&callers[i], TOLD_DELIVERED);
     loop_run_dry();
-    wait_for_company_us(0);
     assert_money(*state, callers, 6, true);
 }
 
@@ -231,29 +232,31 @@ static void who_comes_alone_waits_for_nobody(void **state)
 {
     worker.serve = deliver;
     worker_start();
-    wait_for_company_us(FOR_EVER_US);
+    be_patient(FOR_EVER_US, FOR_EVER_US);
     for (unsigned i = 0; i < 10; i++) {
         caller_pays(&callers[i], i);
         run_until_told(callers, i + 1);
     }
     loop_run_dry();
-    wait_for_company_us(0);
     assert_money(*state, callers, 10, true);
 }
 
-static void a_commit_does_not_wait_longer_for_who_does_not_come(void **state)
+static void a_commit_waits_no_longer_than_is_bearable_nor_than_the_last_took(
+    void **state)
 {
     worker_start();
     admit_open(0, 20);
-    wait_for_company_us(1000);
+    be_patient(FOR_EVER_US, NGX_HTTP_X402_GATHER_MAX_US);
     admit_open(20, 1);
-    wait_for_company_us(FOR_EVER_US); /* and one alone is what is expected now */
-    admit_open(21, 1);
-    for (unsigned i = 0; i < 22; i++)
+    be_patient(FOR_EVER_US, FOR_EVER_US);
+    admit_open(21, 1); /* one alone is what is expected now */
+    admit_open(22, 20);
+    be_patient(0, FOR_EVER_US);
+    admit_open(42, 1);
+    for (unsigned i = 0; i < 43; i++)
         caller_ends(&callers[i], TOLD_DELIVERED);
     loop_run_dry();
-    wait_for_company_us(0);
-    assert_money(*state, callers, 22, true);
+    assert_money(*state, callers, 43, true);
 }
 
 /* --------------------------------------------------------------- a ledger that fails
@@ -464,9 +467,16 @@ static void a_worker_that_ends_does_not_wait_for_a_ledger_for_ever(void **state)
     ledger_is_back();
 }
 
+static int release(void **state)
+{
+    ngx_http_x402_patience =
+        (struct ngx_http_x402_patience){NGX_HTTP_X402_GATHER_MAX_US, 0};
+    return scene_release(state);
+}
+
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, scene_make, scene_release)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scene_make, release)
     const struct CMUnitTest tests[] = {
         TEST(each_is_told_once_and_the_ledger_has_each_outcome),
         TEST(who_leaves_while_the_ledger_decides_is_not_charged),
@@ -476,7 +486,7 @@ int main(void)
         TEST(an_outcome_waits_for_company_and_for_nothing_else),
         TEST(under_load_a_commit_waits_for_as_many_as_came_before),
         TEST(who_comes_alone_waits_for_nobody),
-        TEST(a_commit_does_not_wait_longer_for_who_does_not_come),
+        TEST(a_commit_waits_no_longer_than_is_bearable_nor_than_the_last_took),
         TEST(a_ledger_that_fails_serves_nobody_and_loses_no_outcome),
         TEST(a_commit_that_may_have_happened_charges_nobody),
         TEST(where_no_thread_takes_the_batch_nobody_is_served),
