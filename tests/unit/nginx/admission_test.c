@@ -212,9 +212,9 @@ static void be_patient(uint64_t commit_us_min, uint64_t max_us)
 static void under_load_a_commit_waits_for_as_many_as_came_before(void **state)
 {
     worker_start();
+    loop_pass(2000); /* and so a note follows the batch */
     admit_open(0, 3);
     be_patient(FOR_EVER_US, FOR_EVER_US);
-    loop_pass(2000); /* and something is noted meanwhile */
     for (unsigned i = 3; i < 6; i++) {
         caller_pays(&callers[i], i);
         for (int turn = 0; turn < 20 && i < 5; turn++)
