@@ -229,9 +229,15 @@ WRITES_EXPORT int posix_fallocate(int fd, off_t offset, off_t size)
 /* ---------------------------------------------------------------- names and mappings
  */
 
+/* Where a file is there already nothing needs room. */
+static bool writes_makes(int folder, const char *path, int flags)
+{
+    return (flags & O_CREAT) != 0 && faccessat(folder, path, F_OK, 0) != 0;
+}
+
 static int writes_open(int folder, const char *path, int flags, mode_t mode)
 {
-    if ((flags & O_CREAT) != 0 && writes_fail())
+    if (writes_makes(folder, path, flags) && writes_fail())
         return writes_refused(ENOSPC, EIO);
     return (int)syscall(SYS_openat, folder, path, flags, mode);
 }
