@@ -38,6 +38,7 @@ static _Thread_local struct {
     bool lasting;
     bool half_done; /* of WRITES_SHORT */
     unsigned hits;
+    char unopened[256]; /* the path whose open failed just now */
 } writes;
 
 /* Where copies of synced files go; "" for nowhere. Of which folder. */
@@ -50,12 +51,14 @@ static void writes_arm(enum writes_way way, int nth, bool lasting)
     writes.lasting = lasting;
     writes.half_done = false;
     writes.hits = 0;
+    writes.unopened[0] = '\0';
 }
 
 /* Disarms; whether one failed. */
 __attribute__((unused)) static bool writes_failed(void)
 {
     writes.countdown = 0;
+    writes.unopened[0] = '\0';
     return writes.hits > 0;
 }
 
@@ -229,16 +232,24 @@ WRITES_EXPORT int posix_fallocate(int fd, off_t offset, off_t size)
 /* ---------------------------------------------------------------- names and mappings
  */
 
-/* Where a file is there already nothing needs room. */
-static bool writes_makes(int folder, const char *path, int flags)
+/* What could not be opened to be written cannot be opened to be read, either: SQLite
+ * tries that next, and would keep to it for all its handles in the process. */
+static bool writes_opens_again(const char *path, int flags)
 {
-    return (flags & O_CREAT) != 0 && faccessat(folder, path, F_OK, 0) != 0;
+    bool again = (flags & O_CREAT) == 0 && strcmp(writes.unopened, path) == 0;
+
+    writes.unopened[0] = '\0';
+    return again;
 }
 
 static int writes_open(int folder, const char *path, int flags, mode_t mode)
 {
-    if (writes_makes(folder, path, flags) && writes_fail())
+    if (writes_opens_again(path, flags))
         return writes_refused(ENOSPC, EIO);
+    if ((flags & O_CREAT) != 0 && writes_fail()) {
+        snprintf(writes.unopened, sizeof(writes.unopened), "%s", path);
+        return writes_refused(ENOSPC, EIO);
+    }
     return (int)syscall(SYS_openat, folder, path, flags, mode);
 }
 
