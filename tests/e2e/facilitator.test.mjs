@@ -129,7 +129,7 @@ describe('a facilitator that works', () => {
 describe('a call that is settled before it is served', () => {
   const first = {
     gateway: (url) => ({
-      settleTimeout: '15s',
+      settleTimeout: '60s',
       locations: `location /before/ { x402_settle before; x402_price 0.001; proxy_pass ${url}; }`,
     }),
   };

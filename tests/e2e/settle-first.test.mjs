@@ -46,7 +46,7 @@ const places = (url) => `
 
 const selling = (options = {}) => ({
   gateway: (url) => ({
-    settleTimeout: '15s',
+    settleTimeout: '60s', // longer than tests wait for anything: who would see its end asks for less
     http: "log_format result '$x402_nonce $x402_result';",
     server: (own) => `access_log ${own.folder}/access.log result;`,
     locations: places(url),
