@@ -507,16 +507,14 @@ ngx_module_t ngx_http_x402_module = {NGX_MODULE_V1,
 
 #define NGX_HTTP_X402_EXPORT __attribute__((visibility("default")))
 
-extern NGX_HTTP_X402_EXPORT ngx_module_t *ngx_modules[];
-extern NGX_HTTP_X402_EXPORT char *ngx_module_names[];
 extern NGX_HTTP_X402_EXPORT char *ngx_module_order[];
 
-ngx_module_t *ngx_modules[] = {&ngx_http_x402_module, NULL};
+NGX_HTTP_X402_EXPORT ngx_module_t *ngx_modules[] = {&ngx_http_x402_module, NULL};
 
 static char ngx_http_x402_name[] = "ngx_http_x402_module";
 static char ngx_http_x402_before[] = "ngx_http_copy_filter_module";
 
-char *ngx_module_names[] = {ngx_http_x402_name, NULL};
+NGX_HTTP_X402_EXPORT char *ngx_module_names[] = {ngx_http_x402_name, NULL};
 
 /* An auxiliary filter: its body filter sees last_buf, its header filter the final 304.
  */

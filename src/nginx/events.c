@@ -78,20 +78,22 @@ static void ngx_http_x402_stream_part(ngx_http_x402_stream_t *stream, ngx_uint_t
     b->memory = 1;
 
     stream->links[i].buf = b;
-    stream->links[i].next = NULL;
-    if (i > 0) {
-        stream->links[i - 1].next = &stream->links[i];
-    }
 }
 
 /* Sends the parts laid out, the last of which is number `last`. */
 static ngx_int_t ngx_http_x402_stream_put(ngx_http_x402_stream_t *stream,
                                           ngx_uint_t last)
 {
+    ngx_uint_t i;
+
     if (!ngx_http_x402_stream_is_busy(stream)) {
         stream->progress_at = ngx_current_msec;
     }
     stream->spoke_at = ngx_current_msec;
+    for (i = 0; i < last; i++) {
+        stream->links[i].next = &stream->links[i + 1];
+    }
+    stream->links[last].next = NULL;
     stream->bufs[last].flush = 1;
 
     if (ngx_http_output_filter(stream->request, stream->links) == NGX_ERROR) {
