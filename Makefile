@@ -229,10 +229,11 @@ $(SERVICES_FUZZERS): $(B)/fuzz/%: tests/fuzz/%.c $(B)/libservices.a $(B)/libx402
 differential-programs: $(B)/differential/answers
 
 .PHONY: unit-here model-here fuzz-here
+# From the end of the alphabet: what writes takes longest, and would be waited for.
 unit-here: $(UNIT_TESTS)
-	@sh tests/unit/run.sh $(UNIT_TESTS)
+	@printf '%s\n' $(UNIT_TESTS) | sort -r | xargs -n 1 -P "$$(nproc)" sh tests/unit/run.sh
 model-here: $(MODELS)
-	@set -e; for m in $(MODELS); do $$m; done
+	@printf '%s\n' $(MODELS) | xargs -n 1 -P "$$(nproc)" env
 fuzz-here: $(FUZZERS)
 	@sh tests/fuzz/run.sh $(FUZZERS)
 

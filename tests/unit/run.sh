@@ -8,8 +8,7 @@ for t in "$@"; do
         echo "ok      $t ($count)"
     else
         failed=1
-        cat "$log"
-        echo "FAILED  $t"
+        printf '%s\nFAILED  %s\n' "$(cat "$log")" "$t" # in one piece: others run beside it
     fi
 done
 exit $failed
