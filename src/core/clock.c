@@ -7,6 +7,7 @@
 
 #include <limits.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,28 +25,42 @@ __attribute__((constructor)) static void remember_path(void)
         snprintf(inherited_path, sizeof inherited_path, "%s", path);
 }
 
-/* A file that is being rewritten can be empty for a moment: the last number holds.
- * Relaxed: asking the time puts threads in no order, which would hide their races. */
-static int64_t offset_seconds(void)
+/* The number in the file; *stopped: it is the time. False: there is none. */
+static bool file_read(long long *seconds, bool *stopped)
 {
-    static _Atomic int64_t last;
     const char *path = getenv(VARIABLE);
     FILE *file = fopen(path != NULL ? path : inherited_path, "re");
-    long long seconds;
+    char mark[2] = "";
 
     if (file == NULL)
-        return atomic_load_explicit(&last, memory_order_relaxed);
-    if (fscanf(file, "%lld", &seconds) == 1)
-        atomic_store_explicit(&last, (int64_t)seconds, memory_order_relaxed);
+        return false;
+    (void)fscanf(file, "%1[@]", mark);
+    bool found = fscanf(file, "%lld", seconds) == 1;
     fclose(file);
-    return atomic_load_explicit(&last, memory_order_relaxed);
+    *stopped = mark[0] != '\0';
+    return found;
+}
+
+/* A file that is being rewritten can be empty for a moment: the last number holds.
+ * Relaxed: asking the time puts threads in no order, which would hide their races. */
+static int64_t moved_milliseconds(int64_t now)
+{
+    static _Atomic int64_t last; /* twice the number, and 1 where the clock stands */
+    long long seconds;
+    bool stopped;
+
+    if (file_read(&seconds, &stopped))
+        atomic_store_explicit(&last, (int64_t)seconds * 2 + stopped,
+                              memory_order_relaxed);
+    int64_t holds = atomic_load_explicit(&last, memory_order_relaxed);
+    return holds % 2 != 0 ? holds / 2 * 1000 : holds / 2 * 1000 + now;
 }
 
 #else
 
-static int64_t offset_seconds(void)
+static int64_t moved_milliseconds(int64_t now)
 {
-    return 0;
+    return now;
 }
 
 #endif
@@ -57,7 +72,7 @@ int64_t x402_clock_milliseconds(void)
 
     assert(failed == 0);
     (void)failed;
-    return ((int64_t)now.tv_sec + offset_seconds()) * 1000 + now.tv_nsec / 1000000;
+    return moved_milliseconds((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
 }
 
 int64_t x402_clock_seconds(void)
