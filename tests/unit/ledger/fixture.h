@@ -36,19 +36,29 @@ struct fixture {
     char directory[64];
     char path[128];
     char clock_path[128];
+    int64_t stopped_at_seconds; /* 0: the clock goes */
     char message[X402_LEDGER_MESSAGE_MAX];
     struct x402_ledger *ledger;
     struct x402_ledger *others[HANDLES_MAX];
     size_t others_count;
 };
 
+/* So much ahead of the real clock; where it was stopped, of when it was. */
 __attribute__((unused)) static void clock_forward(struct fixture *fixture, long seconds)
 {
     FILE *file = fopen(fixture->clock_path, "w");
 
     assert_non_null(file);
-    assert_true(fprintf(file, "%ld\n", seconds) > 0);
+    assert_true(fprintf(file, "%s%lld\n", fixture->stopped_at_seconds != 0 ? "@" : "",
+                        (long long)fixture->stopped_at_seconds + seconds) > 0);
     assert_int_equal(fclose(file), 0);
+}
+
+/* From here on it stands still, but for clock_forward: tests of a margin need it. */
+__attribute__((unused)) static void clock_stop(struct fixture *fixture)
+{
+    fixture->stopped_at_seconds = x402_clock_seconds();
+    clock_forward(fixture, 0);
 }
 
 static struct x402_ledger *handle_open(struct fixture *fixture)

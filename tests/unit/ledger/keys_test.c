@@ -418,10 +418,12 @@ static void what_is_owed_is_known_for_a_day_more(void **state)
     struct fixture *fixture = *state;
     struct x402_admit admit = presentation(1, 0);
 
+    clock_stop(fixture);
+    admit.verified.valid_before_seconds = (uint64_t)x402_clock_seconds() + 300;
     admit.credit.settle_first = true;
     assert_int_equal(admit_on(fixture->ledger, &admit), X402_ADMISSION_SETTLING);
     assert_true(chain_on(fixture->ledger, admit.payment_id, X402_EVENT_SETTLED));
-    clock_forward(fixture, 300 + X402_OWED_SECONDS - 5);
+    clock_forward(fixture, 300 + X402_OWED_SECONDS - 1);
     tamper(fixture, "UPDATE live SET stamp = 0");
     admit.late = true;
     assert_int_equal(admit_on(fixture->ledger, &admit), X402_ADMISSION_NEW);

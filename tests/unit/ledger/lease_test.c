@@ -28,9 +28,12 @@ static void a_lease_lasts_thirty_seconds(void **state)
     struct x402_admit first = presentation(1, 0);
     struct x402_admit second = presentation(1, 1);
 
+    clock_stop(fixture);
     assert_int_equal(admit_on(fixture->ledger, &first), X402_ADMISSION_NEW);
-    clock_forward(fixture, X402_LEASE_SECONDS - 2); /* and up to one passes by itself */
+    clock_forward(fixture, X402_LEASE_SECONDS - 1);
     assert_int_equal(admit_on(other, &second), X402_ADMISSION_IN_PROGRESS);
+    clock_forward(fixture, X402_LEASE_SECONDS);
+    assert_int_equal(admit_on(other, &second), X402_ADMISSION_ABANDONED);
 }
 
 static void a_renewed_lease_keeps_its_payments(void **state)

@@ -33,9 +33,10 @@ static void a_released_payment_is_removed_a_day_after_it_expired(void **state)
 {
     struct fixture *fixture = *state;
 
+    clock_stop(fixture);
     (void)make_void(fixture->ledger, 1, 60);
     (void)sell(fixture->ledger, 2);
-    clock_forward(fixture, X402_RETENTION_SECONDS - 2);
+    clock_forward(fixture, X402_RETENTION_SECONDS);
     tidy(fixture->ledger);
     assert_int_equal(rows_count(fixture), 2);
     clock_forward(fixture, X402_RETENTION_SECONDS + 1);
@@ -59,9 +60,10 @@ static void a_payment_that_failed_before_it_was_served_goes_as_a_released_one(
 {
     struct fixture *fixture = *state;
 
+    clock_stop(fixture);
     (void)make_failed(fixture->ledger, 1);
     (void)sell(fixture->ledger, 2);
-    clock_forward(fixture, X402_RETENTION_SECONDS - 2);
+    clock_forward(fixture, X402_RETENTION_SECONDS);
     tidy(fixture->ledger);
     assert_int_equal(rows_count(fixture), 2);
     clock_forward(fixture, X402_RETENTION_SECONDS + 301);
