@@ -23,6 +23,7 @@ static void what_sold_wants_a_settler(void **state)
 {
     struct fixture *fixture = *state;
 
+    clock_stop(fixture);
     (void)sell(fixture->ledger, 1);
     struct x402_readiness ready = readiness_of(fixture->ledger);
     assert_true(ready.ledger && ready.due);
@@ -32,7 +33,7 @@ static void what_sold_wants_a_settler(void **state)
     settler_speaks(fixture->ledger);
     ready = readiness_of(fixture->ledger);
     assert_true(ready.ready);
-    assert_in_range(ready.heard_seconds, 0, 1);
+    assert_int_equal(ready.heard_seconds, 0);
 }
 
 static void a_settler_of_another_chain_does_not_count(void **state)
@@ -49,6 +50,7 @@ static void a_silent_settler_and_an_old_payment_are_both_told(void **state)
 {
     struct fixture *fixture = *state;
 
+    clock_stop(fixture);
     (void)sell(fixture->ledger, 1);
     settler_speaks(fixture->ledger);
     clock_forward(fixture, 200);
@@ -58,10 +60,10 @@ static void a_silent_settler_and_an_old_payment_are_both_told(void **state)
     clock_forward(fixture, 400);
     ready = readiness_of(fixture->ledger);
     assert_false(ready.settler || ready.due);
-    assert_in_range(ready.oldest_due_seconds, 400, 401);
+    assert_int_equal(ready.oldest_due_seconds, 400);
     assert_non_null(strstr(ready.why, "no settler of base-sepolia has been heard from "
-                                      "for 40"));
-    assert_non_null(strstr(ready.why, "; a payment has been due for 40"));
+                                      "for 400 "));
+    assert_non_null(strstr(ready.why, "; a payment has been due for 400 "));
 }
 
 static void a_chain_without_sales_for_a_day_and_nothing_to_collect_needs_nobody(
