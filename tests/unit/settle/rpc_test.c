@@ -213,7 +213,7 @@ static void a_call_may_have_a_shorter_time(void **state)
     call.timeout_milliseconds = 200;
     x402_rpc_perform(rpc, &call, 1);
     assert_int_equal(call.reply.status, X402_RPC_FAILED);
-    assert_true(time(NULL) - before <= 4);
+    assert_true(time(NULL) - before <= 8); /* and not X402_RPC_TIMEOUT_MILLISECONDS */
     x402_rpc_calls_release(&call, 1);
     x402_rpc_close(rpc);
 }
@@ -271,9 +271,10 @@ static void stopping_cuts_off_a_node_that_hangs(void **state)
 
     (void)state;
     node_reply = hang;
+    call.timeout_milliseconds = 120000;
     x402_rpc_perform(rpc, &call, 1);
     assert_int_equal(call.reply.status, X402_RPC_FAILED);
-    assert_true(time(NULL) - before <= 4);
+    assert_true(time(NULL) - before <= 60);
     x402_rpc_calls_release(&call, 1);
     x402_rpc_close(rpc);
 }
