@@ -42,12 +42,14 @@ static void tell(void *context, const struct x402_remote_reply *reply)
     snprintf(told->why, sizeof told->why, "%s", reply->why ? reply->why : "");
 }
 
-static struct x402_remote_http *open_http(const char *headers)
+#define SECONDS 60 /* no answer that comes takes so long */
+
+static struct x402_remote_http *open_http(const char *headers, int seconds)
 {
     char url[80];
 
     snprintf(url, sizeof url, "%s/v1", server.url);
-    struct x402_remote_http *http = x402_remote_http_open(url, headers, 1);
+    struct x402_remote_http *http = x402_remote_http_open(url, headers, seconds);
     assert_non_null(http);
     return http;
 }
@@ -58,10 +60,10 @@ static void poll_all(struct x402_remote_http *http, struct told *told)
         x402_remote_http_poll(http, 50, tell, told);
 }
 
-static struct told ask(server_answer *reply)
+static struct told ask_for(server_answer *reply, int seconds)
 {
     struct told told = {0};
-    struct x402_remote_http *http = open_http("Authorization: Bearer s\n");
+    struct x402_remote_http *http = open_http("Authorization: Bearer s\n", seconds);
 
     server.answer = reply;
     assert_true(x402_remote_http_start(http, "/settle", "{\"a\":1}", 7, &told));
@@ -70,6 +72,11 @@ static struct told ask(server_answer *reply)
     assert_int_equal(told.count, 1);
     assert_ptr_equal(told.data, &told);
     return told;
+}
+
+static struct told ask(server_answer *reply)
+{
+    return ask_for(reply, SECONDS);
 }
 
 static void reply_well(int fd)
@@ -135,7 +142,7 @@ static void a_request_has_the_path_the_headers_and_the_bytes(void **state)
 static void without_a_body_it_is_a_get(void **state)
 {
     struct told told = {0};
-    struct x402_remote_http *http = open_http(NULL);
+    struct x402_remote_http *http = open_http(NULL, SECONDS);
 
     (void)state;
     server.answer = reply_well;
@@ -157,11 +164,14 @@ static void a_redirect_is_not_followed(void **state)
 
 static void an_answer_that_does_not_come_is_none_and_the_request_has_left(void **state)
 {
-    static server_answer *const replies[] = {reply_nothing, reply_half, server_hang};
+    static const struct {
+        server_answer *reply;
+        int seconds;
+    } rows[] = {{reply_nothing, SECONDS}, {reply_half, SECONDS}, {server_hang, 3}};
 
     (void)state;
-    for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
-        struct told told = ask(replies[i]);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct told told = ask_for(rows[i].reply, rows[i].seconds);
         assert_int_equal(told.status, 0);
         assert_int_equal(told.size, 0);
         assert_true(told.left);
@@ -182,7 +192,7 @@ static void an_answer_that_grows_is_cut_off(void **state)
 static void a_request_to_nobody_has_not_left(void **state)
 {
     struct told told = {0};
-    struct x402_remote_http *http = open_http(NULL);
+    struct x402_remote_http *http = open_http(NULL, SECONDS);
 
     (void)stop_server(state);
     assert_true(x402_remote_http_start(http, "/settle", "{}", 2, NULL));
@@ -197,7 +207,7 @@ static void a_request_to_nobody_has_not_left(void **state)
 static void as_many_as_there_are_slots_are_under_way(void **state)
 {
     struct told told = {0};
-    struct x402_remote_http *http = open_http(NULL);
+    struct x402_remote_http *http = open_http(NULL, SECONDS);
 
     (void)state;
     server.answer = reply_well;
@@ -213,7 +223,7 @@ static void as_many_as_there_are_slots_are_under_way(void **state)
 static void closing_cuts_off_what_is_under_way(void **state)
 {
     struct told told = {0};
-    struct x402_remote_http *http = open_http(NULL);
+    struct x402_remote_http *http = open_http(NULL, SECONDS);
 
     (void)state;
     server.answer = server_hang;
