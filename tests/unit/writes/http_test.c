@@ -94,7 +94,7 @@ static struct told asked;
 
 static bool ask_facilitator(void)
 {
-    struct x402_remote_http *http = x402_remote_http_open(server.url, NULL, 5);
+    struct x402_remote_http *http = x402_remote_http_open(server.url, NULL, 60);
 
     asked = (struct told){0};
     assert_non_null(http);

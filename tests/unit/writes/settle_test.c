@@ -73,7 +73,7 @@ static void settle(struct x402_ledger *ledger)
 {
     static const atomic_bool stop;
     const struct x402_remote_options remote_options = {.url = server.url,
-                                                       .timeout_seconds = 5};
+                                                       .timeout_seconds = 60};
     const struct x402_settler_options options = {.remote = &remote_options,
                                                  .note = take_note};
     struct x402_remote *remote = NULL;
