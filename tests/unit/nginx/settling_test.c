@@ -19,6 +19,7 @@ static struct caller callers[CALLERS];
 /* A settler with neither chain nor passes: what is due is settled, or fails. */
 static struct {
     char path[128];
+    int fd; /* where it is nudged */
     pthread_t thread;
     atomic_bool stop;
     enum x402_event event; /* what becomes of payments */
@@ -50,34 +51,44 @@ static bool settle_due(struct x402_ledger *ledger, uint64_t *nonce)
     return true;
 }
 
+/* Waits to be nudged. */
+static void be_nudged(int milliseconds)
+{
+    struct pollfd nudge = {.fd = settler.fd, .events = POLLIN};
+
+    if (poll(&nudge, 1, milliseconds) > 0) {
+        x402_nudge_drain(settler.fd);
+        settler.nudged = true;
+    }
+}
+
 static void *settle(void *data)
 {
     char message[X402_LEDGER_MESSAGE_MAX];
     struct x402_ledger *ledger = NULL;
-    int fd = x402_nudge_listen(settler.path);
-    struct pollfd nudge = {.fd = fd, .events = POLLIN};
     uint64_t nonce = 0;
 
-    settler.failed = fd < 0 || x402_ledger_open(&ledger, settler.path,
-                                                X402_LEDGER_WRITE, message) != X402_OK;
+    settler.failed =
+        x402_ledger_open(&ledger, settler.path, X402_LEDGER_WRITE, message) != X402_OK;
     while (!settler.failed && !atomic_load(&settler.stop)) {
-        if (poll(&nudge, 1, 20) > 0) {
-            x402_nudge_drain(fd);
-            settler.nudged = true;
-        }
+        be_nudged(20);
         settler.failed = !settle_due(ledger, &nonce);
     }
+    be_nudged(0);
     x402_ledger_close(ledger);
-    x402_nudge_close(fd, settler.path);
+    x402_nudge_close(settler.fd, settler.path);
     return data;
 }
 
+/* From here on no nudge is lost. */
 static void settler_start(struct fixture *fixture, enum x402_event event)
 {
     snprintf(settler.path, sizeof settler.path, "%s", fixture->path);
     atomic_store(&settler.stop, false);
     settler.event = event;
     settler.nudged = false;
+    settler.fd = x402_nudge_listen(settler.path);
+    assert_true(settler.fd >= 0);
     assert_int_equal(pthread_create(&settler.thread, NULL, settle, NULL), 0);
 }
 
