@@ -157,6 +157,7 @@ static void who_only_reads_sees_calls_under_way_a_moment_later(void **state)
         x402_ledger_open(&reader, fixture->path, X402_LEDGER_READ, fixture->message),
         X402_OK);
     worker_start();
+    loop_still();
     admit_open(0, 1);
     admit_open(1, 20);
     assert_int_equal(totals_of(reader).deliveries[X402_DELIVERY_PENDING].count, 1);
@@ -186,6 +187,7 @@ static void an_outcome_waits_for_company_and_for_nothing_else(void **state)
     do
         loop_turn(); /* the batch was not kept waiting for company */
     while (loop_under_way() != 0);
+    loop_still();
     told = ngx_current_msec;
     caller_ends(&callers[0], TOLD_DELIVERED);
     assert_int_equal(loop_under_way(), 0);

@@ -27,6 +27,7 @@ static struct {
     void *conf[1];
     ngx_msec_t opened;  /* by the clock */
     ngx_msec_t skipped; /* what the loop's time is ahead of the clock's */
+    ngx_msec_t still;   /* what the clock says for ever; 0: it goes */
     size_t under_way;
     bool refusing;
     bool open;
@@ -305,7 +306,7 @@ static void time_update(void)
 {
     const ngx_rbtree_node_t *next = ngx_event_timer_rbtree.root;
 
-    ngx_current_msec = clock_msec() + loop.skipped;
+    ngx_current_msec = (loop.still != 0 ? loop.still : clock_msec()) + loop.skipped;
     if (loop.under_way == 0 && ngx_queue_empty(&ngx_posted_events) && next != NULL &&
         (ngx_msec_int_t)(next->key - ngx_current_msec) > 0) {
         loop.skipped += next->key - ngx_current_msec;
@@ -477,6 +478,12 @@ void loop_pass(ngx_msec_t milliseconds)
     ngx_current_msec += milliseconds;
 }
 
+void loop_still(void)
+{
+    loop.still = clock_msec();
+    ngx_current_msec = loop.still + loop.skipped;
+}
+
 static bool is_dry(void)
 {
     return loop.under_way == 0 && ngx_event_timer_rbtree.root == NULL &&
@@ -515,6 +522,7 @@ void loop_open(void *main_conf)
     loop.cycle.conf_ctx = (void ****)(void *)loop.conf;
     loop.opened = clock_msec();
     loop.skipped = 0;
+    loop.still = 0;
     loop.under_way = 0;
     loop.refusing = false;
     loop.held = false;

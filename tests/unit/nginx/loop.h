@@ -38,6 +38,10 @@ void loop_pass(ngx_msec_t milliseconds);
 /* Turns until nothing is left to happen: no timer, no task. */
 void loop_run_dry(void);
 
+/* From here on time does not go by itself: for tests in which something is to be too
+ * soon. It still jumps to the next timer, and passes. */
+void loop_still(void);
+
 /* Whether a worker that is to exit would: nothing but timers that may be cut off. */
 bool loop_may_exit(void);
 
