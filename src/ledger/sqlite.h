@@ -32,6 +32,13 @@
 #define X402_SQLITE_JOURNAL_MAX 512 /* payments that the journal holds at most; */
 #define X402_SQLITE_JOURNAL_READ_MAX 8192 /* another version may have put more */
 
+#ifdef X402_TEST_CLOCK
+/* For tests: how long that is. A connection keeps to what it was when it was made. */
+extern int x402_sqlite_wait_milliseconds;
+#else
+enum { x402_sqlite_wait_milliseconds = X402_SQLITE_WAIT_MILLISECONDS };
+#endif
+
 /* A payment about to change, as it stands inside the transaction. */
 struct x402_sqlite_subject {
     int64_t id;

@@ -185,7 +185,7 @@ int x402_sqlite_configure(sqlite3 *db)
     int code;
 
     (void)sqlite3_extended_result_codes(db, 1);
-    (void)sqlite3_busy_timeout(db, X402_SQLITE_WAIT_MILLISECONDS);
+    (void)sqlite3_busy_timeout(db, x402_sqlite_wait_milliseconds);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     /* The log stays when the last process leaves: its owner is the ledger's. */

@@ -29,6 +29,10 @@ struct x402_sqlite_bell {
 };
 #define BELLS_SIZE 4096
 
+#ifdef X402_TEST_CLOCK
+int x402_sqlite_wait_milliseconds = X402_SQLITE_WAIT_MILLISECONDS;
+#endif
+
 #define SLEEP_MIN_NANOSECONDS 20000
 #define SLEEP_MAX_NANOSECONDS 500000
 #define BELL_NANOSECONDS 10000000 /* where somebody rings */
@@ -121,7 +125,7 @@ static int wait_for(const struct x402_sqlite_queue *queue, off_t byte,
 
 int x402_sqlite_queue_enter(const struct x402_sqlite_queue *queue)
 {
-    int64_t deadline = monotonic_milliseconds() + X402_SQLITE_WAIT_MILLISECONDS;
+    int64_t deadline = monotonic_milliseconds() + x402_sqlite_wait_milliseconds;
     int error = wait_for(queue, BYTE_NEXT, deadline);
 
     if (error != 0) {

@@ -124,7 +124,7 @@ static enum x402_error log_reset(struct x402_sqlite *sqlite)
     (void)sqlite3_busy_timeout(sqlite->db, RESET_WAIT_MILLISECONDS);
     code = sqlite3_wal_checkpoint_v2(sqlite->db, "main", SQLITE_CHECKPOINT_TRUNCATE,
                                      NULL, NULL);
-    (void)sqlite3_busy_timeout(sqlite->db, X402_SQLITE_WAIT_MILLISECONDS);
+    (void)sqlite3_busy_timeout(sqlite->db, x402_sqlite_wait_milliseconds);
     x402_sqlite_queue_leave(&sqlite->queue);
     if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY &&
         (code & 0xff) != SQLITE_LOCKED) {

@@ -27,6 +27,7 @@
 
 #include "core/clock.h"
 #include "ledger/ledger.h"
+#include "ledger/sqlite.h"
 
 #define CHAIN 84532
 #define HANDLES_MAX 8
@@ -102,6 +103,7 @@ static int directory_make(void **state)
     snprintf(fixture->clock_path, sizeof(fixture->clock_path), "%s/clock",
              fixture->directory);
     *state = fixture;
+    x402_sqlite_wait_milliseconds = 60000; /* nobody is stuck; a machine may be slow */
     clock_forward(fixture, 0);
     return setenv("X402_TEST_CLOCK_FILE", fixture->clock_path, 1);
 }

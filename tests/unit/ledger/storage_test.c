@@ -277,6 +277,8 @@ static void a_stuck_writer_hangs_nobody(void **state)
     snprintf(expected, sizeof(expected),
              "cannot write ledger '%s': it is locked by another process",
              fixture->path);
+    x402_sqlite_wait_milliseconds = X402_SQLITE_WAIT_MILLISECONDS;
+    reopen(fixture);
     for (int i = 0; i < 2; i++) {
         enum x402_admission admission;
         int64_t begin;
