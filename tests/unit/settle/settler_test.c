@@ -61,8 +61,7 @@ static void take_note(void *data, const struct x402_note_event *event)
     (void)event;
 }
 
-/* Nudges all the time, for less than a node that failed is left in peace; or longer, on
- * a machine that is slow. */
+/* Nudges for as long as a node that failed is left in peace. */
 static bool nudge_on(void *data, int fd, int milliseconds)
 {
     struct pollfd node = {.fd = node_fd, .events = POLLIN};
@@ -73,7 +72,8 @@ static bool nudge_on(void *data, int fd, int milliseconds)
     (void)poll(&node, 1, 5);
     hang_up();
     x402_nudge_send(ledger_path);
-    return asked > 0 && x402_chain_milliseconds() - asked_milliseconds > 700;
+    return asked > 0 &&
+           x402_chain_milliseconds() - asked_milliseconds >= PEACE_MILLISECONDS;
 }
 
 static void nudges_bring_no_node_that_failed_to_be_asked_sooner(void **state)
