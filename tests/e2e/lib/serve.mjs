@@ -74,6 +74,12 @@ class Serving {
     return childrenOf(this.nginx).filter((pid) => commandOf(pid).includes('worker process'));
   }
 
+  /** Whether what is left of the workers finishes what is under way, and takes no more. */
+  get isShuttingDown() {
+    const left = this.workers.map(commandOf);
+    return left.length > 0 && left.every((title) => title.includes('shutting down'));
+  }
+
   /** Everything there is of it, itself last. */
   get processes() {
     const all = [...this.workers, this.nginx, this.settler, this.child.pid];

@@ -86,13 +86,13 @@ export const behaviours = {
     else socket.resetAndDestroy();
   },
 
-  /** `events` server-sent events, one every `every` ms. */
-  async sse({ response, options }) {
+  /** `events` server-sent events, one every `every` ms; `held`: N+1 after upstream.release(`${id}/${N}`). */
+  async sse({ response, upstream, id, options }) {
     const buffering = options.unbuffered ? { 'x-accel-buffering': 'no' } : {};
     response.writeHead(200, { 'content-type': 'text/event-stream', ...buffering });
     for (let i = 0; i < Number(options.events ?? 3) && !response.destroyed; i++) {
       response.write(`data: ${i}\n\n`);
-      await wait(options.every ?? 20);
+      await (options.held ? upstream.held(`${id}/${i}`) : wait(options.every ?? 20));
     }
     response.end();
   },
