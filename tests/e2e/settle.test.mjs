@@ -266,18 +266,22 @@ describe('the key', () => {
 
   shopTest('is_used_by_one_settler_at_a_time', async (shop) => {
     const first = shop.runSettler();
-    await sleep(500);
-    const second = shop.runSettler();
-    await noted(second, 'another settler works with the key of');
     const { paid } = await shop.sell();
-    await settled(shop, paid);
-    assert.equal(await shop.transactionCount(), 1);
-    assert.ok(first.isRunning() && second.isRunning());
-    assert.equal(countOf(second.log(), 'another settler works'), 1, 'said once, not each second');
-    await first.stop(); // gives its hold up
+    await settled(shop, paid); // the key is its
+    const second = shop.runSettler({ log: 'second.log' });
+    await noted(second, 'another settler works with the key of');
     const { paid: next } = await shop.sell();
     await settled(shop, next);
     assert.equal(await shop.transactionCount(), 2);
+    assert.ok(first.isRunning() && second.isRunning());
+    assert.equal(countOf(second.log(), 'another settler works'), 1, 'said once, not each second');
+    assert.equal(countOf(second.log(), 'settled payment'), 0, 'it has settled one');
+    assert.equal(countOf(first.log(), 'another settler works'), 0, 'it has lost the key');
+    await first.stop(); // gives its hold up
+    const { paid: last } = await shop.sell();
+    await settled(shop, last);
+    await noted(second, 'settled payment');
+    assert.equal(await shop.transactionCount(), 3);
     await shop.checkBooks();
   });
 
@@ -287,8 +291,8 @@ describe('the key', () => {
     await settled(shop, paid);
     await first.kill();
     const { paid: next } = await shop.sell();
-    const second = shop.runSettler();
-    await waitFor(async () => (await shop.row(next)).money === 'settled', 'the takeover', 5_000);
+    const second = shop.runSettler({ log: 'second.log' });
+    await waitFor(async () => (await shop.row(next)).money === 'settled', 'the takeover', 20_000); // a lease is 30 s
     assert.match(second.log(), new RegExp(`taking over from settler ${first.pid} on .*, which is gone`));
     assert.equal(await shop.transactionCount(), 2);
     await shop.checkBooks();
@@ -300,7 +304,7 @@ describe('the key', () => {
     await settled(shop, paid);
     process.kill(first.pid, 'SIGSTOP'); // it may go on: it is not dead
     const { paid: next } = await shop.sell();
-    const second = shop.runSettler();
+    const second = shop.runSettler({ log: 'second.log' });
     await noted(second, `another settler works with the key of ${shop.key.address}`);
     assert.equal((await shop.row(next)).money, 'due');
     shop.gateway.setClock(31);

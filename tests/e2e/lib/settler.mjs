@@ -28,10 +28,10 @@ export function trySettleOnce(gateway, chain, key, args = []) {
 
 /**
  * Starts a settler that runs until it is stopped or killed; `args` are more arguments, and
- * `env` adds to its environment.
+ * the other options are those of startSettling.
  */
-export function startSettler(gateway, chain, key, { args = [], env } = {}) {
-  return startSettling(gateway, [...argumentsOf(gateway, chain, key), ...args], { env });
+export function startSettler(gateway, chain, key, { args = [], ...options } = {}) {
+  return startSettling(gateway, [...argumentsOf(gateway, chain, key), ...args], options);
 }
 
 /**
