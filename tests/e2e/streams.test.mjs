@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import http2 from 'node:http2';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { ask } from './lib/ask.mjs';
 import {
   Caller, PROTOCOLS, headersHttp2, holdLedger, isDelivered, isPending, isVoid, newPayment,
   outcomeOf, rowOf,
@@ -42,8 +43,8 @@ before(async () => {
         proxy_cache_valid 200 1m;
     }
     location /streamed-up/ { proxy_pass ${upstream.url}; proxy_request_buffering off; }
-    location /short/ { proxy_pass ${upstream.url}; proxy_buffering off; x402_window 5 min=2; }
-    location /silent/ { proxy_pass ${upstream.url}; x402_window 8 min=6; }
+    location /short/ { proxy_pass ${upstream.url}; proxy_buffering off; x402_window 12 min=6; }
+    location /silent/ { proxy_pass ${upstream.url}; x402_window 18 min=12; }
     location /stalling/ { alias ${WWW}/; send_timeout 500ms; }
     location /static/ { alias ${WWW}/; }
     location /upgrade/ {
@@ -64,6 +65,9 @@ const newId = () => `call${++calls}`;
 
 /** The upstream has this call. */
 const arrival = (id) => waitFor(() => upstream.count(id) > 0, 'the call to reach the upstream');
+
+/** Resolves when the worker has read what was sent before: it answers what came after. */
+const workerHasRead = () => ask(gateway, '/buffered/x');
 
 // ---------------------------------------------------------- requests that can be left
 
@@ -97,7 +101,7 @@ const start = {
     return {
       stream, session: own,
       first: () => responded,
-      next: (wanted) => waitFor(() => text.includes(wanted), wanted, 5_000, 5),
+      next: (wanted) => waitFor(() => text.includes(wanted), wanted, 20_000, 5),
       received: () => text.length,
       leave: (way) => ways.http2[way](stream, own),
     };
@@ -140,11 +144,14 @@ for (const protocol of PROTOCOLS) {
     for (const way of Object.keys(ways[protocol])) {
       describe(`by ${way}`, () => {
         test('while_the_ledger_is_asked_is_not_charged_and_nothing_is_executed', async () => {
+          const paid = await newPayment(); // the worker does not wait for long
           const held = await holdLedger(gateway);
-          const call = await begin(protocol, 'buffered', 'do=ok');
-          await sleep(150); // the request waits for the ledger now
+          const call = await begin(protocol, 'buffered', 'do=ok', { paid });
+          await sleep(150);
+          await workerHasRead(); // the request waits for the ledger now
           call.leave(way);
           await sleep(100);
+          await workerHasRead();
           assert.equal(await rowOf(gateway, call.paid), undefined, 'it was asked too early');
           await held.release();
           await isVoid(gateway, call.paid);
@@ -291,10 +298,10 @@ for (const protocol of PROTOCOLS) {
 describe('a stream that outlives its authorization', { concurrency: true }, () => {
   for (const protocol of PROTOCOLS) {
     test(`is_ended_and_not_charged_while_it_still_could_be_when_nothing_has_come_over_${protocol}`, async () => {
-      const validBefore = nowSeconds() + 8;
+      const validBefore = nowSeconds() + 18;
       const paid = await newPayment({ message: { validBefore: BigInt(validBefore) } });
       const call = await begin(protocol, 'silent', 'do=hold', { paid });
-      await outcomeOf(gateway, paid, 10_000);
+      await outcomeOf(gateway, paid, 25_000);
       assert.ok(Date.now() < validBefore * 1000, 'too late');
       await isVoid(gateway, paid);
       upstream.release(call.id);
@@ -304,12 +311,12 @@ describe('a stream that outlives its authorization', { concurrency: true }, () =
     });
 
     test(`is_captured_before_that_expires_and_goes_on_over_${protocol}`, async () => {
-      const validBefore = nowSeconds() + 5;
+      const validBefore = nowSeconds() + 12;
       const paid = await newPayment({ message: { validBefore: BigInt(validBefore) } });
       const call = await begin(protocol, 'short', 'do=half&framing=chunked', { paid });
       await call.next('xxx');
       await isPending(gateway, paid);
-      await outcomeOf(gateway, paid, 10_000);
+      await outcomeOf(gateway, paid, 25_000);
       assert.ok(Date.now() < validBefore * 1000, 'too late');
       await isDelivered(gateway, paid);
       upstream.release(call.id);
@@ -319,22 +326,22 @@ describe('a stream that outlives its authorization', { concurrency: true }, () =
     });
 
     test(`stays_charged_when_it_breaks_off_after_its_capture_over_${protocol}`, async () => {
-      const paid = await newPayment({ message: { validBefore: BigInt(nowSeconds() + 5) } });
+      const paid = await newPayment({ message: { validBefore: BigInt(nowSeconds() + 12) } });
       const call = await begin(protocol, 'short', 'do=half&framing=chunked&then=reset', { paid });
       await call.next('xxx');
-      await outcomeOf(gateway, paid, 10_000);
+      await outcomeOf(gateway, paid, 25_000);
       upstream.release(call.id);
       await sleep(100);
       await isDelivered(gateway, paid);
     });
 
     test(`is_not_charged_when_it_broke_off_before_its_capture_over_${protocol}`, async () => {
-      const paid = await newPayment({ message: { validBefore: BigInt(nowSeconds() + 5) } });
+      const paid = await newPayment({ message: { validBefore: BigInt(nowSeconds() + 12) } });
       const call = await begin(protocol, 'short', 'do=half&framing=chunked&then=reset', { paid });
       await call.next('xxx');
       upstream.release(call.id);
       await isVoid(gateway, paid);
-      await sleep(4_000);
+      await sleep(7_000); // it would have been captured by then
       await isVoid(gateway, paid);
     });
   }
@@ -384,13 +391,15 @@ describe('an upgraded connection', () => {
 });
 
 describe('streams of one http2 connection', () => {
-  /** A call for each of the options, all on one connection. */
-  async function several(place, allOptions) {
+  /** A call for each of the options, all on one connection; when all are signed, `ready` is waited for. */
+  async function several(place, allOptions, ready = () => {}) {
     const session = await openHttp2(gateway.http2Port);
+    const signed = await Promise.all(allOptions.map(() => newPayment()));
+    await ready();
     const begun = [];
-    for (const options of allOptions) {
-      const [id, paid] = [newId(), await newPayment()];
-      const target = `/${place}/x?id=${id}&${options}`;
+    for (const [i, paid] of signed.entries()) {
+      const id = newId();
+      const target = `/${place}/x?id=${id}&${allOptions[i]}`;
       begun.push({ id, paid, target, ...(await start.http2(target, { paid }, session)) });
     }
     return { session, begun };
@@ -414,11 +423,15 @@ describe('streams of one http2 connection', () => {
   });
 
   test('that_wait_for_the_ledger_are_void_when_their_connection_goes', async () => {
-    const held = await holdLedger(gateway);
-    const { session, begun } = await several('unbuffered', Array(30).fill('do=ok'));
+    let held;
+    const { session, begun } = await several('unbuffered', Array(30).fill('do=ok'), async () => {
+      held = await holdLedger(gateway); // the worker does not wait for long
+    });
     await sleep(150);
+    await workerHasRead();
     session.destroy();
     await sleep(50);
+    await workerHasRead();
     await held.release();
     for (const { id, paid } of begun) {
       await isVoid(gateway, paid);
