@@ -223,7 +223,7 @@ describe('a node that keeps no state', { concurrency: AT_ONCE }, () => {
       const { paid: next } = await shop.sell({
         message: { validBefore: BigInt(nowSeconds() + 301 + 240) },
       });
-      await shop.moneyIs(next, 'settled', 5_000);
+      await shop.moneyIs(next, 'settled', 10_000);
     }
     assert.equal((await shop.row(paid)).money, 'due');
     proxy.rule = () => 'pass';
@@ -360,7 +360,7 @@ describe('two settlers', { concurrency: AT_ONCE }, () => {
     shop.runSettler();
     await shop.chain.automine(true);
     await shop.chain.mine();
-    await shop.moneyIs(paid, 'settled', 8_000);
+    await shop.moneyIs(paid, 'settled', 20_000); // the lease of the dead one is 30 s
     assert.equal(await shop.chain.balance(shop.payee), PRICE);
     await shop.checkBooks();
   });
@@ -432,17 +432,20 @@ describe('a caller who waits', { concurrency: AT_ONCE }, () => {
     const proxy = await shop.nodeProxy();
     shop.runSettler({ node: proxy });
     const payer = await shop.newPayer();
+    const waits = [];
     for (let i = 0; i < 8; i++) {
       const paid = await payment(payer, { message: { to: shop.payee } });
       await sleep(1_100 + 100 * i); // by now it looks once a second
       const asked = proxy.calls.length;
       const begun = Date.now();
       const answer = ask(shop.gateway, '/api/x', { payment: paid });
-      await waitFor(() => proxy.calls.length > asked, 'the settler to ask', 5_000, 5);
-      assert.ok(Date.now() - begun < 600, `${Date.now() - begun} ms`);
+      await waitFor(() => proxy.calls.length > asked, 'the settler to ask', 20_000, 5);
+      waits.push(Date.now() - begun);
       isPaid(await answer, paid);
     }
-  }, { gateway: { settle: 'before', settleTimeout: '10s' } });
+    // One that looks once a second does this in one run of ninety.
+    assert.ok(waits.filter((wait) => wait < 300).length >= 6, `${waits} ms`);
+  }, { gateway: { settle: 'before', settleTimeout: '30s' } });
 });
 
 describe('a node that hangs', { concurrency: AT_ONCE }, () => {
@@ -452,7 +455,7 @@ describe('a node that hangs', { concurrency: AT_ONCE }, () => {
     await waitFor(() => proxy.calls.length > 0, 'the other chain to be asked');
     for (let before = 0; before < 3; before++) {
       const { paid } = await shop.sell();
-      await shop.moneyIs(paid, 'settled', 5_000);
+      await shop.moneyIs(paid, 'settled', 9_000); // a node that hangs is waited for 10 s
     }
   });
 });
@@ -507,7 +510,7 @@ describe('payers', { concurrency: AT_ONCE }, () => {
     const { length } = await payments(
       shop.gateway, '--payer', payer.address, '--status', 'delivered');
     assert.ok(length <= 10, `${length} calls were served`);
-  }, { gateway: { maxUnsettled: '1', settleTimeout: '2s' } });
+  }, { gateway: { maxUnsettled: '1', settleTimeout: '20s' } });
 
   shopTest('that_cannot_be_looked_at_keep_nobody_from_being_paid', async (shop) => {
     await deployFacilitator(shop.chain);
