@@ -72,7 +72,7 @@ async function buy(call, paid) {
     const got = await ask(gateway, call.path, { payment: paid });
     isRepeated(got);
     return got.status === 400 && got;
-  }, 'the outcome', 2_000));
+  }, 'the outcome', 10_000));
 }
 
 /** The same as raw HTTP/1.1, so that it can be sent in pieces. */
@@ -249,7 +249,7 @@ describe('at the same time', () => {
       const got = await ask(gateway, call.path, { payment: paid });
       isRepeated(got);
       return got.status === 400;
-    }, 'the outcome', 2_000);
+    }, 'the outcome', 10_000);
     assert.equal(upstream.count(call.id), 1);
   });
 });
@@ -323,7 +323,7 @@ describe('over a reload', () => {
     assert.ok(old.includes(Number(workerOf(served))), 'an old worker finished it');
     servedOnce([served, ...copies], paid, call.id);
     await waitFor(async () => (await ask(gateway, call.path, { payment: paid })).status === 400,
-      'the outcome', 2_000);
+      'the outcome', 10_000);
     assert.equal(upstream.count(call.id), 1);
   });
 
