@@ -248,8 +248,8 @@ describe('the status page', { timeout: 300_000 }, () => {
     assert.equal(await page.locator('#chart').getAttribute('aria-valuenow'), '24');
 
     for (let i = 0; i < 30 && !(await focused('.copy')); i++) await page.keyboard.press('Tab');
-    await page.keyboard.press('Enter');
-    await page.locator('#said', { hasText: 'Copied' }).waitFor({ state: 'attached' });
+    const said = page.locator('#said', { hasText: 'Copied' }).waitFor({ state: 'attached' });
+    await Promise.all([said, page.keyboard.press('Enter')]); // it is said for two seconds
     const copied = await page.evaluate(() => navigator.clipboard.readText());
     assert.equal(copied, `x402 pay ${shop.gateway.url}/api/ --key wallet.key`);
     assert.ok(await focused('.copy'), 'the focus stays');
