@@ -75,6 +75,22 @@ const isWaiting = (shop, paid) => waitFor(async () => {
   return row?.delivery === 'owed' && row.money === 'due';
 }, 'the payment to be due');
 
+const waitForStats = (shop, test, what) => waitFor(async () => test(await stats(shop.gateway)), what);
+
+/** The worker knows that the one payment there is waits: it has counted its admission. */
+const isHeld = (shop) =>
+  waitForStats(shop, ({ measures }) => measures.admit.count === 1, 'the admission to be counted');
+
+/**
+ * And it has nothing left to write for it: what it counts it writes once a second, and before
+ * what it counted next it has written all that was put off for less.
+ */
+async function isAtRest(shop) {
+  await isHeld(shop);
+  await ask(shop.gateway, newCall().target, { headers: { 'X-PAYMENT': 'nothing' } });
+  await waitForStats(shop, ({ refusals }) => refusals.length === 1, 'the refusal to be counted');
+}
+
 // -------------------------------------------------------------------- what callers see
 
 const responseOf = ({ headers }) => {
@@ -350,8 +366,7 @@ describe('while nothing settles', () => {
       const [call, paid] = [newCall(), await newPayment(shop)];
       const caller = await begin[protocol](shop.gateway, call.target, paid);
       await isWaiting(shop, paid);
-      await waitFor(async () => (await stats(shop.gateway)).measures.admit.count === 1,
-        'its worker to know of the admission');
+      await isHeld(shop);
       caller.leave();
       await assert.rejects(caller.answer);
       assert.equal(await loggedResult(shop, paid), 'settling');
@@ -414,6 +429,7 @@ describe('when the money has moved and the ledger cannot be written', () => {
     const [call, paid] = [newCall(), await newPayment(shop)];
     const answer = ask(shop.gateway, call.target, { payment: paid });
     await isWaiting(shop, paid);
+    await isAtRest(shop); // a write that failed would keep it from the next for half a second
     const [worker] = shop.gateway.workers();
     const stopping = await holdLedger(shop.gateway); // or it might stop with the lock in its hand
     process.kill(worker, 'SIGSTOP'); // so that it looks only when the ledger is held
