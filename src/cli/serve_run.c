@@ -18,8 +18,7 @@
 #include <unistd.h>
 
 #define COMMAND "serve"
-#define STOP_MILLISECONDS                                                              \
-    12000 /* for a graceful stop; nginx itself takes 10 s at most */
+#define STOP_MILLISECONDS 12000 /* for a graceful stop */
 #define HURRY_MILLISECONDS 3000 /* between a harder signal and the hardest */
 #define TICK_MILLISECONDS 50
 #define WORDS_MAX 20 /* of the settler's command line */
