@@ -117,13 +117,17 @@ async function collect(stream) {
   return text;
 }
 
-/** Calls `test` until it answers something true, and returns that. */
+/**
+ * Calls `test` until it answers something true, and returns that. It is called once more
+ * when the time is over: this process may have stood still, with what it waits for unread.
+ */
 export async function waitFor(test, what, within = 10_000, every = 20) {
   const end = Date.now() + within;
-  for (;;) {
+  for (let last = false; ;) {
     const value = await test();
     if (value) return value;
-    if (Date.now() > end) throw new Error(`waited ${within} ms in vain for ${what}`);
+    if (last) throw new Error(`waited ${within} ms in vain for ${what}`);
+    last = Date.now() > end;
     await sleep(every);
   }
 }
