@@ -36,10 +36,16 @@ export class Caller {
   async call(path, options = {}) {
     const sent = { ...options, headers: { ...options.paid?.headers, ...options.headers } };
     if (this.protocol === 'http1') return callHttp1(this.gateway.port, path, sent);
+    return callHttp2(await this.openSession(), path, sent);
+  }
+
+  /** The session all calls share; those made while it is opened wait for it. */
+  async openSession() {
     if (!this.session || this.session.closed || this.session.destroyed) {
-      this.session = await openHttp2(this.gateway.http2Port);
+      this.opening ??= openHttp2(this.gateway.http2Port).finally(() => { this.opening = null; });
+      this.session = await this.opening;
     }
-    return callHttp2(this.session, path, sent);
+    return this.session;
   }
 
   close() {
@@ -134,7 +140,7 @@ export async function rowOf(gateway, paid) {
 }
 
 /** The row once its outcome is known: that is written some milliseconds after the answer. */
-export function outcomeOf(gateway, paid, within = 5_000) {
+export function outcomeOf(gateway, paid, within = 20_000) {
   return waitFor(async () => {
     const row = await rowOf(gateway, paid);
     return row && row.delivery !== 'pending' && row;
@@ -155,7 +161,7 @@ export async function isVoid(gateway, paid, { attempts = 1 } = {}) {
 
 /** Being served. Who only reads sees it within some tenths of a second. */
 export async function isPending(gateway, paid) {
-  const { delivery, money } = await waitFor(() => rowOf(gateway, paid), 'the row', 5_000);
+  const { delivery, money } = await waitFor(() => rowOf(gateway, paid), 'the row', 20_000);
   assert.deepEqual({ delivery, money }, { delivery: 'pending', money: 'held' });
 }
 
