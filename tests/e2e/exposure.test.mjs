@@ -24,12 +24,15 @@ const TOTAL_MAX = 20;
 
 const usd = (calls) => `${(calls / 1000).toFixed(3)}`; // a call is $0.001
 
-/** A shop that gives credit, and what its payers make of it. */
+/**
+ * A shop that gives credit, and what its payers make of it. `settleTimeout` is how long a
+ * call without credit waits: long, unless the end of that is what is looked at.
+ */
 class CreditShop {
-  async start() {
+  async start(settleTimeout = '25s') {
     this.shop = await openShop({ safeDepth: SAFE_DEPTH, gateway: {
       maxUnsettled: usd(PAYER_MAX), maxUnsettledNew: usd(NEW_MAX),
-      maxUnsettledTotal: usd(TOTAL_MAX), settleTimeout: '2s',
+      maxUnsettledTotal: usd(TOTAL_MAX), settleTimeout,
     } });
     Object.assign(this, { chain: this.shop.chain, upstream: this.shop.upstream });
     this.calls = 0;
@@ -105,7 +108,10 @@ class CreditShop {
   }
 }
 
-const creditTest = (name, body) => test(name, () => using(new CreditShop().start(), body));
+const creditTest = (name, body, settleTimeout) =>
+  test(name, () => using(new CreditShop().start(settleTimeout), body));
+
+const IN_VAIN = '2s'; // a settle timeout, where nothing settles
 
 const transactionOf = (got) => decode(got.headers['payment-response']).transaction;
 
@@ -147,7 +153,7 @@ describe('credit', { concurrency: AT_ONCE }, () => {
     (await credit.callTimes(payer, NEW_MAX)).forEach(isOnCredit);
     isPending(await credit.call(payer));
     assert.equal(await credit.exposure(), NEW_MAX);
-  });
+  }, IN_VAIN);
 
   creditTest('of_a_payer_with_money_ends_at_x402_max_unsettled', async (credit) => {
     const payer = await credit.payerOf(100);
@@ -163,7 +169,7 @@ describe('credit', { concurrency: AT_ONCE }, () => {
     made.forEach(isOnCredit);
     assert.equal(made.length, PAYER_MAX);
     assert.equal(await credit.exposure(), PAYER_MAX);
-  });
+  }, IN_VAIN);
 
   creditTest('of_a_payer_with_little_money_ends_with_that', async (credit) => {
     const payer = await credit.payerOf(5);
@@ -174,7 +180,7 @@ describe('credit', { concurrency: AT_ONCE }, () => {
     (await credit.callTimes(payer, 4)).forEach(isOnCredit);
     isPending(await credit.call(payer));
     assert.equal(await credit.exposure(), 4);
-  });
+  }, IN_VAIN);
 
   /** So many are served on credit, the others wait for their settlement in vain. */
   async function areServed(credit, made, most) {
@@ -196,14 +202,14 @@ describe('credit', { concurrency: AT_ONCE }, () => {
     await credit.chain.automine(false); // nothing settles from here on
     const made = await Promise.all(payers.map((payer) => credit.callTimes(payer, PAYER_MAX)));
     await areServed(credit, made.flat(), TOTAL_MAX);
-  });
+  }, IN_VAIN);
 
   creditTest('of_all_strangers_together_ends_at_half_of_that', async (credit) => {
     const keys = Array.from({ length: 3 * TOTAL_MAX }, () => newAccount());
     const made = await Promise.all(keys.map((payer) => credit.call(payer)));
     await areServed(credit, made, TOTAL_MAX / 2);
     assert.equal(credit.upstream.count(), TOTAL_MAX / 2);
-  });
+  }, IN_VAIN);
 
   creditTest('comes_back_with_settlement', async (credit) => {
     const payer = await credit.payerOf(100);
@@ -399,7 +405,7 @@ describe(`payers that come and go (X402_SEED=${SEED})`, () => {
     assert.ok(lost.some((calls) => calls > 0), 'nobody got away with anything');
     assert.ok(Math.max(...lost) <= PAYER_MAX, `a payer owes ${Math.max(...lost)}`);
     await credit.shop.checkBooks();
-  });
+  }, IN_VAIN);
 
   /** Until nothing is under way: what is due then is refused. */
   async function quiet(credit) {
