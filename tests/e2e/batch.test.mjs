@@ -79,6 +79,17 @@ async function costsAddUp(shop, transaction, rows) {
   assert.equal(sum('feeWei'), BigInt(receipt.gasUsed) * BigInt(receipt.effectiveGasPrice));
 }
 
+/** Waits until a node is asked nothing for a second; gives how often it was asked. */
+async function askedBeforeRest(node) {
+  let [asked, looks] = [0, 0];
+  await waitFor(() => {
+    looks = node.calls.length === asked ? looks + 1 : 0;
+    asked = node.calls.length;
+    return looks === 5;
+  }, 'the node to be left alone', 10_000, 200);
+  return asked;
+}
+
 // -------------------------------------------------------------------------- when it goes
 
 describe('a batch goes', { concurrency: AT_ONCE }, () => {
@@ -98,14 +109,14 @@ describe('a batch goes', { concurrency: AT_ONCE }, () => {
   batchTest('when_it_is_old_enough_and_not_before', async (shop, till) => {
     await sellTo(till, 3);
     const node = await shop.nodeProxy();
-    const settler = shop.runSettler({ node });
+    const settler = shop.runSettler({ node, args: ['--batch-age', '30'] });
     await noted(settler, /settling in batches/);
     await sleep(2_000);
     assert.deepEqual(node.sent, []);
-    const asked = node.calls.length;
+    const asked = await askedBeforeRest(node);
     await sleep(1_500);
     assert.equal(node.calls.length, asked, 'a node is not asked while nothing is to be done');
-    shop.gateway.setClock(11);
+    shop.gateway.setClock(31);
     await noted(settler, /sending 3 payments, 0\.003 USDC, in 0x[0-9a-f]{64} \(nonce 0, old\)/);
     await till.collected();
     assert.deepEqual(await itemsSent(shop), [3]);
@@ -120,7 +131,7 @@ describe('a batch goes', { concurrency: AT_ONCE }, () => {
     await till.collected();
     assert.deepEqual(await itemsSent(shop), [3]);
     await till.isSquare();
-  });
+  }, { gateway: { window: '300 min=5' } });
 
   batchTest('at_once_when_a_single_run_was_asked_for', async (shop, till) => {
     await sellTo(till, 5);
@@ -300,7 +311,7 @@ describe('in a batch', { concurrency: AT_ONCE }, () => {
     await till.sell(poor, [API, API]);
     await till.sell(rich, [API, API]);
     shop.gateway.setClock(22);
-    await waitFor(() => node.sent.length === 2, 'the second');
+    await waitFor(async () => (await shop.chain.rpc('txpool_status')).pending === '0x2', 'the second in the pool');
     await shop.chain.mine();
     await waitFor(async () => (await shop.chain.balance(shop.payee)) === 5n * PRICE, 'the money');
     assert.deepEqual(await itemsSent(shop), [3, 2]);
