@@ -239,7 +239,7 @@ describe('a fast stop', () => {
       await sleep(100);
     }
     signal(gateway.master, 'SIGTERM');
-    await sleep(200);
+    await waitFor(() => /#\d+: exiting$/m.test(gateway.errorLog()), 'the worker to have stopped serving');
     await held.release();
     await waitForExit(gateway.master);
     for (const call of waiting) {
@@ -256,11 +256,11 @@ describe('a fast stop', () => {
   });
 
   test('keeps_what_was_captured', async (t) => {
-    const gateway = await open(t, { window: '5 min=2' });
-    const validBefore = BigInt(Math.floor(Date.now() / 1000) + 4);
+    const gateway = await open(t, { window: '10 min=2' });
+    const validBefore = BigInt(Math.floor(Date.now() / 1000) + 8);
     const paid = await newPayment({ message: { validBefore } });
     const answer = buy(gateway, newTarget('do=half&framing=chunked'), paid);
-    await outcomeOf(gateway, paid);
+    await outcomeOf(gateway, paid); // it is captured when it nears its end
     await gateway.terminate();
     assert.equal((await answer).broken, true);
     await isDelivered(gateway, paid);
@@ -295,7 +295,7 @@ describe('a killed worker', () => {
       await gateway.killWorker();
       assert.equal((await call.answer).broken, true);
       await isInProgress(gateway, call);
-      gateway.setClock(25);
+      gateway.setClock(20);
       await isInProgress(gateway, call);
       gateway.setClock(31);
       await isAbandoned(gateway, call);
@@ -334,7 +334,7 @@ describe('a killed worker', () => {
   test('does_not_touch_the_calls_of_the_others', async (t) => {
     const gateway = await open(t, { workers: 2, listen: 'reuseport' });
     const held = [];
-    while (held.length < 8) held.push(await underWay(t, gateway));
+    while (held.length < 20) held.push(await underWay(t, gateway)); // some of them with either worker
     await gateway.killWorker();
     held.forEach(release);
     const lost = [];
@@ -369,9 +369,9 @@ describe('with patience', { concurrency: true }, () => {
   test('a_call_that_takes_longer_than_a_lease_stays_its_living_workers', async (t) => {
     const gateway = await open(t, { workers: 2, listen: 'reuseport' });
     const call = await underWay(t, gateway);
-    gateway.setClock(25);
+    gateway.setClock(20);
     await sleep(10_500); // it renews its lease in this time
-    gateway.setClock(50);
+    gateway.setClock(40);
     for (let i = 0; i < 8; i++) { // of both workers
       assert.equal((await buy(gateway, call.target, call.paid)).status, 409);
     }
