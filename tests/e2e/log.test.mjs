@@ -46,7 +46,7 @@ test('a_paid_call_is_one_line_with_payer_value_result_and_timings', async () => 
   assert.equal(line.payer.toLowerCase(), payer.address.toLowerCase());
   assert.match(line.id, /^[0-9a-f]{32}$/);
   for (const name of ['verify_seconds', 'admit_seconds', 'call_seconds']) {
-    assert.match(line[name], /^0\.\d{6}$/, name);
+    assert.match(line[name], /^\d+\.\d{6}$/, name);
     assert.ok(Number(line[name]) > 0, name);
   }
   assert.ok(Number(line.call_seconds) >= Number(line.verify_seconds) + Number(line.admit_seconds));

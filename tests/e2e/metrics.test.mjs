@@ -14,6 +14,7 @@ import { parseMetrics, sample } from './lib/prometheus.mjs';
 import { settleOnce, settlerKey } from './lib/settler.mjs';
 import { startUpstream } from './lib/upstream.mjs';
 import { newAccount, payment } from './lib/wallet.mjs';
+import { delivered } from './lib/x402.mjs';
 
 const read = (file) => fs.readFileSync(path.join(ROOT, file), 'utf8');
 const promtool = (...args) => spawnSync('promtool', args, { encoding: 'utf8', cwd: ROOT });
@@ -42,6 +43,7 @@ describe('metrics', () => {
       const paid = await payment(payer);
       isPaid(await ask(gateway, '/a%22b', { payment: paid }), paid);
     }
+    await delivered(gateway, payer.address, 3);
     await settleOnce(gateway, chain, await settlerKey(chain));
     await ask(gateway, '/a%22b');
     await ask(gateway, '/a%22b', { payment: await payment(payer, { message: { value: 7n } }) });
