@@ -46,7 +46,7 @@ describe(`kill -9 under load (X402_SEED=${SEED})`, () => {
   let connections = 0;
   const broken = new Set(); // connections that a kill broke
   let running = false;
-  let rows; // by nonce, in the end
+  let rows; // by nonce, as last read
 
   before(async () => {
     shop = await openShop({ chain: MIXED, gateway: (upstream) => ({
@@ -85,9 +85,19 @@ describe(`kill -9 under load (X402_SEED=${SEED})`, () => {
     await sleep(100);
     running = false;
     await Promise.all(clients);
-    await sleep(50); // the last outcomes, 5 ms
+    await outcomesKnown();
     passLease();
     if (kill !== 'worker') settler = startSettler(shop.gateway, shop.chain, shop.key);
+  }
+
+  /** Waits until the ledger has the outcomes that no kill took, before the clock takes them. */
+  async function outcomesKnown() {
+    const kept = calls.filter((call) =>
+      call.whole && call.status === 200 && !broken.has(call.connection));
+    await waitFor(async () => {
+      rows = await paymentsByNonce(shop.gateway);
+      return kept.every((call) => !['pending', undefined].includes(rowOf(call)?.delivery));
+    }, 'the outcomes', 20_000, 50);
   }
 
   const killers = {
