@@ -9,7 +9,7 @@ import { CASES } from './cases.mjs';
 import { filled } from './lib/ledgers.mjs';
 import { load } from './lib/load.mjs';
 import { Purse } from './lib/payments.mjs';
-import { pairs, rounds } from './lib/rounds.mjs';
+import { pairs, rounds, turns } from './lib/rounds.mjs';
 import { startGateway, startNode, startPlain, startUpstream } from './lib/servers.mjs';
 import { settings } from './lib/settings.mjs';
 import { digits, progress, spread, table } from './lib/table.mjs';
@@ -70,13 +70,14 @@ function printFloor(floor) {
   ].map(([name, key]) => [name, spread(floor[key])]));
 }
 
-async function closely(standing) {
+async function closely(cases, standing) {
   const gateway = await startGateway(standing.upstream);
   const beside = (path) => ({ server: gateway, path });
   const plain = (path) => ({ server: standing.plain, path });
   const result = {
     free: pairs('free location and plain proxying', 'cpu_us', beside('/free'), plain('/')),
     offer: pairs('402 answer and return 402', 'rate', beside('/'), plain('/402')),
+    turns: await turns(cases, standing),
   };
   await gateway.stop();
   return result;
@@ -106,7 +107,7 @@ async function measure() {
   const measured = await rounds(cases, standing);
   printResults(measured.results);
   printFloor(measured.floor);
-  measured.pairs = settings.pairs > 0 ? await closely(standing) : {};
+  measured.pairs = settings.pairs > 0 ? await closely(cases, standing) : {};
   measured.memory = live > 0 ? await memory(live, standing.upstream, filled(live, { live: true })) : null;
   for (const server of Object.values(standing)) await server.stop();
   measured.page = rows > 0 ? await page(rows, bigLedger) : null;

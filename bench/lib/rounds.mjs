@@ -8,6 +8,8 @@ import { Purse } from './payments.mjs';
 import { progress } from './table.mjs';
 import { startGateway } from './servers.mjs';
 
+const IN_TURN = ['plain', 'paid', 'strangers', 'big', 'minimal']; // what is compared closely
+
 const rotated = (list, by) => list.map((_, i) => list[(i + by) % list.length]);
 
 /** A gateway with a new ledger, in which what will be replayed has been sold, and to which all
@@ -75,4 +77,38 @@ export function pairs(name, figureOf, first, second) {
     }
   }
   return figure(ratios);
+}
+
+/** The CPU microseconds of each case of one turn; null where an answer was not what it should be. */
+function turn(cases, servers, purse) {
+  const cpu = { recovery: floor().recovery_us };
+  for (const one of cases) {
+    const payments = one.payments && purse.take(one.payments);
+    const { statuses, cpu_us: spent } = load(servers[one.server], one.path, 32, payments);
+    if (Object.keys(statuses).some((status) => Number(status) !== one.expect)) return null;
+    cpu[one.key] = spent;
+  }
+  return cpu;
+}
+
+/**
+ * What is sold, at 32 connections, turn after turn: each has a new ledger, its own look at what the
+ * recovery takes, and begins with another case. Gives the CPU microseconds of each turn:
+ * {plain, recovery, paid, strangers, big, minimal}.
+ */
+export async function turns(cases, standing) {
+  const compared = cases.filter(({ key }) => IN_TURN.includes(key));
+  const purse = new Purse(32);
+  const list = [];
+  for (let i = 0; i < settings.pairs; i++) {
+    progress(`paid calls and the floor, turn ${i + 1} of ${settings.pairs}`);
+    const gateway = await newGateway(standing.upstream, purse);
+    list.push(turn(rotated(compared, i), { ...standing, gateway }, purse));
+    await gateway.stop();
+    purse.renew();
+  }
+  purse.drop();
+  const good = list.filter(Boolean);
+  if (good.length < list.length) console.log(`${list.length - good.length} turns had wrong answers, and do not count`);
+  return good;
 }
