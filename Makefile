@@ -123,7 +123,7 @@ $(MODULE): | $(NGINX_OBJS)/objs/ngx_auto_config.h
 
 # Ours over libsecp256k1's arithmetic, all of which is in headers.
 GROUP_CPPFLAGS := -isystem third_party
-GROUP := $(patsubst %,$(B)/obj/src/evm/%.o,fixed_base known_key)
+GROUP := $(patsubst %,$(B)/obj/src/evm/%.o,fixed_base generator known_key recover8)
 $(GROUP): CPPFLAGS += $(GROUP_CPPFLAGS)
 ifeq ($(VARIANT),release)
 $(GROUP): CFLAGS += -O3
@@ -184,12 +184,19 @@ $(B)/tests/%: tests/unit/%.c $(B)/libcli.a $(B)/libsettle.a $(B)/libreport.a $(B
 	$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -DX402_VECTORS='"$(CURDIR)/tests/vectors"' $(LDFLAGS) -o $@ $< \
 	  $(filter %.a,$^) $(LIBS_SETTLE) $(LIBS_LEDGER) $(LIBS_CORE) -lcmocka -lpthread
 
+# Against libsecp256k1's arithmetic.
+$(B)/tests/evm/field8_test $(B)/tests/evm/recover8_edge_test: CPPFLAGS += $(GROUP_CPPFLAGS)
+
+# Where the test says what is recovered together, if anything.
+$(B)/tests/evm/signer_together_test: LDFLAGS += \
+  -Wl,--wrap=x402_recover8_is_here -Wl,--wrap=x402_recover8
+
 # Where memory runs out on demand.
 $(B)/tests/memory/%: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc aligned_alloc strdup)
 comma := ,
 
 # The module's way to the ledger, with a loop of its own in place of nginx.
-NGINX_TESTED := $(patsubst %,$(B)/obj/src/nginx/%.o,admission batch credit limit reader settling tally)
+NGINX_TESTED := $(patsubst %,$(B)/obj/src/nginx/%.o,admission batch completion credit limit reader settling tally)
 NGINX_LOOP := $(call objects,tests/unit/nginx/loop.c tests/unit/nginx/caller.c)
 $(NGINX_LOOP): CPPFLAGS += -Itests $(NGINX_CPPFLAGS)
 $(NGINX_LOOP): | $(NGINX_OBJS)/objs/ngx_auto_config.h

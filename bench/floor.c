@@ -1,7 +1,7 @@
 /*
  * What a paid call cannot do without, each part alone: one public-key recovery by
- * libsecp256k1, our check of a known signer, our verification, our decoding of each
- * dialect, one durable append.
+ * libsecp256k1, our verification of a payment, alone and of eight together, by new
+ * payers and by known ones, our decoding of each dialect, one durable append.
  *
  *   floor SECONDS FOLDER PAYEE VALUE V2_FILE V1_FILE FLAT_FILE
  *
@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #define ITEMS_MAX 4096
+#define TOGETHER 8
 #define APPENDS_MAX 100000
 #define APPEND_SIZE 4096
 #define HEADER_MAX X402_PAYMENT_HEADER_MAX
@@ -85,14 +86,41 @@ static void decode_part(const struct item *item)
     decode(&payment, item->payment.dialect, item->text);
 }
 
+/* Payments that stand one behind the other; by new payers where `payers` is NULL. */
+static void verify(struct x402_signers *payers, const struct item *items, size_t count)
+{
+    struct x402_verification verifications[TOGETHER];
+
+    for (size_t i = 0; i < count; i++) {
+        x402_claim(&verifications[i].claim, &accept, &items[i].payment);
+    }
+    x402_verify_many(payers, verifications, count);
+    for (size_t i = 0; i < count; i++) {
+        if (verifications[i].error != X402_OK) {
+            stop("verify a payment");
+        }
+    }
+}
+
 static void verify_part(const struct item *item)
 {
-    struct x402_verified verified;
-    struct x402_problem why;
+    verify(NULL, item, 1);
+}
 
-    if (x402_verify(NULL, &verified, &why, &accept, &item->payment) != X402_OK) {
-        stop("verify a payment");
-    }
+/* Of payers that came before: see meet. */
+static void verify_known_part(const struct item *item)
+{
+    verify(signers, item, 1);
+}
+
+static void verify_eight_part(const struct item *items)
+{
+    verify(NULL, items, TOGETHER);
+}
+
+static void verify_known_eight_part(const struct item *items)
+{
+    verify(signers, items, TOGETHER);
 }
 
 static void recover_part(const struct item *item)
@@ -108,26 +136,18 @@ static void recover_part(const struct item *item)
     }
 }
 
-/* Of payers that came before: see meet. */
-static void known_part(const struct item *item)
-{
-    if (x402_signer_check(signers, item->payment.from20, item->digest32,
-                          item->payment.signature65) != X402_OK) {
-        stop("check a known signer");
-    }
-}
-
-/* Microseconds of CPU each, over and over for so long. */
-static double time_part(void (*part)(const struct item *item),
+/* Microseconds of CPU for each item, `step` at a time, over and over for so long. */
+static double time_part(void (*part)(const struct item *item), size_t step,
                         const struct items *items, double seconds)
 {
+    const size_t end_at = items->count - items->count % step;
     const double end = seconds_of(CLOCK_MONOTONIC) + seconds;
     const double start = seconds_of(CLOCK_THREAD_CPUTIME_ID);
     size_t count = 0;
 
     do {
-        for (int i = 0; i < 64; i++) {
-            part(&items->items[count++ % items->count]);
+        for (int i = 0; i < 64; i++, count += step) {
+            part(&items->items[count % end_at]);
         }
     } while (seconds_of(CLOCK_MONOTONIC) < end);
 
@@ -223,9 +243,14 @@ static void meet(const struct items *items)
     }
     for (int i = 0; i < X402_SIGNER_SIGHTINGS; i++) {
         for (size_t j = 0; j < items->count; j++) {
-            known_part(&items->items[j]);
+            verify_known_part(&items->items[j]);
         }
     }
+}
+
+static void print(const char *name, double us)
+{
+    printf(",\"%s\":%.2f", name, us);
 }
 
 int main(int argc, char **argv)
@@ -251,13 +276,17 @@ int main(int argc, char **argv)
     seconds = atof(argv[1]);
     /* First, while the scheduler owes this process something: an append mostly waits.
      */
-    printf("{\"append_p50_us\":%.1f,", time_append(argv[2], seconds));
-    printf("\"recovery_us\":%.2f,\"verify_us\":%.2f,",
-           time_part(recover_part, &v2, seconds), time_part(verify_part, &v2, seconds));
-    printf("\"known_us\":%.2f,", time_part(known_part, &v2, seconds));
-    printf("\"decode_v2_us\":%.2f,\"decode_v1_us\":%.2f,\"decode_flat_us\":%.2f}\n",
-           time_part(decode_part, &v2, seconds), time_part(decode_part, &v1, seconds),
-           time_part(decode_part, &flat, seconds));
+    printf("{\"append_p50_us\":%.1f", time_append(argv[2], seconds));
+    print("recovery_us", time_part(recover_part, 1, &v2, seconds));
+    print("verify_us", time_part(verify_part, 1, &v2, seconds));
+    print("verify_known_us", time_part(verify_known_part, 1, &v2, seconds));
+    print("verify_eight_us", time_part(verify_eight_part, TOGETHER, &v2, seconds));
+    print("verify_known_eight_us",
+          time_part(verify_known_eight_part, TOGETHER, &v2, seconds));
+    print("decode_v2_us", time_part(decode_part, 1, &v2, seconds));
+    print("decode_v1_us", time_part(decode_part, 1, &v1, seconds));
+    print("decode_flat_us", time_part(decode_part, 1, &flat, seconds));
+    printf("}\n");
 
     return 0;
 }

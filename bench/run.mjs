@@ -63,8 +63,9 @@ function printResults(results) {
 
 function printFloor(floor) {
   table(['floor, each part alone', 'us'], [
-    ['libsecp256k1 recovery', 'recovery_us'], ['check of a known signer', 'known_us'],
-    ['x402_verify', 'verify_us'],
+    ['libsecp256k1 recovery', 'recovery_us'], ['verification, of a new payer', 'verify_us'],
+    ['of a known one', 'verify_known_us'], ['of eight new ones together, each', 'verify_eight_us'],
+    ['of eight known ones together, each', 'verify_known_eight_us'],
     ['x402_payment_decode, v2', 'decode_v2_us'], ['x402_payment_decode, v1', 'decode_v1_us'],
     ['x402_payment_decode, flat', 'decode_flat_us'], ['durable append of 4 KiB, p50', 'append_p50_us'],
   ].map(([name, key]) => [name, spread(floor[key])]));

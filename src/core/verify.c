@@ -7,6 +7,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define CHECKS_MAX 64 /* at a time */
+
 /* The flat form does not name the payee: it is the offer's. */
 static void authorization_of(struct x402_authorization *out,
                              const struct x402_accept *accept,
@@ -46,26 +48,66 @@ static bool came_from_match(const struct x402_accept *accept,
     return payee && payment->value >= accept->value && payment->value <= X402_VALUE_MAX;
 }
 
+void x402_claim(struct x402_claim *out, const struct x402_accept *accept,
+                const struct x402_payment *payment)
+{
+    struct x402_authorization authorization;
+
+    assert(came_from_match(accept, payment));
+    fill(&out->unproven, accept, payment);
+    authorization_of(&authorization, accept, payment);
+    x402_authorization_digest(out->digest32, accept->network.domain_separator32,
+                              &authorization);
+}
+
+struct x402_problem x402_signature_problem(enum x402_dialect dialect)
+{
+    return (struct x402_problem){
+        X402_ERR_SIGNATURE,
+        dialect == X402_DIALECT_FLAT ? "signature" : "payload.signature",
+        "a signature by the payer, of the token's EIP-712 domain, s low, v 27 or 28"};
+}
+
+static struct x402_signature_check check_of(const struct x402_claim *claim)
+{
+    return (struct x402_signature_check){.signer20 = claim->unproven.from20,
+                                         .digest32 = claim->digest32,
+                                         .signature65 = claim->unproven.signature65};
+}
+
+void x402_verify_many(struct x402_signers *signers, struct x402_verification *items,
+                      size_t count)
+{
+    struct x402_signature_check checks[CHECKS_MAX];
+    size_t done = 0;
+
+    while (done < count) {
+        const size_t step = count - done < CHECKS_MAX ? count - done : CHECKS_MAX;
+        for (size_t i = 0; i < step; i++)
+            checks[i] = check_of(&items[done + i].claim);
+        x402_signers_check(signers, checks, step);
+        for (size_t i = 0; i < step; i++) {
+            struct x402_verification *item = &items[done + i];
+            item->error = checks[i].good ? X402_OK : X402_ERR_SIGNATURE;
+            if (checks[i].good)
+                item->verified = item->claim.unproven;
+        }
+        done += step;
+    }
+}
+
 enum x402_error x402_verify(struct x402_signers *signers, struct x402_verified *out,
                             struct x402_problem *why, const struct x402_accept *accept,
                             const struct x402_payment *payment)
 {
-    struct x402_authorization authorization;
-    uint8_t digest[32];
+    struct x402_verification item;
 
-    assert(came_from_match(accept, payment));
-    authorization_of(&authorization, accept, payment);
-    x402_authorization_digest(digest, accept->network.domain_separator32,
-                              &authorization);
-    if (x402_signer_check(signers, payment->from20, digest, payment->signature65) !=
-        X402_OK) {
-        *why = (struct x402_problem){
-            X402_ERR_SIGNATURE,
-            payment->dialect == X402_DIALECT_FLAT ? "signature" : "payload.signature",
-            "a signature by the payer, of the token's EIP-712 domain, s low, v 27 or "
-            "28"};
+    x402_claim(&item.claim, accept, payment);
+    x402_verify_many(signers, &item, 1);
+    if (item.error != X402_OK) {
+        *why = x402_signature_problem(payment->dialect);
         return X402_ERR_SIGNATURE;
     }
-    fill(out, accept, payment);
+    *out = item.verified;
     return X402_OK;
 }

@@ -1,8 +1,7 @@
 /*
  * libsecp256k1's own arithmetic of the field, the scalars and the group
  * (third_party/secp256k1), which the library does not export: functions of each file
- * that includes this. Only fixed_base.c and known_key.c do. Variable time: for what is
- * public.
+ * that includes this, of a few in this folder. Variable time: for what is public.
  *
  * Defined only where X402_GROUP: it takes 128-bit integers, and is tried on
  * little-endian machines alone.

@@ -59,8 +59,7 @@ static void encode_key(uint8_t out64[64], const secp256k1_pubkey *key)
     memcpy(out64, serialized + 1, 64);
 }
 
-/* The last 20 bytes of the hash of the public key (Yellow Paper, appendix F). */
-static void address_of(uint8_t out20[20], const uint8_t key64[64])
+void x402_public_key_address(uint8_t out20[20], const uint8_t key64[64])
 {
     uint8_t hash[32];
 
@@ -87,7 +86,7 @@ enum x402_error x402_signature_recover_key(uint8_t out20[20], uint8_t key64[64],
         1)
         return X402_ERR_SIGNATURE;
     encode_key(key64, &key);
-    address_of(out20, key64);
+    x402_public_key_address(out20, key64);
     return X402_OK;
 }
 
@@ -125,6 +124,6 @@ enum x402_error x402_key_address(uint8_t out20[20], const uint8_t key32[32])
     if (secp256k1_ec_pubkey_create(signing(), &key, key32) != 1)
         return X402_ERR_KEY;
     encode_key(key64, &key);
-    address_of(out20, key64);
+    x402_public_key_address(out20, key64);
     return X402_OK;
 }

@@ -22,6 +22,10 @@ X402_MUST_USE enum x402_error x402_signature_recover_key(uint8_t out20[20],
                                                          const uint8_t digest32[32],
                                                          const uint8_t signature65[65]);
 
+/* Whose public key x || y is: the last 20 bytes of its hash (Yellow Paper, appendix F).
+ */
+void x402_public_key_address(uint8_t out20[20], const uint8_t key64[64]);
+
 /* Deterministic (RFC 6979), low s, v in {27, 28}. ERR_KEY when key32 is no private key.
  */
 X402_MUST_USE enum x402_error x402_signature_sign(uint8_t out65[65],

@@ -1,12 +1,17 @@
 #include "evm/signer.h"
 
 #include "evm/known_key.h"
+#include "evm/recover8.h"
 #include "evm/signature.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define SETS 256
+#define GROUP_MAX 8 /* checks that are made together */
+
+_Static_assert(GROUP_MAX <= X402_RECOVER8_MAX, "as many as are recovered together");
+_Static_assert(GROUP_MAX <= X402_KNOWN_CHECKS_MAX, "as many as are checked together");
 
 struct signer {
     uint8_t address20[20];
@@ -102,7 +107,7 @@ static struct signer *make_place(struct x402_signers *signers,
     return place;
 }
 
-/* ------------------------------------------------------------------------- the check
+/* ------------------------------------------------------------- what a check teaches
  */
 
 /* After a good signature that took a recovery, which gave the key. */
@@ -133,27 +138,123 @@ static void doubt(struct x402_signers *signers, const uint8_t address20[20])
         signer->doubted = true;
 }
 
-static bool is_known(struct x402_signers *signers, const uint8_t address20[20],
-                     const uint8_t digest32[32], const uint8_t signature65[65])
+/* Whether it can be told without a recovery that a signature is this signer's. */
+static bool is_known(struct x402_signers *signers, const uint8_t address20[20])
 {
-    struct signer *signer = find(signers, address20);
+    const struct signer *signer = find(signers, address20);
 
-    if (signer == NULL || signer->key == NULL || signer->doubted ||
-        !x402_known_key_signed(signer->key, digest32, signature65))
-        return false;
-    signer->last_seen = ++signers->good;
-    signers->known++;
-    return true;
+    return signer != NULL && signer->key != NULL && !signer->doubted;
 }
 
-static bool is_recovered(uint8_t key64[64], const uint8_t signer20[20],
-                         const uint8_t digest32[32], const uint8_t signature65[65])
-{
-    uint8_t recovered20[20];
+/* ------------------------------------------------------------------------ the checks
+ */
 
-    return x402_signature_recover_key(recovered20, key64, digest32, signature65) ==
-               X402_OK &&
-           memcmp(recovered20, signer20, sizeof recovered20) == 0;
+/* Checks that are made together. */
+struct group {
+    struct x402_signature_check *checks[GROUP_MAX];
+    size_t count;
+};
+
+/* key64: of whoever signed. */
+static void judge(struct x402_signers *signers, struct x402_signature_check *check,
+                  const uint8_t key64[64])
+{
+    uint8_t address20[20];
+
+    x402_public_key_address(address20, key64);
+    check->good = memcmp(address20, check->signer20, sizeof address20) == 0;
+    if (signers != NULL && check->good)
+        remember(signers, check->signer20, key64);
+    else if (signers != NULL)
+        doubt(signers, check->signer20);
+}
+
+static void recover_alone(struct x402_signers *signers,
+                          struct x402_signature_check *check)
+{
+    uint8_t address20[20], key64[64];
+
+    if (x402_signature_recover_key(address20, key64, check->digest32,
+                                   check->signature65) == X402_OK)
+        judge(signers, check, key64);
+    else if (signers != NULL)
+        doubt(signers, check->signer20);
+}
+
+/* Empties the group, of what is not good so far. */
+static void recover(struct x402_signers *signers, struct group *group)
+{
+    struct x402_recovery recoveries[GROUP_MAX];
+
+    for (size_t i = 0; i < group->count; i++)
+        recoveries[i] =
+            (struct x402_recovery){.digest32 = group->checks[i]->digest32,
+                                   .signature65 = group->checks[i]->signature65};
+    if (group->count >= X402_RECOVER8_MIN && x402_recover8_is_here())
+        x402_recover8(recoveries, group->count);
+    for (size_t i = 0; i < group->count; i++) {
+        if (recoveries[i].known)
+            judge(signers, group->checks[i], recoveries[i].key64);
+        else
+            recover_alone(signers, group->checks[i]);
+    }
+    group->count = 0;
+}
+
+/* Empties the group, of those whose signers are known. */
+static void ask_known(struct x402_signers *signers, struct group *group)
+{
+    struct signer *who[GROUP_MAX];
+    struct x402_known_check known[GROUP_MAX];
+
+    for (size_t i = 0; i < group->count; i++) {
+        who[i] = find(signers, group->checks[i]->signer20);
+        known[i] =
+            (struct x402_known_check){.key = who[i]->key,
+                                      .digest32 = group->checks[i]->digest32,
+                                      .signature65 = group->checks[i]->signature65};
+    }
+    x402_known_keys_signed(known, group->count);
+    for (size_t i = 0; i < group->count; i++) {
+        group->checks[i]->good = known[i].is_signed;
+        if (known[i].is_signed) {
+            who[i]->last_seen = ++signers->good;
+            signers->known++;
+        }
+    }
+    group->count = 0;
+}
+
+static void check_known(struct x402_signers *signers,
+                        struct x402_signature_check *checks, size_t count)
+{
+    struct group group = {.count = 0};
+
+    for (size_t i = 0; i < count; i++) {
+        if (is_known(signers, checks[i].signer20))
+            group.checks[group.count++] = &checks[i];
+        if (group.count == GROUP_MAX)
+            ask_known(signers, &group);
+    }
+    ask_known(signers, &group);
+}
+
+void x402_signers_check(struct x402_signers *signers,
+                        struct x402_signature_check *checks, size_t count)
+{
+    struct group group = {.count = 0};
+
+    for (size_t i = 0; i < count; i++)
+        checks[i].good = false;
+    if (signers != NULL)
+        check_known(signers, checks, count);
+    for (size_t i = 0; i < count; i++) {
+        if (!checks[i].good)
+            group.checks[group.count++] = &checks[i];
+        if (group.count == GROUP_MAX)
+            recover(signers, &group);
+    }
+    recover(signers, &group);
 }
 
 enum x402_error x402_signer_check(struct x402_signers *signers,
@@ -161,16 +262,9 @@ enum x402_error x402_signer_check(struct x402_signers *signers,
                                   const uint8_t digest32[32],
                                   const uint8_t signature65[65])
 {
-    uint8_t key64[64];
+    struct x402_signature_check check = {
+        .signer20 = signer20, .digest32 = digest32, .signature65 = signature65};
 
-    if (signers != NULL && is_known(signers, signer20, digest32, signature65))
-        return X402_OK;
-    if (!is_recovered(key64, signer20, digest32, signature65)) {
-        if (signers != NULL)
-            doubt(signers, signer20);
-        return X402_ERR_SIGNATURE;
-    }
-    if (signers != NULL)
-        remember(signers, signer20, key64);
-    return X402_OK;
+    x402_signers_check(signers, &check, 1);
+    return check.good ? X402_OK : X402_ERR_SIGNATURE;
 }

@@ -1,3 +1,5 @@
+#include "evm/signature.h"
+#include "evm/signer.h"
 #include "unit/core/payments.h"
 
 #include <x402/verify.h>
@@ -135,6 +137,196 @@ static void signature_for_another_domain_is_refused(void **state)
     assert_refused(&a, &payment);
 }
 
+/* --------------------------------------------------------------- many at a time */
+
+#define MANY_MAX 150 /* more than are checked at a time */
+#define PAYERS 7
+
+/* By the number-th payer, in each dialect in turn, of its own nonce and value. */
+static struct x402_payment payment_by(unsigned number, const struct x402_accept *a)
+{
+    struct x402_payment payment = good_payment((enum x402_dialect)(number % 3));
+    uint8_t key32[32] = {[31] = (uint8_t)(1 + number % PAYERS)};
+    struct x402_claim claim;
+
+    assert_int_equal(x402_key_address(payment.from20, key32), X402_OK);
+    memcpy(payment.nonce32, &number, sizeof number);
+    payment.value += number / 3;
+    x402_claim(&claim, a, &payment);
+    assert_int_equal(x402_signature_sign(payment.signature65, claim.digest32, key32),
+                     X402_OK);
+    return payment;
+}
+
+/* For another value or nonce, in another's name, or malformed. */
+static void spoil(struct x402_payment *payment, unsigned how)
+{
+    switch (how % 6) {
+    case 0:
+        payment->value++;
+        break;
+    case 1:
+        payment->nonce32[31] ^= 1;
+        break;
+    case 2:
+        payment->from20[19] ^= 1;
+        break;
+    case 3:
+        payment->signature65[64] = (uint8_t)(55 - payment->signature65[64]);
+        break;
+    case 4:
+        memset(payment->signature65, 0, 65);
+        break;
+    default:
+        memset(payment->signature65, 0xff, 65);
+        break;
+    }
+}
+
+static void assert_same_proof(const struct x402_verified *is,
+                              const struct x402_verified *should)
+{
+    assert_int_equal(is->dialect, should->dialect);
+    assert_int_equal(is->scheme, should->scheme);
+    assert_int_equal(is->chain_id, should->chain_id);
+    assert_memory_equal(is->asset20, should->asset20, 20);
+    assert_memory_equal(is->from20, should->from20, 20);
+    assert_memory_equal(is->to20, should->to20, 20);
+    assert_int_equal(is->value, should->value);
+    assert_int_equal(is->valid_after_seconds, should->valid_after_seconds);
+    assert_int_equal(is->valid_before_seconds, should->valid_before_seconds);
+    assert_memory_equal(is->nonce32, should->nonce32, 32);
+    assert_memory_equal(is->signature65, should->signature65, 65);
+}
+
+static void assert_all_zero(const void *memory, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        assert_int_equal(((const uint8_t *)memory)[i], 0);
+}
+
+/* Many, of which each `good_each`-th is good, come out as each alone does. */
+static void assert_as_alone(struct x402_signers *signers, unsigned count,
+                            unsigned good_each)
+{
+    static struct x402_verification items[MANY_MAX + 1];
+    static struct x402_payment payments[MANY_MAX];
+    const struct x402_accept a = accept();
+    struct x402_verified verified;
+    struct x402_problem why;
+
+    memset(items, 0, sizeof items);
+    for (unsigned i = 0; i < count; i++) {
+        payments[i] = payment_by(i, &a);
+        if (i % good_each != 0)
+            spoil(&payments[i], i + count);
+        x402_claim(&items[i].claim, &a, &payments[i]);
+        items[i].error = X402_ERR_JSON;
+    }
+    x402_verify_many(signers, items, count);
+    for (unsigned i = 0; i < count; i++) {
+        memset(&verified, 0, sizeof verified);
+        assert_int_equal(items[i].error,
+                         x402_verify(NULL, &verified, &why, &a, &payments[i]));
+        assert_int_equal(items[i].error,
+                         i % good_each == 0 ? X402_OK : X402_ERR_SIGNATURE);
+        assert_same_proof(&items[i].verified, &verified);
+        if (items[i].error == X402_OK)
+            assert_same_proof(&verified, &items[i].claim.unproven);
+        else
+            assert_all_zero(&items[i].verified, sizeof items[i].verified);
+    }
+    assert_all_zero(&items[count], sizeof items[count]);
+}
+
+static const unsigned counts[] = {0,  1,  2,  3,  8,  9,   17,
+                                  63, 64, 65, 66, 67, 128, MANY_MAX};
+
+static void many_are_verified_as_each_alone_and_filled_only_where_good(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        for (unsigned good_each = 1; good_each <= 5; good_each++)
+            assert_as_alone(NULL, counts[i], good_each);
+}
+
+static void many_of_payers_that_came_before_are_verified_as_each_alone(void **state)
+{
+    struct x402_signers *signers = x402_signers_create();
+
+    (void)state;
+    assert_non_null(signers);
+    for (unsigned round = 0; round < 40; round++) /* each is known by then */
+        assert_as_alone(signers, 1 + round % 2, 1 + round % 3);
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        for (unsigned good_each = 1; good_each <= 3; good_each++)
+            assert_as_alone(signers, counts[i], good_each);
+    x402_signers_destroy(signers);
+}
+
+static void claim_says_what_the_payment_says_in_every_dialect(void **state)
+{
+    const struct x402_accept a = accept();
+    json_t *vectors = load_vectors("typed-data.json");
+
+    (void)state;
+    for (int d = 0; d < 3; d++) {
+        const struct x402_payment payment = good_payment((enum x402_dialect)d);
+        struct x402_verified verified;
+        struct x402_problem why;
+        struct x402_claim claim;
+        memset(&claim, 0xA5, sizeof claim);
+        memset(&verified, 0, sizeof verified);
+        x402_claim(&claim, &a, &payment);
+        assert_int_equal(claim.unproven.dialect, d);
+        assert_hex(claim.digest32, 32, string_at(vectors, "baseSepolia.digest"));
+        assert_int_equal(x402_verify(NULL, &verified, &why, &a, &payment), X402_OK);
+        assert_same_proof(&claim.unproven, &verified);
+    }
+    json_decref(vectors);
+}
+
+/* The payee of the flat form is the offer's. */
+static void claim_of_a_payment_depends_on_all_that_is_signed(void **state)
+{
+    struct x402_accept a = accept();
+    const struct x402_payment good = good_payment(X402_DIALECT_FLAT);
+    struct x402_payment payment = good;
+    struct x402_claim claim, other;
+
+    (void)state;
+    x402_claim(&claim, &a, &good);
+    payment.nonce32[0] ^= 1;
+    x402_claim(&other, &a, &payment);
+    assert_memory_not_equal(claim.digest32, other.digest32, 32);
+    payment = good;
+    payment.from20[0] ^= 1;
+    x402_claim(&other, &a, &payment);
+    assert_memory_not_equal(claim.digest32, other.digest32, 32);
+    payment = good;
+    payment.signature65[0] ^= 1;
+    x402_claim(&other, &a, &payment);
+    assert_memory_equal(claim.digest32, other.digest32, 32);
+    assert_memory_equal(other.unproven.signature65, payment.signature65, 65);
+    a.pay_to20[0] ^= 1;
+    x402_claim(&other, &a, &good);
+    assert_memory_not_equal(claim.digest32, other.digest32, 32);
+    assert_memory_equal(other.unproven.to20, a.pay_to20, 20);
+}
+
+static void problem_of_a_signature_names_the_dialects_member(void **state)
+{
+    (void)state;
+    for (int d = 0; d < 3; d++) {
+        const struct x402_problem problem =
+            x402_signature_problem((enum x402_dialect)d);
+        assert_int_equal(problem.error, X402_ERR_SIGNATURE);
+        assert_string_equal(problem.field,
+                            d == X402_DIALECT_FLAT ? "signature" : "payload.signature");
+        assert_non_null(problem.expected);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +336,11 @@ int main(void)
         cmocka_unit_test(every_bit_of_the_signature_counts),
         cmocka_unit_test(flat_payment_meant_for_another_payee_is_refused),
         cmocka_unit_test(signature_for_another_domain_is_refused),
+        cmocka_unit_test(many_are_verified_as_each_alone_and_filled_only_where_good),
+        cmocka_unit_test(many_of_payers_that_came_before_are_verified_as_each_alone),
+        cmocka_unit_test(claim_says_what_the_payment_says_in_every_dialect),
+        cmocka_unit_test(claim_of_a_payment_depends_on_all_that_is_signed),
+        cmocka_unit_test(problem_of_a_signature_names_the_dialects_member),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

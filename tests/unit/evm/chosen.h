@@ -119,4 +119,32 @@ static inline void chosen_sign(struct chosen *out, const BIGNUM *key, const BIGN
     BN_free(s);
 }
 
+/* Hex of numbers that make sums double, cancel or vanish, and their opposites; NULL
+ * after the last. To be freed. */
+static inline BIGNUM *chosen_edge(unsigned number)
+{
+    static const char *const edges[] = {
+        "1",
+        "2",
+        "3",
+        "10",
+        "100",
+        "80000000",
+        "100000000000000000000000000000000",
+        "7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0", /* half */
+        "5363ad4cc05c30e0a5261c028812645a122e22ea20816678df02967c1b23bd72", /* lambda */
+        "ac9c52b33fa3cf1f5ad9e3fd77ed9ba4a880b9fc8ec739c2e0cfc810b51283ce", /* its
+                                                                               square */
+    };
+    const unsigned count = sizeof edges / sizeof edges[0];
+    BIGNUM *out = NULL;
+
+    if (number >= 2 * count)
+        return NULL;
+    chosen_must(BN_hex2bn(&out, edges[number % count]) > 0);
+    if (number >= count)
+        chosen_must(BN_sub(out, chosen_order(), out));
+    return out;
+}
+
 #endif

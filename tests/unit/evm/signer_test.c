@@ -1,36 +1,9 @@
 #include "evm/signer.h"
 
-#include "evm/keccak.h"
 #include "evm/signature.h"
 #include "unit/core/support.h"
 #include "unit/evm/chosen.h"
-
-/* A key, its address, and as many signatures by it as are asked for. */
-struct person {
-    uint8_t key32[32], address20[20];
-    uint32_t signed_count;
-};
-
-static struct person person(uint32_t number)
-{
-    struct person person = {.signed_count = 0};
-
-    x402_keccak256(person.key32, &number, sizeof number);
-    assert_int_equal(x402_key_address(person.address20, person.key32), X402_OK);
-    return person;
-}
-
-static void sign(uint8_t digest32[32], uint8_t signature65[65], struct person *person)
-{
-    uint8_t message[36];
-
-    memcpy(message, person->key32, 32);
-    memcpy(message + 32, &person->signed_count, 4);
-    person->signed_count++;
-    x402_keccak256(digest32, message, sizeof message);
-    assert_int_equal(x402_signature_sign(signature65, digest32, person->key32),
-                     X402_OK);
-}
+#include "unit/evm/person.h"
 
 /* Presents a good signature; whether it was found good without a recovery. */
 static bool present(struct x402_signers *signers, struct person *person)
@@ -332,33 +305,6 @@ static void one_known_signers_signature_is_no_others(void **state)
  * edge
  */
 
-/* Hex of numbers that make sums double, cancel or vanish, and their opposites. */
-static BIGNUM *edge(unsigned number)
-{
-    static const char *const edges[] = {
-        "1",
-        "2",
-        "3",
-        "10",
-        "100",
-        "80000000",
-        "100000000000000000000000000000000",
-        "7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0", /* half */
-        "5363ad4cc05c30e0a5261c028812645a122e22ea20816678df02967c1b23bd72", /* lambda */
-        "ac9c52b33fa3cf1f5ad9e3fd77ed9ba4a880b9fc8ec739c2e0cfc810b51283ce", /* its
-                                                                               square */
-    };
-    const unsigned count = sizeof edges / sizeof edges[0];
-    BIGNUM *out = NULL;
-
-    if (number >= 2 * count)
-        return NULL;
-    assert_true(BN_hex2bn(&out, edges[number % count]) > 0);
-    if (number >= count)
-        assert_true(BN_sub(out, chosen_order(), out));
-    return out;
-}
-
 /* A signature with these u1 and u2, and spoiled, each with its twin: as recovery says.
  * Returns how many were good. */
 static unsigned assert_chosen_agrees(struct x402_signers *signers,
@@ -385,8 +331,8 @@ static void present_edges(struct x402_signers *signers, struct person *person,
 {
     BIGNUM *zero = BN_new(), *u1, *u2;
 
-    for (unsigned j = 0; (u2 = edge(j)) != NULL; BN_free(u2), j++) {
-        for (unsigned i = 0; (u1 = edge(i)) != NULL; BN_free(u1), i++) {
+    for (unsigned j = 0; (u2 = chosen_edge(j)) != NULL; BN_free(u2), j++) {
+        for (unsigned i = 0; (u1 = chosen_edge(i)) != NULL; BN_free(u1), i++) {
             unsigned one = assert_chosen_agrees(signers, person, key, u1, u2);
             *good += one;
             *infinite += 1 - one;
@@ -404,7 +350,7 @@ static void keys_and_sums_at_an_edge_are_as_recovery_says(void **state)
     unsigned good = 0, infinite = 0, met = 0;
     BIGNUM *key;
 
-    for (unsigned i = 0; (key = edge(i)) != NULL; BN_free(key), i++) {
+    for (unsigned i = 0; (key = chosen_edge(i)) != NULL; BN_free(key), i++) {
         chosen_bytes(one.key32, key);
         assert_int_equal(x402_key_address(one.address20, one.key32), X402_OK);
         meet(signers, &one);
@@ -423,7 +369,7 @@ static void sign_with_small_s(struct chosen *out, const struct person *person)
 {
     BIGNUM *key = chosen_scalar(person->key32), *u1 = BN_new(), *u2, *s = BN_new();
     BN_CTX *context = chosen_context();
-    bool y_is_odd;
+    bool y_is_odd = false;
 
     assert_true(BN_set_word(s, 5) && BN_set_word(u1, 7));
     assert_true(chosen_point(out->signature65, &y_is_odd, u1));
