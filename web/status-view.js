@@ -186,7 +186,7 @@ export function viewRefusals(report) {
 const MEASURES = [
   ['call', 'Whole call', 'request read to answer sent, verification included'],
   ['verify', 'Verification', 'decoding, matching, the signature'],
-  ['admit', 'Admission', 'verified to decided, the ledger included'],
+  ['admit', 'Admission', 'matched to decided, its own verification left out'],
   ['commit', 'Ledger commit', 'one transaction of a worker'],
   ['settle', 'Settlement', 'admitted to settled on the chain'],
 ];

@@ -32,6 +32,11 @@ X402_MUST_USE enum x402_error x402_rate_decode(struct x402_rate *out, const char
 bool x402_bucket_peek(const struct x402_bucket *bucket, const struct x402_rate *rate,
                       uint64_t now_milliseconds, uint64_t *wait_milliseconds);
 
+/* The same of so many calls. */
+bool x402_bucket_peek_many(const struct x402_bucket *bucket,
+                           const struct x402_rate *rate, uint32_t calls,
+                           uint64_t now_milliseconds, uint64_t *wait_milliseconds);
+
 /* Takes one call if it passes; false and unchanged if not. */
 bool x402_bucket_take(struct x402_bucket *bucket, const struct x402_rate *rate,
                       uint64_t now_milliseconds, uint64_t *wait_milliseconds);

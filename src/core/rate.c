@@ -68,20 +68,28 @@ static uint64_t wait_for(const struct x402_rate *rate, uint64_t missing_milli)
     return (uint64_t)((wait + milli_per_period - 1) / milli_per_period);
 }
 
-bool x402_bucket_peek(const struct x402_bucket *bucket, const struct x402_rate *rate,
-                      uint64_t now_milliseconds, uint64_t *wait_milliseconds)
+bool x402_bucket_peek_many(const struct x402_bucket *bucket,
+                           const struct x402_rate *rate, uint32_t calls,
+                           uint64_t now_milliseconds, uint64_t *wait_milliseconds)
 {
     *wait_milliseconds = 0;
     if (rate->count == 0)
         return true;
 
     assert(rate->period_milliseconds > 0);
-    uint64_t wanted = used_at(bucket, rate, now_milliseconds) + CALL_MILLI;
+    uint64_t wanted =
+        used_at(bucket, rate, now_milliseconds) + (uint64_t)calls * CALL_MILLI;
     uint64_t capacity = capacity_of(rate);
     if (wanted <= capacity)
         return true;
     *wait_milliseconds = wait_for(rate, wanted - capacity);
     return false;
+}
+
+bool x402_bucket_peek(const struct x402_bucket *bucket, const struct x402_rate *rate,
+                      uint64_t now_milliseconds, uint64_t *wait_milliseconds)
+{
+    return x402_bucket_peek_many(bucket, rate, 1, now_milliseconds, wait_milliseconds);
 }
 
 bool x402_bucket_take(struct x402_bucket *bucket, const struct x402_rate *rate,

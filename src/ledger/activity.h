@@ -40,8 +40,8 @@ void x402_count_add(struct x402_count *sum, const struct x402_count *more);
 
 enum x402_measure {
     X402_MEASURE_CALL,      /* us, a delivered call: request read to answer sent */
-    X402_MEASURE_VERIFY,    /* us, decoding, matching and recovering */
-    X402_MEASURE_ADMIT,     /* us, from verified to decided: the ledger's answer */
+    X402_MEASURE_VERIFY,    /* us, decoding, matching, verifying: a share of it */
+    X402_MEASURE_ADMIT,     /* us, from matched to decided, but for verifying it */
     X402_MEASURE_COMMIT,    /* us, one transaction of a worker */
     X402_MEASURE_COMMITTED, /* admissions in one such transaction */
     X402_MEASURE_SETTLE,    /* us, admitted to settled */

@@ -1,28 +1,15 @@
 /*
- * The access phase: no payment, an offer; a payment, its proof; then the ledger is
- * asked, and the request waits. Cheap refusals come first, the signature last.
+ * The access phase: no payment, an offer; a payment, a claim, which the ledger's thread
+ * is to prove and to admit while the request waits. What can be refused without looking
+ * at its signature never gets there.
  */
 #include "nginx/module.h"
 
 #include "core/clock.h"
-#include "evm/signer.h"
 
 #include <openssl/rand.h>
 
 #define NGX_HTTP_X402_ATTEMPTS 64 /* drawn at a time */
-
-static struct x402_signers *ngx_http_x402_signers; /* the worker's; NULL: none */
-
-void ngx_http_x402_access_init(void)
-{
-    ngx_http_x402_signers = x402_signers_create();
-}
-
-void ngx_http_x402_access_exit(void)
-{
-    x402_signers_destroy(ngx_http_x402_signers);
-    ngx_http_x402_signers = NULL;
-}
 
 ngx_http_x402_ctx_t *ngx_http_x402_get_ctx(ngx_http_request_t *r)
 {
@@ -261,13 +248,13 @@ static ngx_uint_t ngx_http_x402_limited(ngx_http_request_t *r,
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_x402_module);
 
     ngx_http_x402_limit_client(&key, r->connection, NGX_HTTP_X402_REFUSALS);
-    if (!ngx_http_x402_limit_peek(&key, &lcf->refusal_rate, wait)) {
+    if (!ngx_http_x402_limit_peek(&key, &lcf->refusal_rate, 1, wait)) {
         return 1;
     }
 
     ngx_http_x402_limit_payer(&key, payment->from20, &lcf->rate);
 
-    return !ngx_http_x402_limit_peek(&key, &lcf->rate, wait);
+    return !ngx_http_x402_limit_peek(&key, &lcf->rate, 1, wait);
 }
 
 /* Where nothing is bought, a client's signatures are looked at up to its rate. */
@@ -324,13 +311,14 @@ static ngx_int_t ngx_http_x402_draw_attempt(uint8_t attempt16[16])
     return NGX_OK;
 }
 
-/* The ledger decides about a verified payment. */
+/* The ledger's thread decides: is it the payer's, and what buys it. */
 static ngx_int_t ngx_http_x402_ask(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
                                    const ngx_http_x402_exam_t *exam)
 {
     uint8_t attempt16[16];
     ngx_http_x402_ctx_t *ctx;
-    const struct x402_verified *verified = &exam->verified;
+    struct x402_claim claim;
+    const struct x402_payment *payment = &exam->payment;
     struct x402_problem busy = {X402_ERR_LEDGER, NULL, NULL};
 
     if (ngx_http_x402_draw_attempt(attempt16) != NGX_OK) {
@@ -343,17 +331,19 @@ static ngx_int_t ngx_http_x402_ask(ngx_http_request_t *r, ngx_http_x402_sale_t *
 
     ngx_memcpy(ctx->attempt16, attempt16, 16);
     ctx->accept = exam->accept;
-    ctx->dialect = verified->dialect;
-    ctx->value = verified->value;
-    ctx->valid_before_seconds = verified->valid_before_seconds;
-    x402_address_encode(ctx->payer, verified->from20);
-    ngx_memcpy(ctx->nonce32, verified->nonce32, 32);
+    ctx->dialect = payment->dialect;
+    ctx->value = payment->value;
+    ctx->valid_before_seconds = payment->valid_before_seconds;
+    x402_address_encode(ctx->payer, payment->from20);
+    ngx_memcpy(ctx->nonce32, payment->nonce32, 32);
     ctx->late = exam->late_why.error != X402_OK;
     ctx->late_why = exam->late_why;
     ctx->started_us = exam->started_us;
-    ctx->verify_us = exam->verify_us;
 
-    if (ngx_http_x402_admit(ctx, verified) != NGX_AGAIN) {
+    x402_claim(&claim, exam->accept, payment);
+    ctx->match_us = ngx_http_x402_now_us() - exam->began_us;
+
+    if (ngx_http_x402_admit(ctx, &claim) != NGX_AGAIN) {
         ctx->admission = X402_ADMISSION_UNAVAILABLE;
         ngx_http_x402_count_refusal(r, sale, ctx->accept, X402_ERR_LEDGER);
         return ngx_http_x402_problem(r, &busy, 1000);
@@ -389,32 +379,23 @@ void ngx_http_x402_examine(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
                            const ngx_http_x402_presented_t *presented,
                            ngx_http_x402_exam_t *exam)
 {
-    uint64_t began_us = ngx_http_x402_now_us();
-    struct x402_payment payment;
+    struct x402_payment *payment = &exam->payment;
 
-    if (ngx_http_x402_decode(&payment, &exam->why, presented) != NGX_OK) {
+    exam->began_us = ngx_http_x402_now_us();
+
+    if (ngx_http_x402_decode(payment, &exam->why, presented) != NGX_OK) {
         return;
     }
 
-    if (ngx_http_x402_match(&exam->accept, &exam->late_why, sale, &payment) != NGX_OK) {
+    if (ngx_http_x402_match(&exam->accept, &exam->late_why, sale, payment) != NGX_OK) {
         exam->why = exam->late_why;
         return;
     }
 
-    if (sale->enforced ? ngx_http_x402_limited(r, &payment, &exam->retry_milliseconds)
+    if (sale->enforced ? ngx_http_x402_limited(r, payment, &exam->retry_milliseconds)
                        : ngx_http_x402_is_busy(r, &exam->retry_milliseconds)) {
         exam->why = (struct x402_problem){X402_ERR_RATE, NULL, NULL};
-        return;
     }
-
-    exam->recovered = 1;
-    if (x402_verify(ngx_http_x402_signers, &exam->verified, &exam->why, exam->accept,
-                    &payment) == X402_OK) {
-        exam->why.error = X402_OK;
-    }
-
-    exam->verify_us = ngx_http_x402_now_us() - began_us;
-    ngx_http_x402_measure(X402_MEASURE_VERIFY, exam->verify_us);
 }
 
 static ngx_int_t ngx_http_x402_present(ngx_http_request_t *r,
@@ -432,9 +413,6 @@ static ngx_int_t ngx_http_x402_present(ngx_http_request_t *r,
         return ngx_http_x402_ask(r, sale, &exam);
     }
 
-    if (exam.recovered) {
-        ngx_http_x402_limit_refusal(r);
-    }
     ngx_http_x402_count_refusal(r, sale, exam.accept, exam.why.error);
 
     return x402_error_status(exam.why.error) == 402
@@ -444,10 +422,14 @@ static ngx_int_t ngx_http_x402_present(ngx_http_request_t *r,
 
 /* ------------------------------------------------------------------ what is decided */
 
-/* What a caller is told of an admission that serves nothing. */
+/* What a caller is told of a payment that is not served. */
 static struct x402_problem ngx_http_x402_why(const ngx_http_x402_ctx_t *ctx)
 {
     struct x402_problem why = {X402_ERR_LEDGER, NULL, NULL};
+
+    if (ctx->signature == NGX_HTTP_X402_FORGED) {
+        return x402_signature_problem(ctx->dialect);
+    }
 
     switch (ctx->admission) {
     case X402_ADMISSION_REPEATED:
@@ -478,12 +460,13 @@ static struct x402_problem ngx_http_x402_why(const ngx_http_x402_ctx_t *ctx)
 
 /*
  * Whether it is counted against the client's address: what cost us a recovery for
- * nothing, or more. Simulating and sending what fails costs more than a signature.
+ * nothing, or more. Simulating and sending what fails costs more than a signature. What
+ * is forged was counted by the thread that looked at it.
  */
 static ngx_uint_t ngx_http_x402_is_its_fault(enum x402_error why)
 {
-    return why != X402_ERR_RATE && why != X402_ERR_LEDGER &&
-           why != X402_ERR_SETTLEMENT_PENDING;
+    return why != X402_ERR_SIGNATURE && why != X402_ERR_RATE &&
+           why != X402_ERR_LEDGER && why != X402_ERR_SETTLEMENT_PENDING;
 }
 
 static uint64_t ngx_http_x402_retry_after(const ngx_http_x402_ctx_t *ctx)

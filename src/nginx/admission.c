@@ -1,8 +1,8 @@
 /*
  * Batches to the ledger's thread. A worker has two: one is filled while the other is
- * with the ledger; never more than one is there. That is group commit: what arrives
- * while one transaction syncs, or waits for its turn, or for as many as load lets it
- * expect, goes into the next.
+ * with the thread, to be verified and committed; never more than one is there. That is
+ * group commit: what arrives while one is verified, waits for its turn or syncs goes
+ * into the next, which may wait for as many as load lets it expect.
  *
  * Outcomes are never lost while the worker lives: each admission reserves the place of
  * its outcome, and what could not be made durable is told again. A worker that dies
@@ -28,9 +28,9 @@ static void ngx_http_x402_unlock(ngx_http_x402_worker_t *w)
     (void)ngx_thread_mutex_unlock(&w->lock, ngx_cycle->log);
 }
 
-static size_t ngx_http_x402_waiting_admits(ngx_http_x402_worker_t *w)
+size_t ngx_http_x402_waiting_entries(ngx_http_x402_worker_t *w)
 {
-    size_t count = ngx_http_x402_lock(w)->admits_count;
+    size_t count = ngx_http_x402_lock(w)->entries_count;
 
     ngx_http_x402_unlock(w);
 
@@ -40,15 +40,15 @@ static size_t ngx_http_x402_waiting_admits(ngx_http_x402_worker_t *w)
 static size_t ngx_http_x402_waiting(ngx_http_x402_worker_t *w)
 {
     const ngx_http_x402_batch_t *batch = ngx_http_x402_lock(w);
-    size_t count = batch->admits_count + batch->outcomes_count;
+    size_t count = batch->entries_count + batch->outcomes_count;
 
     ngx_http_x402_unlock(w);
 
     return count;
 }
 
-static void ngx_http_x402_push(ngx_http_x402_worker_t *w, int64_t payment_id,
-                               const uint8_t attempt16[16], enum x402_event event)
+void ngx_http_x402_push(ngx_http_x402_worker_t *w, int64_t payment_id,
+                        const uint8_t attempt16[16], enum x402_event event)
 {
     struct x402_outcome *outcome;
     ngx_http_x402_batch_t *batch = ngx_http_x402_lock(w);
@@ -64,11 +64,7 @@ static void ngx_http_x402_push(ngx_http_x402_worker_t *w, int64_t payment_id,
     ngx_http_x402_unlock(w);
 }
 
-/*
- * While payments cannot be recorded, the tries are theirs; where none is there to be
- * tried, a note finds out that the ledger is back.
- */
-static ngx_uint_t ngx_http_x402_may_note(const ngx_http_x402_worker_t *w)
+ngx_uint_t ngx_http_x402_may_note(const ngx_http_x402_worker_t *w)
 {
     return !w->failing || w->unresolved == 0;
 }
@@ -88,7 +84,7 @@ static void ngx_http_x402_wake(ngx_http_x402_worker_t *w, ngx_msec_t delay)
     ngx_add_timer(&w->timer, delay);
 }
 
-static void ngx_http_x402_settle_timer(ngx_http_x402_worker_t *w)
+void ngx_http_x402_settle_timer(ngx_http_x402_worker_t *w)
 {
     /* A worker that must end does not wait for ever for a ledger that does not come
      * back. */
@@ -107,251 +103,6 @@ static void ngx_http_x402_settle_timer(ngx_http_x402_worker_t *w)
     }
 }
 
-/* What the failed batch told is told again; order among attempts does not matter. */
-static void ngx_http_x402_keep_outcomes(ngx_http_x402_worker_t *w)
-{
-    size_t i;
-    ngx_http_x402_batch_t *failed = w->flying;
-
-    for (i = 0; i < failed->outcomes_count; i++) {
-        ngx_http_x402_push(w, failed->outcomes[i].payment_id,
-                           failed->outcomes[i].attempt16, failed->outcomes[i].event);
-    }
-}
-
-/* Of one that waits and is presented again, the first answer counts. */
-static void ngx_http_x402_time_admission(ngx_http_x402_ctx_t *ctx,
-                                         enum x402_admission admission)
-{
-    if (ctx->admit_us == 0 && admission != X402_ADMISSION_UNAVAILABLE) {
-        ctx->admit_us = ngx_http_x402_now_us() - ctx->asked_us;
-        ngx_http_x402_measure(X402_MEASURE_ADMIT, ctx->admit_us);
-    }
-}
-
-/* The request learns of its admission; it goes on, or waits for its settlement. */
-static void ngx_http_x402_admitted(ngx_http_x402_ctx_t *ctx,
-                                   const struct x402_admit *admit,
-                                   const ngx_http_x402_entry_t *entry)
-{
-    if (ctx->stage == NGX_HTTP_X402_ADMITTING) {
-        ctx->stage = NGX_HTTP_X402_REFUSED;
-    }
-    ctx->admit = NULL;
-    ngx_http_x402_time_admission(ctx, admit->admission);
-    ctx->admission = admit->admission;
-    ctx->retry_after_milliseconds = admit->retry_after_milliseconds;
-    ctx->proof = entry->proof;
-
-    if (admit->admission == X402_ADMISSION_SETTLING) {
-        ctx->payment_id = admit->payment_id;
-        if (ngx_http_x402_settling_wait(ctx, &admit->verified) == NGX_OK) {
-            return;
-        }
-        ctx->refusal = X402_ERR_SETTLEMENT_PENDING;
-    }
-
-    ngx_http_x402_resume(ctx);
-}
-
-/*
- * An admission that came back. The request may be gone, or its answer unknown; whatever
- * may stand in the ledger and is not going to be served is voided.
- */
-static void ngx_http_x402_complete_one(ngx_http_x402_worker_t *w, size_t i)
-{
-    struct x402_admit *admit = &w->flying->admits[i];
-    ngx_http_x402_entry_t *entry = &w->flying->entries[i];
-    ngx_http_x402_ctx_t *ctx = entry->ctx;
-
-    if (admit->admission != X402_ADMISSION_NEW &&
-        admit->admission != X402_ADMISSION_SETTLING && entry->counted) {
-        ngx_http_x402_limit_return(&entry->payer);
-    }
-
-    if (admit->admission == X402_ADMISSION_NEW && ctx != NULL) {
-        ctx->stage = NGX_HTTP_X402_SERVING;
-        ctx->payment_id = admit->payment_id;
-        ctx->settled = admit->settled;
-        ngx_queue_insert_tail(&w->serving, &ctx->queue);
-
-    } else if (admit->admission == X402_ADMISSION_NEW ||
-               (admit->admission == X402_ADMISSION_UNAVAILABLE && admit->payment_id)) {
-        ngx_http_x402_push(w, admit->payment_id, admit->attempt16, X402_EVENT_VOID);
-        if (admit->admission == X402_ADMISSION_NEW) {
-            ngx_http_x402_count_gone(entry->counter, admit->verified.value);
-        }
-
-    } else {
-        w->unresolved--;
-    }
-
-    if (ctx == NULL) {
-        return;
-    }
-
-    entry->ctx = NULL;
-    ngx_http_x402_admitted(ctx, admit, entry);
-}
-
-/* A payment was taken: a batch of nothing but old outcomes may need no room at all. */
-static ngx_uint_t ngx_http_x402_took_payment(const ngx_http_x402_batch_t *batch)
-{
-    size_t i;
-
-    for (i = 0; i < batch->admits_count; i++) {
-        if (batch->admits[i].admission == X402_ADMISSION_NEW) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-/* An empty batch tells nothing of the ledger: it writes what is there, and all may be.
- */
-static ngx_uint_t ngx_http_x402_has_flown(const ngx_http_x402_worker_t *w)
-{
-    return w->committing &&
-           (w->flying->admits_count || w->flying->outcomes_count || w->renew);
-}
-
-/* The log says when it begins and when it is over, not what happens between. */
-static void ngx_http_x402_note_result(ngx_http_x402_worker_t *w)
-{
-    ngx_log_t *log = ngx_cycle->log;
-
-    if (!w->committing) {
-        return;
-    }
-    w->committed = 1;
-    w->committed_at = ngx_current_msec;
-
-    if (w->result == X402_OK) {
-        w->failing = w->failing && !ngx_http_x402_has_flown(w);
-        if (w->complained && ngx_http_x402_took_payment(w->flying)) {
-            w->complained = 0;
-            ngx_log_error(NGX_LOG_NOTICE, log, 0, "x402: payments are recorded again");
-        }
-        return;
-    }
-
-    if (!w->complained) {
-        w->complained = 1;
-        ngx_log_error(NGX_LOG_CRIT, log, 0,
-                      "x402: payments cannot be recorded, answering 503: %s",
-                      w->message);
-    }
-    if (!w->failing) {
-        w->failing_since = ngx_current_msec;
-    }
-    w->failing = 1;
-    w->failed = ngx_current_msec;
-}
-
-/* What was admitted may have no row yet. */
-static void ngx_http_x402_note_unposted(ngx_http_x402_worker_t *w)
-{
-    if (w->result != X402_OK) {
-        return;
-    }
-
-    if (w->post) {
-        w->unposted = 0;
-    }
-    if (w->flying->admits_count && !w->unposted) {
-        w->unposted = 1;
-        w->unposted_since = ngx_current_msec;
-    }
-}
-
-static void ngx_http_x402_complete_note(ngx_http_x402_worker_t *w)
-{
-    if (ngx_http_x402_has_flown(w) && w->result == X402_OK) {
-        ngx_http_x402_measure(X402_MEASURE_COMMIT, w->commit_us);
-        if (w->flying->admits_count) {
-            ngx_http_x402_measure(X402_MEASURE_COMMITTED, w->flying->admits_count);
-        }
-    }
-
-    if (w->note != NULL) {
-        w->note = NULL;
-        w->failing = w->failing && w->noted != X402_OK;
-        ngx_http_x402_tally_noted(w->noted, w->message);
-    }
-}
-
-static void ngx_http_x402_complete_outcomes(ngx_http_x402_worker_t *w)
-{
-    size_t i;
-    ngx_http_x402_batch_t *batch = w->flying;
-
-    if (w->result != X402_OK) {
-        ngx_http_x402_keep_outcomes(w);
-        return;
-    }
-
-    if (w->renew) {
-        w->renewed = ngx_current_msec;
-    }
-
-    for (i = 0; i < batch->outcomes_count; i++) {
-        w->unresolved--;
-        if (!batch->outcomes[i].applied &&
-            batch->outcomes[i].event == X402_EVENT_DELIVERED) {
-            ngx_log_error(
-                NGX_LOG_WARN, ngx_cycle->log, 0,
-                "x402: payment %L was delivered, and was decided before: recorded by a "
-                "commit that seemed to fail, or abandoned and its caller told so",
-                batch->outcomes[i].payment_id);
-        }
-    }
-}
-
-/* More than half a full batch is not waited for: who comes to a full one is refused. */
-static void ngx_http_x402_expect(ngx_http_x402_worker_t *w)
-{
-    size_t came = w->flying->admits_count + ngx_http_x402_waiting_admits(w);
-
-    if (ngx_http_x402_has_flown(w)) {
-        w->expected = ngx_min(came, NGX_HTTP_X402_BATCH_MAX / 2);
-    }
-}
-
-/*
- * The batch is back. Resuming a request may free another one (HTTP/2) or present a new
- * payment; so entries are read one at a time, and the next batch goes only after the
- * last.
- */
-static void ngx_http_x402_complete(ngx_event_t *ev)
-{
-    size_t i;
-    ngx_http_x402_worker_t *w = ev->data;
-
-    ngx_http_x402_note_result(w);
-    ngx_http_x402_note_unposted(w);
-    ngx_http_x402_complete_note(w);
-    ngx_http_x402_complete_outcomes(w);
-
-    ngx_http_x402_expect(w);
-    for (i = 0; i < w->flying->admits_count; i++) {
-        if (w->result != X402_OK) {
-            w->flying->admits[i].admission = X402_ADMISSION_UNAVAILABLE;
-        }
-        ngx_http_x402_complete_one(w, i);
-    }
-
-    w->flying->admits_count = 0;
-    w->flying->outcomes_count = 0;
-    w->flying_now = 0;
-
-    if (ngx_http_x402_waiting_admits(w) ||
-        (ngx_http_x402_may_note(w) && ngx_http_x402_tally_is_due())) {
-        ngx_post_event(&w->filled, &ngx_posted_events);
-    }
-    ngx_http_x402_settle_timer(w);
-}
-
 /* What the task shall do; it takes the batch itself. */
 static void ngx_http_x402_instruct(ngx_http_x402_worker_t *w)
 {
@@ -364,7 +115,7 @@ static void ngx_http_x402_instruct(ngx_http_x402_worker_t *w)
         w->unposted && ngx_current_msec - w->unposted_since >= NGX_HTTP_X402_POST_DELAY;
     w->committing = ngx_http_x402_waiting(w) || w->renew || w->post;
     w->note = ngx_http_x402_may_note(w)
-                  ? ngx_http_x402_tally_take(ngx_http_x402_waiting_admits(w) != 0)
+                  ? ngx_http_x402_tally_take(ngx_http_x402_waiting_entries(w) != 0)
                   : NULL;
     w->noted = X402_ERR_LEDGER;
 }
@@ -424,7 +175,7 @@ void ngx_http_x402_note_now(void)
 static ngx_uint_t ngx_http_x402_closed(ngx_http_x402_worker_t *w)
 {
     if (w->unresolved >= NGX_HTTP_X402_UNRESOLVED_MAX ||
-        ngx_http_x402_waiting_admits(w) >= NGX_HTTP_X402_BATCH_MAX) {
+        ngx_http_x402_waiting_entries(w) >= NGX_HTTP_X402_BATCH_MAX) {
         return 1;
     }
 
@@ -432,62 +183,107 @@ static ngx_uint_t ngx_http_x402_closed(ngx_http_x402_worker_t *w)
            (w->flying_now || ngx_current_msec - w->failed < NGX_HTTP_X402_RETRY_DELAY);
 }
 
-static void ngx_http_x402_fill(ngx_http_x402_batch_t *batch, ngx_http_x402_ctx_t *ctx,
-                               const struct x402_verified *verified)
+static void ngx_http_x402_fill_limits(ngx_http_x402_entry_t *entry,
+                                      const ngx_http_x402_ctx_t *ctx,
+                                      const uint8_t payer20[20])
 {
-    ngx_str_t *route = &ctx->sale->location;
-    size_t i = batch->admits_count++;
-    struct x402_admit *admit = &batch->admits[i];
-    ngx_http_x402_entry_t *entry = &batch->entries[i];
+    ngx_http_request_t *r = ctx->request;
+    ngx_http_x402_loc_conf_t *lcf =
+        ngx_http_get_module_loc_conf(r, ngx_http_x402_module);
 
-    ngx_memzero(admit, sizeof(*admit));
-    admit->verified = *verified;
-    admit->credit = ctx->sale->credits[ctx->accept - ctx->sale->offer.accepts];
-    if (ngx_http_x402_outlives(&admit->credit, &ctx->sale->offer,
-                               verified->valid_before_seconds)) {
-        admit->credit.settle_first = true;
-    }
-    admit->late = ctx->late;
-    admit->admission = X402_ADMISSION_UNAVAILABLE;
-    ngx_memcpy(admit->attempt16, ctx->attempt16, 16);
-    if (route->len) { /* a whole server has no name */
-        ngx_memcpy(admit->route, route->data, ngx_min(route->len, X402_ROUTE_MAX - 1));
-    }
-
-    entry->ctx = ctx;
     entry->rate = ctx->sale->rate;
-    entry->counted = 0;
-    entry->counter = ctx->sale->counters[ctx->accept - ctx->sale->offer.accepts];
-    ngx_memzero(&entry->proof, sizeof(entry->proof));
-    ngx_http_x402_limit_payer(&entry->payer, verified->from20, &entry->rate);
-
-    admit->data = entry;
-    ctx->admit = admit;
+    ngx_http_x402_limit_payer(&entry->payer, payer20, &entry->rate);
+    entry->refusal_rate = lcf->refusal_rate;
+    ngx_http_x402_limit_client(&entry->client, r->connection, NGX_HTTP_X402_REFUSALS);
 }
 
-ngx_int_t ngx_http_x402_admit(ngx_http_x402_ctx_t *ctx,
-                              const struct x402_verified *verified)
+/* A place for it, without what it presents. */
+static ngx_http_x402_entry_t *ngx_http_x402_fill(ngx_http_x402_batch_t *batch,
+                                                 ngx_http_x402_ctx_t *ctx,
+                                                 const uint8_t payer20[20])
 {
-    ngx_http_x402_batch_t *batch;
-    ngx_http_x402_worker_t *w = ngx_http_x402_worker;
+    ngx_str_t *route = &ctx->sale->location;
+    size_t accept = (size_t)(ctx->accept - ctx->sale->offer.accepts);
+    ngx_http_x402_entry_t *entry = &batch->entries[batch->entries_count++];
 
-    if (w == NULL || ngx_http_x402_closed(w)) {
-        return NGX_BUSY;
+    ngx_memzero(entry, sizeof(*entry));
+    entry->ctx = ctx;
+    entry->credit = ctx->sale->credits[accept];
+    if (ngx_http_x402_outlives(&entry->credit, &ctx->sale->offer,
+                               ctx->valid_before_seconds)) {
+        entry->credit.settle_first = true;
     }
+    entry->late = ctx->late;
+    ngx_memcpy(entry->attempt16, ctx->attempt16, 16);
+    if (route->len) { /* a whole server has no name */
+        ngx_memcpy(entry->route, route->data, ngx_min(route->len, X402_ROUTE_MAX - 1));
+    }
+    entry->counter = ctx->sale->counters[accept];
+    entry->match_us = ctx->match_us;
+    ngx_http_x402_fill_limits(entry, ctx, payer20);
 
-    batch = ngx_http_x402_lock(w);
-    ngx_http_x402_fill(batch, ctx, verified);
-    if (batch->admits_count == w->expected) {
+    ctx->entry = entry;
+
+    return entry;
+}
+
+/* The batch that it may join, locked; NULL: none is. */
+static ngx_http_x402_batch_t *ngx_http_x402_open(ngx_http_x402_worker_t *w)
+{
+    return w == NULL || ngx_http_x402_closed(w) ? NULL : ngx_http_x402_lock(w);
+}
+
+/* It has joined that batch. */
+static ngx_int_t ngx_http_x402_joined(ngx_http_x402_worker_t *w,
+                                      ngx_http_x402_ctx_t *ctx)
+{
+    if (w->filling->entries_count == w->expected) {
         (void)pthread_cond_signal(&w->gathered);
     }
+    ctx->asked_us = ngx_http_x402_now_us(); /* before the thread can begin */
     ngx_http_x402_unlock(w);
+
     ctx->stage = NGX_HTTP_X402_ADMITTING;
-    ctx->asked_us = ngx_http_x402_now_us();
     w->unresolved++;
 
     ngx_post_event(&w->filled, &ngx_posted_events);
 
     return NGX_AGAIN;
+}
+
+ngx_int_t ngx_http_x402_admit(ngx_http_x402_ctx_t *ctx, const struct x402_claim *claim)
+{
+    ngx_http_x402_entry_t *entry;
+    ngx_http_x402_worker_t *w = ngx_http_x402_worker;
+    ngx_http_x402_batch_t *batch = ngx_http_x402_open(w);
+
+    if (batch == NULL) {
+        return NGX_BUSY;
+    }
+
+    entry = ngx_http_x402_fill(batch, ctx, claim->unproven.from20);
+    entry->claimed = 1;
+    entry->claim = *claim;
+
+    return ngx_http_x402_joined(w, ctx);
+}
+
+ngx_int_t ngx_http_x402_admit_again(ngx_http_x402_ctx_t *ctx,
+                                    const struct x402_verified *verified)
+{
+    ngx_http_x402_entry_t *entry;
+    ngx_http_x402_worker_t *w = ngx_http_x402_worker;
+    ngx_http_x402_batch_t *batch = ngx_http_x402_open(w);
+
+    if (batch == NULL) {
+        return NGX_BUSY;
+    }
+
+    entry = ngx_http_x402_fill(batch, ctx, verified->from20);
+    entry->signature = NGX_HTTP_X402_PROVEN;
+    entry->verified = *verified;
+
+    return ngx_http_x402_joined(w, ctx);
 }
 
 ngx_thread_pool_t *ngx_http_x402_thread_pool(void)
@@ -510,9 +306,7 @@ ngx_int_t ngx_http_x402_recording(ngx_msec_t *ago)
 
 void ngx_http_x402_admit_forget(ngx_http_x402_ctx_t *ctx)
 {
-    ngx_http_x402_entry_t *entry = ctx->admit->data;
-
-    entry->ctx = NULL;
+    ctx->entry->ctx = NULL;
 }
 
 void ngx_http_x402_report(ngx_http_x402_ctx_t *ctx, enum x402_event event)
@@ -571,6 +365,7 @@ static ngx_int_t ngx_http_x402_worker_create(ngx_http_x402_worker_t **out,
         return NGX_ERROR;
     }
 
+    w->signers = x402_signers_create();
     ngx_queue_init(&w->serving);
     *out = w;
 
@@ -704,5 +499,6 @@ void ngx_http_x402_admission_exit(ngx_cycle_t *cycle)
     }
     x402_ledger_close(w->ledger);
     x402_receipt_namer_close(w->namer);
+    x402_signers_destroy(w->signers);
     ngx_http_x402_worker = NULL;
 }

@@ -1,6 +1,6 @@
 /*
- * What the ledger's thread does with a batch: one transaction, and afterwards what the
- * answers need to know of it.
+ * What the ledger's thread does with a batch: proves what is claimed, tells the ledger
+ * of what is proven in one transaction, and finds what the answers need to know of it.
  */
 #include "nginx/batch.h"
 
@@ -9,11 +9,19 @@
 
 #include <time.h>
 
+/*
+ * Claims verified together. A client that forges may be heard of so many more than its
+ * rate of refusals allows at once, by each worker but one, since what is forged is
+ * counted after the step.
+ */
+#define NGX_HTTP_X402_STEP_MAX 32
+
 /* Within the ledger's transaction: may this payer buy one more call? */
 static bool ngx_http_x402_gate(struct x402_admit *admit, void *data)
 {
-    ngx_http_x402_batch_t *batch = data;
-    ngx_http_x402_entry_t *entry = &batch->entries[admit - batch->admits];
+    ngx_http_x402_entry_t *entry = admit->data;
+
+    (void)data;
 
     if (!entry->counted) {
         entry->counted = ngx_http_x402_limit_take(&entry->payer, &entry->rate,
@@ -51,7 +59,8 @@ static void ngx_http_x402_read_transaction(ngx_http_x402_worker_t *w,
 }
 
 /* After a commit: what its receipts say, and one word to the settler. */
-static void ngx_http_x402_prove(ngx_http_x402_worker_t *w, ngx_http_x402_batch_t *batch)
+static void ngx_http_x402_find_proofs(ngx_http_x402_worker_t *w,
+                                      ngx_http_x402_batch_t *batch)
 {
     size_t i;
     ngx_uint_t urgent = 0;
@@ -60,7 +69,7 @@ static void ngx_http_x402_prove(ngx_http_x402_worker_t *w, ngx_http_x402_batch_t
 
     for (i = 0; i < batch->admits_count; i++) {
         admit = &batch->admits[i];
-        entry = &batch->entries[i];
+        entry = admit->data;
 
         if (admit->admission != X402_ADMISSION_NEW &&
             admit->admission != X402_ADMISSION_SETTLING) {
@@ -166,18 +175,173 @@ static void ngx_http_x402_gather(ngx_http_x402_worker_t *w)
     int rc = 0;
 
     (void)ngx_thread_mutex_lock(&w->lock, ngx_cycle->log);
-    while (rc == 0 && w->filling->admits_count &&
-           w->filling->admits_count < w->expected) {
+    while (rc == 0 && w->filling->entries_count &&
+           w->filling->entries_count < w->expected) {
         rc = pthread_cond_timedwait(&w->gathered, &w->lock, &until);
     }
     (void)ngx_thread_mutex_unlock(&w->lock, ngx_cycle->log);
+}
+
+/* ---------------------------------------------------------------------- what is proven
+ */
+
+/* Claims that are verified together. */
+typedef struct {
+    ngx_http_x402_entry_t *entries[NGX_HTTP_X402_STEP_MAX];
+    struct x402_verification items[NGX_HTTP_X402_STEP_MAX]; /* parallel */
+    size_t count;
+} ngx_http_x402_step_t;
+
+static uint32_t ngx_http_x402_same_client(const ngx_http_x402_step_t *step,
+                                          const ngx_http_x402_entry_t *entry)
+{
+    size_t i;
+    uint32_t count = 0;
+
+    for (i = 0; i < step->count; i++) {
+        count += ngx_memcmp(&step->entries[i]->client, &entry->client,
+                            sizeof(entry->client)) == 0;
+    }
+
+    return count;
+}
+
+/*
+ * Takes an entry into a step, where it has to be verified and its client's rate of
+ * refusals has room for it, even if all in the step of that client are forged.
+ * NGX_AGAIN: that is known after this step.
+ */
+static ngx_int_t ngx_http_x402_step_add(ngx_http_x402_step_t *step,
+                                        ngx_http_x402_entry_t *entry)
+{
+    uint64_t wait;
+    uint32_t ahead;
+
+    if (!entry->claimed) {
+        return NGX_OK;
+    }
+    if (step->count == NGX_HTTP_X402_STEP_MAX) {
+        return NGX_AGAIN;
+    }
+
+    ahead = ngx_http_x402_same_client(step, entry);
+    if (!ngx_http_x402_limit_peek(&entry->client, &entry->refusal_rate, ahead + 1,
+                                  &wait)) {
+        if (ahead) {
+            return NGX_AGAIN;
+        }
+        entry->retry_after_milliseconds = wait;
+        return NGX_OK;
+    }
+
+    step->items[step->count].claim = entry->claim;
+    step->entries[step->count++] = entry;
+
+    return NGX_OK;
+}
+
+static void ngx_http_x402_step_verify(ngx_http_x402_worker_t *w,
+                                      ngx_http_x402_step_t *step)
+{
+    size_t i;
+    uint64_t wait;
+    ngx_http_x402_entry_t *entry;
+
+    x402_verify_many(w->signers, step->items, step->count);
+
+    for (i = 0; i < step->count; i++) {
+        entry = step->entries[i];
+        if (step->items[i].error == X402_OK) {
+            entry->signature = NGX_HTTP_X402_PROVEN;
+            entry->verified = step->items[i].verified;
+        } else {
+            entry->signature = NGX_HTTP_X402_FORGED;
+            (void)ngx_http_x402_limit_take(&entry->client, &entry->refusal_rate, &wait);
+        }
+    }
+}
+
+static void ngx_http_x402_verify(ngx_http_x402_worker_t *w,
+                                 ngx_http_x402_batch_t *batch)
+{
+    size_t i = 0, count = 0;
+    uint64_t began_us = ngx_http_x402_now_us();
+    ngx_http_x402_step_t step;
+
+    while (i < batch->entries_count) {
+        step.count = 0;
+        while (i < batch->entries_count &&
+               ngx_http_x402_step_add(&step, &batch->entries[i]) == NGX_OK) {
+            i++;
+        }
+        ngx_http_x402_step_verify(w, &step);
+        count += step.count;
+    }
+
+    batch->verify_us = count ? (ngx_http_x402_now_us() - began_us) / count : 0;
+}
+
+static void ngx_http_x402_add_admit(ngx_http_x402_batch_t *batch,
+                                    ngx_http_x402_entry_t *entry)
+{
+    struct x402_admit *admit = &batch->admits[batch->admits_count++];
+
+    ngx_memzero(admit, sizeof(*admit));
+    admit->verified = entry->verified;
+    admit->credit = entry->credit;
+    admit->late = entry->late;
+    admit->admission = X402_ADMISSION_UNAVAILABLE;
+    ngx_memcpy(admit->route, entry->route, X402_ROUTE_MAX);
+    ngx_memcpy(admit->attempt16, entry->attempt16, 16);
+
+    admit->data = entry;
+    entry->admit = admit;
+}
+
+/* The only maker of admits: what is not proven gets none, and no ledger is told of it.
+ */
+static void ngx_http_x402_collect(ngx_http_x402_batch_t *batch)
+{
+    size_t i;
+
+    for (i = 0; i < batch->entries_count; i++) {
+        if (batch->entries[i].signature == NGX_HTTP_X402_PROVEN) {
+            ngx_http_x402_add_admit(batch, &batch->entries[i]);
+        }
+    }
+}
+
+/* -------------------------------------------------------------------------- the commit
+ */
+
+static enum x402_error ngx_http_x402_write(ngx_http_x402_worker_t *w,
+                                           ngx_http_x402_batch_t *batch)
+{
+    uint64_t began_us = ngx_http_x402_now_us();
+    enum x402_error rc = x402_ledger_turn(w->ledger);
+
+    if (rc != X402_OK) {
+        return rc;
+    }
+
+    X402_FAILPOINT(worker_before_commit);
+    rc = x402_ledger_commit(w->ledger, w->owner, batch->outcomes, batch->outcomes_count,
+                            batch->admits, batch->admits_count, ngx_http_x402_gate,
+                            NULL);
+    w->commit_us = ngx_http_x402_now_us() - began_us;
+
+    if (rc == X402_OK) {
+        X402_FAILPOINT(worker_committed);
+        ngx_http_x402_find_proofs(w, batch);
+    }
+
+    return rc;
 }
 
 /* What fails before it is taken is taken, too: who waits for it is to be told. */
 static enum x402_error ngx_http_x402_commit(ngx_http_x402_worker_t *w)
 {
     enum x402_error rc;
-    uint64_t began_us;
     ngx_http_x402_batch_t *batch;
 
     rc = ngx_http_x402_prepare(w);
@@ -188,28 +352,18 @@ static enum x402_error ngx_http_x402_commit(ngx_http_x402_worker_t *w)
     if (rc == X402_OK) {
         ngx_http_x402_gather(w);
     }
-    began_us = ngx_http_x402_now_us();
-    if (rc == X402_OK) {
-        rc = x402_ledger_turn(w->ledger);
-    }
     ngx_http_x402_batch_take(w);
     if (rc != X402_OK) {
         return rc;
     }
 
     batch = w->flying;
-    X402_FAILPOINT(worker_before_commit);
-    rc = x402_ledger_commit(w->ledger, w->owner, batch->outcomes, batch->outcomes_count,
-                            batch->admits, batch->admits_count, ngx_http_x402_gate,
-                            batch);
-    w->commit_us = ngx_http_x402_now_us() - began_us;
+    ngx_http_x402_verify(w, batch);
+    ngx_http_x402_collect(batch);
 
-    if (rc == X402_OK) {
-        X402_FAILPOINT(worker_committed);
-        ngx_http_x402_prove(w, batch);
-    }
-
-    return rc;
+    return batch->outcomes_count || batch->admits_count || w->renew || w->post
+               ? ngx_http_x402_write(w, batch)
+               : X402_OK; /* nothing of it is proven */
 }
 
 static void ngx_http_x402_say_why(ngx_http_x402_worker_t *w)

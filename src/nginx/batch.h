@@ -1,15 +1,23 @@
 /*
- * A worker's batches, between the event loop (admission.c) and the ledger's thread
- * (batch.c). The loop fills one batch; a task commits the other. The task takes what
- * has been filled as late as it can, when it is its turn to write. Until it has, both
- * touch the filling batch, and its lock is held while they do. Once taken, the batch,
- * and what is said to be the task's, belong to the thread; all else is the event
- * loop's.
+ * A worker's batches, between the event loop (admission.c, completion.c) and the
+ * ledger's thread (batch.c). The loop fills one batch; a task verifies and commits the
+ * other. The task takes what has been filled, verifies it, and only then waits for its
+ * turn to write: while it has that, nobody else writes, and curves can do without it.
+ * What comes after it took is the next batch. Until it has, both touch the filling
+ * batch, and its lock is held while they do. Once taken, the batch, and what is said to
+ * be the task's, belong to the thread; all else is the event loop's.
+ *
+ * The loop puts claims into a batch, and never an admit, which is what the ledger is
+ * told of. Those are made by the thread alone, of what has been proven
+ * (ngx_http_x402_collect): a forged payment is not in the ledger, and learns nothing
+ * from it.
  */
 #ifndef X402_NGINX_BATCH_H
 #define X402_NGINX_BATCH_H
 
 #include "nginx/module.h"
+
+#include "evm/signer.h"
 
 #define NGX_HTTP_X402_RENEW_MSEC (X402_LEASE_RENEW_SECONDS * 1000)
 #define NGX_HTTP_X402_RENEW_SLACK 500 /* ms: the timer must not come just too early */
@@ -21,22 +29,41 @@
  */
 #define NGX_HTTP_X402_GATHER_MAX_US 500
 
-/* What an admission needs beside its row. Parallel to the batch's admits. */
-typedef struct {
-    ngx_http_x402_ctx_t *ctx; /* NULL: the request is gone */
+/* A payment that is presented, and what becomes of it. Whoever has the batch leaves it
+ * where it is. */
+struct ngx_http_x402_entry_s {
+    ngx_http_x402_ctx_t *ctx; /* the loop's, wherever the batch is; NULL: the request is
+                                 gone */
+    ngx_http_x402_signature_t
+        signature;                 /* PROVEN from the start, where it was before */
+    ngx_uint_t claimed;            /* it was not */
+    struct x402_claim claim;       /* claimed: what is to be verified */
+    struct x402_verified verified; /* PROVEN: what is */
+    struct x402_admit *admit;      /* PROVEN: its place among the batch's; else NULL */
+    struct x402_credit credit;     /* for its admit, like the next three */
+    bool late;
+    char route[X402_ROUTE_MAX];
+    uint8_t attempt16[16];
     ngx_http_x402_limit_key_t payer;
     struct x402_rate rate;
-    ngx_uint_t counted; /* the gate has taken a token */
-    ngx_uint_t counter; /* of the tally */
+    ngx_uint_t counted;               /* the gate has taken a token */
+    ngx_http_x402_limit_key_t client; /* who is to be blamed if it is forged */
+    struct x402_rate refusal_rate;
+    uint64_t retry_after_milliseconds; /* not 0: that client's rate kept it from being
+                                          looked at */
+    ngx_uint_t counter;                /* of the tally */
+    uint64_t match_us;
     ngx_http_x402_proof_t proof;
-} ngx_http_x402_entry_t;
+};
 
 typedef struct {
-    struct x402_admit admits[NGX_HTTP_X402_BATCH_MAX];
     ngx_http_x402_entry_t entries[NGX_HTTP_X402_BATCH_MAX];
+    size_t entries_count;
+    struct x402_admit admits[NGX_HTTP_X402_BATCH_MAX]; /* the thread's */
     size_t admits_count;
     struct x402_outcome outcomes[NGX_HTTP_X402_UNRESOLVED_MAX];
     size_t outcomes_count;
+    uint64_t verify_us; /* out: what each claim took that was verified, on average */
 } ngx_http_x402_batch_t;
 
 typedef struct {
@@ -44,6 +71,8 @@ typedef struct {
     char owner[64];
     struct x402_ledger *ledger; /* the task's while one is in flight, like the namer */
     struct x402_receipt_namer *namer; /* of its receipts; NULL: none yet */
+    struct x402_signers *signers; /* likewise the task's: payers that came before; NULL:
+                                     no memory, and each is taken for new */
     ngx_thread_pool_t *pool;
     ngx_thread_task_t task;
     ngx_thread_mutex_t lock;    /* of filling, and what it points to */
@@ -63,18 +92,51 @@ typedef struct {
     ngx_uint_t flying_now;     /* a task is under way, or being completed */
     ngx_uint_t failing;        /* the last batch failed */
     ngx_uint_t complained;     /* the log says so, and not yet that it is over */
-    size_t expected;           /* of the next batch's admissions, if load lasts */
+    size_t expected;           /* of the next batch's payments, if load lasts */
     ngx_uint_t unposted;       /* rows may have been put off, */
     ngx_msec_t unposted_since; /* since then */
     ngx_uint_t renew;          /* the task shall renew the lease */
     ngx_uint_t post;           /* it shall write what was put off */
     ngx_uint_t committing;     /* it has something to do of all this */
-    uint64_t commit_us;        /* out: how long the last commit took */
+    uint64_t commit_us;        /* out: how long the last commit took, with its turn */
     enum x402_error result;    /* out, of the commit */
     const struct x402_activity *note;      /* what else it shall note; NULL: nothing */
     enum x402_error noted;                 /* out, of that */
     char message[X402_LEDGER_MESSAGE_MAX]; /* out: of what failed */
 } ngx_http_x402_worker_t;
+
+/* ------------------------------------------------------- admission.c, in the event
+ * loop
+ */
+
+size_t ngx_http_x402_waiting_entries(ngx_http_x402_worker_t *w);
+
+/* Puts an outcome into the filling batch, in the place that its admission reserved. */
+void ngx_http_x402_push(ngx_http_x402_worker_t *w, int64_t payment_id,
+                        const uint8_t attempt16[16], enum x402_event event);
+
+/*
+ * While payments cannot be recorded, the tries are theirs; where none is there to be
+ * tried, a note finds out that the ledger is back.
+ */
+ngx_uint_t ngx_http_x402_may_note(const ngx_http_x402_worker_t *w);
+
+/* Wakes the worker for what is left to be told, when it is time. */
+void ngx_http_x402_settle_timer(ngx_http_x402_worker_t *w);
+
+/* ------------------------------------------------------ completion.c, in the event
+ * loop
+ */
+
+/* The task's event: its batch is back; data is the worker. */
+void ngx_http_x402_complete(ngx_event_t *ev);
+
+/* What the failed batch told is told again; order among attempts does not matter. */
+void ngx_http_x402_keep_outcomes(ngx_http_x402_worker_t *w);
+
+/* --------------------------------------------------------- batch.c, in whichever
+ * thread
+ */
 
 /* What has been filled flies, and an empty batch is filled. Any thread's. */
 void ngx_http_x402_batch_take(ngx_http_x402_worker_t *w);

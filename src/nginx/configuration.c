@@ -464,8 +464,6 @@ static ngx_int_t ngx_http_x402_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    ngx_http_x402_access_init();
-
     if (ngx_http_x402_tally_init(cycle, mcf) != NGX_OK ||
         ngx_http_x402_settling_init(cycle, &mcf->ledger) != NGX_OK) {
         return NGX_ERROR;
@@ -480,7 +478,6 @@ static void ngx_http_x402_exit_process(ngx_cycle_t *cycle)
     ngx_http_x402_settling_exit();
     ngx_http_x402_receipts_exit();
     ngx_http_x402_pages_exit();
-    ngx_http_x402_access_exit();
 }
 
 static ngx_http_module_t ngx_http_x402_module_ctx = {

@@ -173,9 +173,11 @@ static uint64_t ngx_http_x402_limit_now(void)
 }
 
 ngx_uint_t ngx_http_x402_limit_peek(const ngx_http_x402_limit_key_t *key,
-                                    const struct x402_rate *rate, uint64_t *wait)
+                                    const struct x402_rate *rate, uint32_t calls,
+                                    uint64_t *wait)
 {
-    bool pass = true;
+    bool pass;
+    static const struct x402_bucket full;
     ngx_slab_pool_t *pool;
     ngx_http_x402_slot_t *slot;
 
@@ -187,9 +189,8 @@ ngx_uint_t ngx_http_x402_limit_peek(const ngx_http_x402_limit_key_t *key,
 
     ngx_shmtx_lock(&pool->mutex);
     slot = ngx_http_x402_limit_slot(pool->data, key, 0);
-    if (slot != NULL) {
-        pass = x402_bucket_peek(&slot->bucket, rate, ngx_http_x402_limit_now(), wait);
-    }
+    pass = x402_bucket_peek_many(slot == NULL ? &full : &slot->bucket, rate, calls,
+                                 ngx_http_x402_limit_now(), wait);
     ngx_shmtx_unlock(&pool->mutex);
 
     return pass;

@@ -6,9 +6,10 @@
  *   credit.c         what may be served before it is settled
  *   configuration.c  merging, the offer of a location, start of module and workers
  *   sale.c           what is sold, as pages show it and the tally counts it
- *   access.c         the access phase: read, match, verify, ask for admission
- *   admission.c      batches of outcomes and admissions to the ledger's thread
- *   batch.c          what that does with them
+ *   access.c         the access phase: read, match, ask for admission
+ *   admission.c      batches of outcomes and claims to the ledger's thread
+ *   batch.c          what that does with them: verify, admit
+ *   completion.c     what comes of them
  *   settling.c       requests that wait until their payment has settled
  *   outcome.c        filters: receipt, capture or void
  *   offer.c          the 402, the preflight and the problem documents
@@ -43,7 +44,7 @@
 #include <x402/receipt.h>
 #include <x402/verify.h>
 
-#define NGX_HTTP_X402_BATCH_MAX 512 /* admissions in one ledger transaction */
+#define NGX_HTTP_X402_BATCH_MAX 512 /* payments in one batch */
 #define NGX_HTTP_X402_UNRESOLVED_MAX                                                   \
     16384                             /* payments of a worker without durable outcome */
 #define NGX_HTTP_X402_OUTCOME_DELAY 5 /* ms an outcome may wait for company */
@@ -180,6 +181,15 @@ typedef enum {
     NGX_HTTP_X402_VOIDED,    /* outcome told: void */
 } ngx_http_x402_stage_t;
 
+/* What is known of the signature of what a request presented. */
+typedef enum {
+    NGX_HTTP_X402_UNPROVEN, /* nothing: nobody has looked at it */
+    NGX_HTTP_X402_PROVEN,   /* it is its payer's */
+    NGX_HTTP_X402_FORGED,   /* it is not */
+} ngx_http_x402_signature_t;
+
+typedef struct ngx_http_x402_entry_s ngx_http_x402_entry_t; /* batch.h */
+
 /* What the ledger's thread found out about an admitted payment. */
 typedef struct {
     uint8_t transaction32[32];
@@ -197,7 +207,8 @@ typedef struct ngx_http_x402_ctx_s {
     enum x402_admission admission;
     uint64_t retry_after_milliseconds;
     int64_t payment_id;
-    struct x402_admit *admit; /* ADMITTING: its place in a batch */
+    ngx_http_x402_entry_t *entry; /* ADMITTING: its place in a batch */
+    ngx_http_x402_signature_t signature;
     uint8_t attempt16[16];
     char payer[X402_ADDRESS_TEXT_SIZE]; /* once for all who are told */
     uint8_t nonce32[32];
@@ -214,7 +225,8 @@ typedef struct ngx_http_x402_ctx_s {
     enum x402_error why; /* refused (shadow: it would have been), for this; or OK */
     ngx_http_x402_presented_t presented; /* shadow: what the caller sent */
     uint64_t started_us; /* by the monotonic clock: when the access phase saw it */
-    uint64_t asked_us;   /* likewise: when the ledger was asked */
+    uint64_t match_us;   /* how long it took to decode and match it */
+    uint64_t asked_us;   /* when it joined a batch */
     uint64_t verify_us, admit_us, call_us; /* how long it took; 0: it did not happen */
     const ngx_http_upstream_t *upstream_known; /* likewise; compared, never followed */
     ngx_uint_t states_known;  /* upstream_states there were when last looked */
@@ -238,9 +250,6 @@ typedef struct ngx_http_x402_ctx_s {
 /* -------------------------------------------------------------------------- access.c
  */
 
-void ngx_http_x402_access_init(void); /* cannot fail: what it has not costs time */
-void ngx_http_x402_access_exit(void);
-
 ngx_int_t ngx_http_x402_access_handler(ngx_http_request_t *r);
 
 /* What this call costs. NGX_DECLINED: nothing is sold here, or it is free. */
@@ -248,19 +257,19 @@ ngx_int_t ngx_http_x402_price_now(ngx_http_request_t *r, uint64_t *micro_usd);
 
 /* What came out of looking at a payment. */
 typedef struct {
-    struct x402_problem why;          /* X402_OK: it is as good as verified */
+    struct x402_problem why;          /* X402_OK: all is well but for its signature,
+                                         which nobody has looked at */
     const struct x402_accept *accept; /* NULL: it matches none */
     struct x402_problem late_why;     /* not X402_OK: it is late, and this is what a
                                          caller is told when nothing is owed */
-    struct x402_verified verified;
-    ngx_uint_t recovered;        /* its signature was looked at */
-    uint64_t retry_milliseconds; /* X402_ERR_RATE */
-    uint64_t started_us, verify_us;
+    struct x402_payment payment;
+    uint64_t retry_milliseconds;   /* X402_ERR_RATE */
+    uint64_t started_us, began_us; /* as the ctx's; and when the examination began */
 } ngx_http_x402_exam_t;
 
 /*
- * Decodes, matches, verifies. Changes nothing, but where the sale is not enforced, the
- * client's rate of what is verified for nothing.
+ * Decodes, matches, looks at the rates. Changes nothing, but where the sale is not
+ * enforced, the client's rate of what is verified for nothing.
  */
 void ngx_http_x402_examine(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
                            const ngx_http_x402_presented_t *presented,
@@ -289,11 +298,15 @@ ngx_int_t ngx_http_x402_admission_init(ngx_cycle_t *cycle, ngx_str_t *ledger);
 void ngx_http_x402_admission_exit(ngx_cycle_t *cycle);
 
 /*
- * Puts a verified payment into the next batch. NGX_AGAIN: ctx will be resumed.
- * NGX_BUSY: the ledger cannot be asked now (503).
+ * Puts what a payment claims into the next batch, to be verified by the ledger's thread
+ * and, if it is true, admitted. NGX_AGAIN: ctx will be resumed. NGX_BUSY: the ledger
+ * cannot be asked now (503).
  */
-ngx_int_t ngx_http_x402_admit(ngx_http_x402_ctx_t *ctx,
-                              const struct x402_verified *verified);
+ngx_int_t ngx_http_x402_admit(ngx_http_x402_ctx_t *ctx, const struct x402_claim *claim);
+
+/* The same with what was proven before: it is not verified again. */
+ngx_int_t ngx_http_x402_admit_again(ngx_http_x402_ctx_t *ctx,
+                                    const struct x402_verified *verified);
 
 /* Where tasks for the ledger go. */
 ngx_thread_pool_t *ngx_http_x402_thread_pool(void);
@@ -369,6 +382,7 @@ void ngx_http_x402_count_refused(const ngx_http_x402_sale_t *sale,
 void ngx_http_x402_count_reason(enum x402_error why);
 void ngx_http_x402_count_outcome(const ngx_http_x402_ctx_t *ctx, enum x402_event event);
 void ngx_http_x402_count_gone(ngx_uint_t counter, uint64_t value);
+void ngx_http_x402_count_gone_refused(ngx_uint_t counter, enum x402_error why);
 void ngx_http_x402_count_shadow(const ngx_http_x402_ctx_t *ctx);
 void ngx_http_x402_measure(enum x402_measure measure, uint64_t value);
 
@@ -475,7 +489,8 @@ void ngx_http_x402_limit_refusal(ngx_http_request_t *r);
 /* Any thread of any worker. `wait` in milliseconds, written when the answer is false.
  */
 ngx_uint_t ngx_http_x402_limit_peek(const ngx_http_x402_limit_key_t *key,
-                                    const struct x402_rate *rate, uint64_t *wait);
+                                    const struct x402_rate *rate, uint32_t calls,
+                                    uint64_t *wait);
 ngx_uint_t ngx_http_x402_limit_take(const ngx_http_x402_limit_key_t *key,
                                     const struct x402_rate *rate, uint64_t *wait);
 void ngx_http_x402_limit_return(const ngx_http_x402_limit_key_t *key);

@@ -114,7 +114,7 @@ static void ngx_http_x402_present_again(ngx_http_x402_ctx_t *ctx)
     ctx->late = 0;
 
     if (RAND_bytes(ctx->attempt16, sizeof(ctx->attempt16)) == 1 &&
-        ngx_http_x402_admit(ctx, ctx->verified) == NGX_AGAIN) {
+        ngx_http_x402_admit_again(ctx, ctx->verified) == NGX_AGAIN) {
         ngx_http_x402_settling_leave(ctx);
     }
 }

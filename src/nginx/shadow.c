@@ -5,6 +5,9 @@
  * payer's rate, and so it can still be spent where the price is on. A client that
  * presents more than its refusal rate allows has the rest forwarded unverified.
  *
+ * It is verified at once, in the event loop: no batch goes anywhere for it, and the
+ * memory of payers is the ledger's thread's. So each signature is recovered.
+ *
  * The verified payer is told to nobody: nothing here says that this is the first time
  * that the signature is seen, and a signature that was settled once is public.
  */
@@ -12,20 +15,37 @@
 
 #include "core/path.h"
 
-/* What would have been; with a payment, `exam` says more. */
-static enum x402_error ngx_http_x402_would_refuse(
-    ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
-    const ngx_http_x402_presented_t *presented, ngx_http_x402_exam_t *exam)
+static void ngx_http_x402_verify_now(ngx_http_x402_ctx_t *ctx,
+                                     ngx_http_x402_exam_t *exam)
 {
+    struct x402_verified verified;
+
+    exam->why.error =
+        x402_verify(NULL, &verified, &exam->why, exam->accept, &exam->payment);
+
+    ctx->verify_us = ngx_http_x402_now_us() - exam->began_us;
+    ngx_http_x402_measure(X402_MEASURE_VERIFY, ctx->verify_us);
+}
+
+/* What would have been; with a payment, `exam` says more. */
+static enum x402_error ngx_http_x402_would_refuse(ngx_http_x402_ctx_t *ctx,
+                                                  ngx_http_x402_exam_t *exam)
+{
+    ngx_http_request_t *r = ctx->request;
+    ngx_http_x402_sale_t *sale = ctx->sale;
+
     if (x402_path_is_ambiguous(ngx_http_x402_slice(&r->unparsed_uri))) {
         return X402_ERR_PATH; /* counted when the request had been read */
     }
-    if (!presented->count) {
+    if (!ctx->presented.count) {
         ngx_http_x402_count_offered(sale);
         return X402_OK;
     }
 
-    ngx_http_x402_examine(r, sale, presented, exam);
+    ngx_http_x402_examine(r, sale, &ctx->presented, exam);
+    if (exam->why.error == X402_OK) {
+        ngx_http_x402_verify_now(ctx, exam);
+    }
     if (exam->why.error != X402_OK) {
         ngx_http_x402_count_refused(sale, exam->accept);
         ngx_http_x402_count_reason(exam->why.error);
@@ -52,8 +72,7 @@ ngx_int_t ngx_http_x402_shadow(ngx_http_request_t *r, ngx_http_x402_sale_t *sale
     ctx->shadow = 1;
     ctx->stage = NGX_HTTP_X402_SERVING;
     ctx->started_us = started_us;
-    ctx->why = ngx_http_x402_would_refuse(r, sale, &ctx->presented, &exam);
-    ctx->verify_us = exam.verify_us;
+    ctx->why = ngx_http_x402_would_refuse(ctx, &exam);
     ctx->accept = exam.accept ? exam.accept : &sale->offer.accepts[0];
     ctx->value = ctx->accept->value;
 

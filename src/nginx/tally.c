@@ -100,6 +100,13 @@ void ngx_http_x402_count_gone(ngx_uint_t counter, uint64_t value)
     ngx_http_x402_add_one(&ngx_http_x402_tally->sales[counter].failed, value);
 }
 
+/* Refused, and the request is gone. */
+void ngx_http_x402_count_gone_refused(ngx_uint_t counter, enum x402_error why)
+{
+    ngx_http_x402_tally->sales[counter].refused++;
+    ngx_http_x402_count_reason(why);
+}
+
 void ngx_http_x402_count_shadow(const ngx_http_x402_ctx_t *ctx)
 {
     struct x402_sales *sales = ngx_http_x402_counter(ctx->sale, ctx->accept);

@@ -53,13 +53,14 @@ static size_t ngx_http_x402_write(char *out, const ngx_http_x402_ctx_t *ctx,
 }
 
 /*
- * In shadow a payment was verified, and nobody asked whether it is the first time: who
- * read it on the chain may present it, too. So it proves no payer.
+ * What nobody has proven is what somebody says. In shadow a payment was verified, and
+ * nobody asked whether it is the first time: who read it on the chain may present it,
+ * too. So it proves no payer, either.
  */
 static ngx_uint_t ngx_http_x402_has_variable(const ngx_http_x402_ctx_t *ctx,
                                              ngx_http_x402_var_t what)
 {
-    if (ctx == NULL || ctx->accept == NULL || ctx->shadow) {
+    if (ctx == NULL || ctx->signature != NGX_HTTP_X402_PROVEN) {
         return 0;
     }
 

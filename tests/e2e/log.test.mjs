@@ -84,6 +84,14 @@ test('a_used_payment_is_named_so', async () => {
   assert.deepEqual([line.status, line.reason, line.receipt], [400, 'nonce_already_used', '']);
 });
 
+test('a_forged_payment_is_named_so_and_names_no_payer', async () => {
+  await ask(gateway, '/forged', { payment: await payment(newAccount(), { signer: newAccount() }) });
+  const line = await lineOf('/forged');
+  assert.deepEqual([line.status, line.reason], [402, 'invalid_exact_evm_signature']);
+  assert.deepEqual([line.payer, line.value, line.network, line.receipt, line.admit_seconds], ['', '', '', '', '']);
+  assert.ok(Number(line.verify_seconds) > 0);
+});
+
 test('a_call_that_fails_is_void', async () => {
   await ask(gateway, '/fails?do=status&n=503', { payment: await payment(newAccount()) });
   const line = await lineOf('/fails?do=status&n=503');

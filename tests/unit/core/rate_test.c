@@ -124,6 +124,23 @@ static void peeking_changes_nothing(void **state)
     assert_memory_equal(&before, &bucket, sizeof bucket);
 }
 
+static void as_many_pass_as_can_be_taken_one_by_one(void **state)
+{
+    (void)state;
+    struct x402_rate rate = rate_of("3r/m");
+    struct x402_bucket bucket = {0, 0};
+    uint64_t wait = 0;
+
+    for (uint32_t left = rate.burst; left > 0; left--) {
+        assert_true(x402_bucket_peek_many(&bucket, &rate, left, 60000, &wait));
+        assert_false(x402_bucket_peek_many(&bucket, &rate, left + 1, 60000, &wait));
+        assert_int_equal(wait, 20000);
+        assert_true(x402_bucket_take(&bucket, &rate, 60000, &wait));
+    }
+    rate.count = 0;
+    assert_true(x402_bucket_peek_many(&bucket, &rate, 1000, 60000, &wait));
+}
+
 static void returned_call_can_be_taken_again(void **state)
 {
     (void)state;
@@ -199,6 +216,7 @@ int main(void)
         cmocka_unit_test(bucket_refills_at_its_rate),
         cmocka_unit_test(waiting_as_told_is_enough_and_no_less),
         cmocka_unit_test(peeking_changes_nothing),
+        cmocka_unit_test(as_many_pass_as_can_be_taken_one_by_one),
         cmocka_unit_test(returned_call_can_be_taken_again),
         cmocka_unit_test(bucket_is_never_more_than_full),
         cmocka_unit_test(burst_is_a_bound_of_its_own),

@@ -44,6 +44,14 @@ static bool all_are_gone(void)
     return true;
 }
 
+static void pay_or_forge(struct caller *caller, unsigned number)
+{
+    if (rand() % 5 == 0)
+        caller_forges(caller, number);
+    else
+        caller_pays(caller, number);
+}
+
 /* Everybody comes, in bursts, and is served; `after_burst` sees who has come. */
 static void sell_to_all(void (*after_burst)(size_t presented))
 {
@@ -52,7 +60,7 @@ static void sell_to_all(void (*after_burst)(size_t presented))
     srand(1);
     while (presented < CALLERS || !all_are_gone()) {
         for (int burst = rand() % 40; burst > 0 && presented < CALLERS; burst--) {
-            caller_pays(&callers[presented], (unsigned)presented / COPIES);
+            pay_or_forge(&callers[presented], (unsigned)presented / COPIES);
             presented++;
         }
         if (after_burst != NULL)
@@ -63,17 +71,38 @@ static void sell_to_all(void (*after_burst)(size_t presented))
     loop_run_dry();
 }
 
+/* Payments that somebody presented who could sign for them. */
+static unsigned genuine_count(void)
+{
+    unsigned count = 0;
+    bool genuine = false;
+
+    for (unsigned i = 0; i < CALLERS; i++) {
+        genuine = (genuine && i % COPIES != 0) || !callers[i].forges;
+        count += genuine && i % COPIES == COPIES - 1;
+    }
+    return count;
+}
+
 static void each_is_told_once_and_the_ledger_has_each_outcome(void **state)
 {
     worker.serve = serve_by_chance;
     worker_start();
     sell_to_all(NULL);
-    for (size_t i = 0; i < CALLERS; i++)
+    for (size_t i = 0; i < CALLERS; i++) {
         assert_int_equal(callers[i].verdicts, 1);
+        if (callers[i].forges)
+            assert_forged(&callers[i]);
+        else
+            assert_int_equal(callers[i].signature, NGX_HTTP_X402_PROVEN);
+    }
     assert_int_equal(loop_logged(NGX_LOG_WARN), 0);
     assert_money(*state, callers, CALLERS, true);
+    assert_in_range(genuine_count(), CALLERS / COPIES / 2, CALLERS / COPIES);
     assert_int_equal(totals_of(((struct fixture *)*state)->ledger).admitted.count,
-                     CALLERS / COPIES);
+                     genuine_count());
+    worker_stop();
+    assert_int_equal(measured_count(*state, X402_MEASURE_VERIFY), CALLERS);
 }
 
 /* Of those that wait, some hang up. */
@@ -333,14 +362,16 @@ static void where_no_thread_takes_the_batch_nobody_is_served(void **state)
     for (unsigned i = 0; i < 5; i++)
         caller_ends(&callers[i], TOLD_DELIVERED);
     run_until_told(callers, 10);
-    for (unsigned i = 5; i < 10; i++)
+    for (unsigned i = 5; i < 10; i++) {
         assert_int_equal(callers[i].admission, X402_ADMISSION_UNAVAILABLE);
+        assert_int_equal(callers[i].signature, NGX_HTTP_X402_UNPROVEN);
+    }
     loop_refuse_tasks(false);
     loop_run_dry();
     assert_money(*state, callers, 10, true);
 }
 
-/* ---------------------------------------------------------------------------- limits
+/* ---------------------------------------------------------------------------- forged
  */
 
 static unsigned count_of(enum x402_admission admission, unsigned first, unsigned count)
@@ -351,6 +382,170 @@ static unsigned count_of(enum x402_admission admission, unsigned first, unsigned
         found += callers[i].verdicts == 1 && callers[i].admission == admission;
     return found;
 }
+
+/* One batch: the threads take nothing until all are there. */
+static void forged_ones_of_a_batch_are_refused_and_are_not_in_the_ledger(void **state)
+{
+    worker.serve = deliver;
+    worker_start();
+    loop_hold();
+    for (unsigned i = 0; i < 40; i++) {
+        if (i % 3 == 0)
+            caller_forges(&callers[i], i);
+        else
+            caller_pays(&callers[i], i);
+    }
+    loop_let_go();
+    run_until_told(callers, 40);
+    for (unsigned i = 0; i < 40; i++) {
+        if (i % 3 == 0)
+            assert_forged(&callers[i]);
+        else
+            assert_int_equal(callers[i].told, TOLD_DELIVERED);
+    }
+    loop_run_dry();
+    assert_true(loop_may_exit());
+    assert_money(*state, callers, 40, true);
+    assert_int_equal(totals_of(((struct fixture *)*state)->ledger).admitted.count, 26);
+}
+
+/* Beside a copy that is its payer's, before it and behind it. */
+static void copy_between_forged_ones(unsigned first, unsigned number)
+{
+    caller_forges(&callers[first], number);
+    caller_pays(&callers[first + 1], number);
+    caller_forges(&callers[first + 2], number);
+}
+
+static void a_forged_copy_learns_nothing_of_what_was_sold_or_is_open(void **state)
+{
+    worker_start();
+    admit_open(0, 2);
+    caller_ends(&callers[0], TOLD_DELIVERED);
+    for (int i = 0; i < 20; i++)
+        loop_turn();
+    loop_hold();
+    copy_between_forged_ones(2, 0);
+    copy_between_forged_ones(5, 1);
+    loop_let_go();
+    run_until_told(callers, 8);
+    for (unsigned i = 2; i < 8; i++) {
+        if (callers[i].forges)
+            assert_forged(&callers[i]);
+    }
+    assert_int_equal(callers[3].admission, X402_ADMISSION_REPEATED);
+    assert_int_equal(callers[6].admission, X402_ADMISSION_IN_PROGRESS);
+    caller_ends(&callers[1], TOLD_DELIVERED);
+    loop_run_dry();
+    assert_money(*state, callers, 8, true);
+}
+
+/* Somebody else writes: who asked the ledger would wait. */
+static void where_all_are_forged_the_ledger_is_not_asked(void **state)
+{
+    struct fixture *fixture = *state;
+
+    worker.serve = deliver;
+    worker_start();
+    caller_pays(&callers[0], 0);
+    run_until_told(callers, 1);
+    loop_run_dry();
+    assert_int_equal(x402_ledger_turn(fixture->ledger), X402_OK);
+    for (unsigned i = 1; i < 11; i++)
+        caller_forges(&callers[i], i);
+    run_until_told(callers, 11);
+    assert_int_equal(
+        x402_ledger_commit(fixture->ledger, "test", NULL, 0, NULL, 0, NULL, NULL),
+        X402_OK);
+    for (unsigned i = 1; i < 11; i++)
+        assert_forged(&callers[i]);
+    loop_run_dry();
+    assert_int_equal(loop_logged(NGX_LOG_CRIT), 0);
+    assert_money(fixture, callers, 11, true);
+}
+
+static void a_commit_that_fails_tells_a_forger_what_it_is(void **state)
+{
+    worker_start();
+    admit_open(0, 1);
+    ledger_fails(FAULT_WRITE, SQLITE_FULL, true);
+    loop_hold();
+    caller_forges(&callers[1], 1);
+    caller_pays(&callers[2], 2);
+    loop_let_go();
+    run_until_told(callers, 3);
+    assert_forged(&callers[1]);
+    assert_int_equal(callers[2].signature, NGX_HTTP_X402_PROVEN);
+    assert_int_equal(callers[2].admission, X402_ADMISSION_UNAVAILABLE);
+    caller_ends(&callers[0], TOLD_DELIVERED);
+    ledger_is_back();
+    loop_run_dry();
+    assert_money(*state, callers, 3, true);
+}
+
+static bool client_may_fail_again(void)
+{
+    static struct sockaddr_in address = {.sin_family = AF_INET};
+    ngx_connection_t connection = {.sockaddr = (struct sockaddr *)(void *)&address};
+    ngx_http_x402_limit_key_t key;
+    uint64_t wait;
+
+    ngx_http_x402_limit_client(&key, &connection, NGX_HTTP_X402_REFUSALS);
+    return ngx_http_x402_limit_peek(&key, &worker.location.refusal_rate, 1, &wait);
+}
+
+/* All come from one address, and are in one batch. */
+static void a_client_is_heard_of_as_many_forged_ones_as_its_rate_allows(void **state)
+{
+    worker.location.refusal_rate = (struct x402_rate){5, 3600000, 5};
+    worker.serve = deliver;
+    worker_start();
+    loop_hold();
+    for (unsigned i = 0; i < 20; i++)
+        caller_pays(&callers[i], i);
+    for (unsigned i = 20; i < 100; i++)
+        caller_forges(&callers[i], i);
+    loop_let_go();
+    run_until_told(callers, 100);
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(callers[i].told, TOLD_DELIVERED);
+    for (unsigned i = 20; i < 25; i++)
+        assert_forged(&callers[i]);
+    for (unsigned i = 25; i < 100; i++)
+        assert_int_equal(callers[i].signature, NGX_HTTP_X402_UNPROVEN);
+    assert_int_equal(count_of(X402_ADMISSION_LIMITED, 25, 75), 75);
+    loop_run_dry();
+    assert_money(*state, callers, 100, true);
+    worker_stop();
+    assert_int_equal(measured_count(*state, X402_MEASURE_VERIFY), 25);
+}
+
+static void who_forges_and_leaves_is_blamed_and_who_pays_and_leaves_is_not(void **state)
+{
+    worker.location.refusal_rate = (struct x402_rate){3, 3600000, 3};
+    worker_start();
+    for (unsigned round = 0; round < 3; round++) {
+        assert_true(client_may_fail_again());
+        loop_hold();
+        caller_pays(&callers[2 * round], 2 * round);
+        caller_forges(&callers[2 * round + 1], 2 * round + 1);
+        loop_turn();
+        assert_int_equal(loop_under_way(), 1);
+        caller_leaves(&callers[2 * round]);
+        caller_leaves(&callers[2 * round + 1]);
+        loop_let_go();
+        loop_run_dry();
+    }
+    assert_false(client_may_fail_again());
+    assert_true(loop_may_exit());
+    assert_money(*state, callers, 6, true);
+    assert_int_equal(totals_of(((struct fixture *)*state)->ledger).admitted.count, 3);
+    worker_stop();
+    assert_int_equal(measured_count(*state, X402_MEASURE_VERIFY), 6);
+}
+
+/* ---------------------------------------------------------------------------- limits
+ */
 
 /* All are of one payer. What the ledger did not take costs no token of its rate. */
 static void a_payer_keeps_to_its_rate_and_gets_back_what_bought_nothing(void **state)
@@ -492,6 +687,12 @@ int main(void)
         TEST(a_ledger_that_fails_serves_nobody_and_loses_no_outcome),
         TEST(a_commit_that_may_have_happened_charges_nobody),
         TEST(where_no_thread_takes_the_batch_nobody_is_served),
+        TEST(forged_ones_of_a_batch_are_refused_and_are_not_in_the_ledger),
+        TEST(a_forged_copy_learns_nothing_of_what_was_sold_or_is_open),
+        TEST(where_all_are_forged_the_ledger_is_not_asked),
+        TEST(a_commit_that_fails_tells_a_forger_what_it_is),
+        TEST(a_client_is_heard_of_as_many_forged_ones_as_its_rate_allows),
+        TEST(who_forges_and_leaves_is_blamed_and_who_pays_and_leaves_is_not),
         TEST(a_payer_keeps_to_its_rate_and_gets_back_what_bought_nothing),
         TEST(more_than_a_batch_holds_is_refused_at_once),
         TEST(at_exit_what_was_told_counts_and_what_is_open_is_void),

@@ -2,9 +2,14 @@
 
 #include "nginx/pages.h"
 
+#include "evm/signature.h"
 #include "unit/ledger/fixture.h"
 
 #include <assert.h>
+
+/* Whose private keys are these numbers. */
+#define PAYER 1
+#define FORGER 2
 
 struct worker worker;
 ngx_module_t ngx_http_x402_module; /* its index is 0 */
@@ -23,6 +28,19 @@ static struct caller *caller_of(const ngx_http_x402_ctx_t *ctx)
 
 /* ----------------------------------------------------------------------- the worker */
 
+/* What presentation() pays for. */
+static void offer_make(struct x402_offer *offer)
+{
+    struct x402_accept *accept = &offer->accepts[0];
+
+    accept->network.chain_id = CHAIN;
+    memset(accept->network.asset20, 0xa5, 20);
+    memset(accept->network.domain_separator32, 0xd0, 32);
+    memset(accept->pay_to20, 0x70, 20);
+    accept->value = 1000;
+    offer->accepts_count = 1;
+}
+
 void worker_configure(const char *ledger_path)
 {
     static struct x402_sales counter;
@@ -40,6 +58,7 @@ void worker_configure(const char *ledger_path)
     worker.conf.sold = &none;
     worker.conf.networks = &none;
     worker.conf.sells = 1;
+    offer_make(&worker.sale.offer);
     ngx_str_set(&worker.sale.location, "/weather");
     worker.sale.credits[0] =
         (struct x402_credit){false, UINT64_MAX, UINT64_MAX, UINT64_MAX};
@@ -97,6 +116,7 @@ void ngx_http_x402_resume(ngx_http_x402_ctx_t *ctx)
 
     assert(caller->ctx == ctx);
     caller->verdicts++;
+    caller->signature = ctx->signature;
     caller->stage = ctx->stage;
     caller->admission = ctx->admission;
     caller->refusal = ctx->refusal;
@@ -110,6 +130,8 @@ void ngx_http_x402_resume(ngx_http_x402_ctx_t *ctx)
 
 static ngx_http_x402_ctx_t *ctx_create(struct caller *caller)
 {
+    static void *conf[] = {&worker.location};
+    static struct sockaddr_in client = {.sin_family = AF_INET};
     ngx_pool_t *pool = ngx_create_pool(0, ngx_cycle->log);
     struct request *request = ngx_pcalloc(pool, sizeof *request);
     ngx_pool_cleanup_t *cleanup = ngx_pool_cleanup_add(pool, sizeof *caller->ctx);
@@ -117,6 +139,8 @@ static ngx_http_x402_ctx_t *ctx_create(struct caller *caller)
 
     request->nginx.pool = pool;
     request->nginx.connection = &request->connection;
+    request->nginx.loc_conf = conf;
+    request->connection.sockaddr = (struct sockaddr *)(void *)&client;
     request->caller = caller;
     memset(ctx, 0, sizeof *ctx);
     ctx->request = &request->nginx;
@@ -128,25 +152,59 @@ static ngx_http_x402_ctx_t *ctx_create(struct caller *caller)
     return ctx;
 }
 
-void caller_pays(struct caller *caller, unsigned number)
+/* What presentation() says, signed with a key. */
+static struct x402_claim claim_of(const struct x402_verified *said, uint8_t key)
+{
+    const uint8_t payers32[32] = {[31] = PAYER}, signers32[32] = {[31] = key};
+    struct x402_payment payment = {.dialect = said->dialect,
+                                   .scheme = said->scheme,
+                                   .value = said->value,
+                                   .valid_after_seconds = said->valid_after_seconds,
+                                   .valid_before_seconds = said->valid_before_seconds};
+    struct x402_claim claim;
+    int failed = x402_key_address(payment.from20, payers32) != X402_OK;
+
+    memcpy(payment.to20, said->to20, 20);
+    memcpy(payment.nonce32, said->nonce32, 32);
+    x402_claim(&claim, worker.sale.offer.accepts, &payment);
+    failed |= x402_signature_sign(claim.unproven.signature65, claim.digest32,
+                                  signers32) != X402_OK;
+    assert(!failed);
+    return claim;
+}
+
+static void present(struct caller *caller, unsigned number, uint8_t key)
 {
     static unsigned attempt;
     const struct x402_admit admit = presentation(number, ++attempt);
+    const struct x402_claim claim = claim_of(&admit.verified, key);
 
     memset(caller, 0, sizeof *caller);
     caller->number = number;
+    caller->forges = key != PAYER;
     caller->ctx = ctx_create(caller);
     memcpy(caller->ctx->attempt16, admit.attempt16, 16);
     *(pid_t *)(void *)(caller->ctx->attempt16 + 4) = getpid(); /* no other worker's */
     caller->ctx->value = admit.verified.value;
+    caller->ctx->valid_before_seconds = admit.verified.valid_before_seconds;
     caller->ctx->started_us = ngx_http_x402_now_us();
-    if (ngx_http_x402_admit(caller->ctx, &admit.verified) != NGX_AGAIN) {
+    if (ngx_http_x402_admit(caller->ctx, &claim) != NGX_AGAIN) {
         caller->busy = true;
         caller->verdicts++;
         caller->stage = NGX_HTTP_X402_REFUSED;
         caller->admission = X402_ADMISSION_UNAVAILABLE;
         request_free(caller);
     }
+}
+
+void caller_pays(struct caller *caller, unsigned number)
+{
+    present(caller, number, PAYER);
+}
+
+void caller_forges(struct caller *caller, unsigned number)
+{
+    present(caller, number, FORGER);
 }
 
 /* -------------------------------------------------------- what stands for outcome.c */

@@ -15,11 +15,13 @@ enum caller_told { TOLD_NOTHING, TOLD_DELIVERED, TOLD_VOID };
 /* A request, from its payment to its end. The test's; what nginx would free is not in
  * it. */
 struct caller {
-    ngx_http_x402_ctx_t *ctx;    /* NULL: the request is gone */
-    unsigned number;             /* of its payment, see presentation() */
-    unsigned verdicts;           /* how often it was told what became of its payment */
-    bool busy;                   /* it was refused before the ledger was asked */
-    ngx_http_x402_stage_t stage; /* told last: SERVING or REFUSED; and */
+    ngx_http_x402_ctx_t *ctx; /* NULL: the request is gone */
+    unsigned number;          /* of its payment, see presentation() */
+    bool forges;              /* its signature is not its payer's */
+    unsigned verdicts;        /* how often it was told what became of its payment */
+    bool busy;                /* it was refused before the ledger was asked */
+    ngx_http_x402_signature_t signature; /* told last, like what follows */
+    ngx_http_x402_stage_t stage;         /* SERVING or REFUSED; and */
     enum x402_admission admission;
     enum x402_error refusal;
     int64_t payment_id;
@@ -32,6 +34,7 @@ struct worker {
     bool running;
     char path[128];
     ngx_http_x402_main_conf_t conf;
+    ngx_http_x402_loc_conf_t location;
     ngx_http_x402_sale_t sale;
     /* A call was admitted, and its upstream is to be asked. NULL: the test ends it. */
     void (*serve)(struct caller *caller);
@@ -47,8 +50,11 @@ void worker_start(void);
 /* As nginx ends one: what is with the threads is done, and nobody is told. */
 void worker_stop(void);
 
-/* Presents payment `number`. Unless busy, it will be told. */
+/* Presents payment `number`. Unless busy, it will be told. All are of one payer. */
 void caller_pays(struct caller *caller, unsigned number);
+
+/* Presents it with a signature that is not its payer's. */
+void caller_forges(struct caller *caller, unsigned number);
 
 /* The upstream has answered, well or not. */
 void caller_ends(struct caller *caller, enum caller_told told);

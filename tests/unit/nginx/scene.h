@@ -3,6 +3,7 @@
 #ifndef X402_TESTS_NGINX_SCENE_H
 #define X402_TESTS_NGINX_SCENE_H
 
+#include "ledger/activity.h"
 #include "unit/ledger/fixture.h"
 #include "unit/nginx/caller.h"
 
@@ -74,6 +75,30 @@ __attribute__((unused)) static void run_until_told(const struct caller *callers,
     }
     while (loop_under_way() != 0)
         loop_turn();
+}
+
+/* What a worker noted of this measure, once it has ended. */
+__attribute__((unused)) static uint64_t measured_count(struct fixture *fixture,
+                                                       enum x402_measure measure)
+{
+    uint64_t refusals[X402_ERROR_COUNT];
+    struct x402_histogram measures[X402_MEASURE_COUNT];
+
+    assert_int_equal(x402_ledger_activity(fixture->ledger, X402_ACTIVITY_EVER,
+                                          X402_ACTIVITY_EVER, refusals, measures),
+                     X402_OK);
+    return x402_histogram_count(&measures[measure]);
+}
+
+/* It was refused for its signature, and nothing of it is known. */
+__attribute__((unused)) static void assert_forged(const struct caller *caller)
+{
+    assert_int_equal(caller->verdicts, 1);
+    assert_int_equal(caller->signature, NGX_HTTP_X402_FORGED);
+    assert_int_equal(caller->stage, NGX_HTTP_X402_REFUSED);
+    assert_int_equal(caller->admission, X402_ADMISSION_UNAVAILABLE);
+    assert_int_equal(caller->payment_id, 0);
+    assert_int_equal(caller->told, TOLD_NOTHING);
 }
 
 __attribute__((unused)) static void deliver(struct caller *caller)

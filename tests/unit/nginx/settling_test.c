@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #define CALLERS 120
 #define COPIES 2     /* of every payment */
@@ -141,6 +142,56 @@ static void of_those_that_wait_for_one_payment_one_is_served(void **state)
     assert_money(*state, callers, CALLERS, true);
 }
 
+static void who_is_presented_again_is_not_verified_again(void **state)
+{
+    settler_start(*state, X402_EVENT_SETTLED);
+    everybody_pays();
+    run_until_told(callers, CALLERS);
+    loop_run_dry();
+    settler_stop();
+    worker_stop();
+    assert_int_equal(measured_count(*state, X402_MEASURE_VERIFY), CALLERS);
+    for (unsigned i = 0; i < CALLERS; i++)
+        assert_int_equal(callers[i].signature, NGX_HTTP_X402_PROVEN);
+    assert_money(*state, callers, CALLERS, true);
+}
+
+/* Nobody is there any more who waited for it. */
+static void settle_all(struct fixture *fixture)
+{
+    const struct timespec a_moment = {.tv_nsec = 5000000};
+
+    settler_start(fixture, X402_EVENT_SETTLED);
+    while (totals_of(fixture->ledger).monies[X402_MONEY_SETTLED].count <
+           CALLERS / COPIES)
+        (void)nanosleep(&a_moment, NULL);
+    settler_stop();
+}
+
+static void a_forged_copy_of_what_is_owed_is_not_served(void **state)
+{
+    worker.sale.settle_timeout = 200;
+    everybody_pays();
+    run_until_told(callers, CALLERS);
+    loop_run_dry();
+    settle_all(*state);
+    for (unsigned i = 0; i < CALLERS; i++) {
+        if (i % COPIES == 0)
+            caller_forges(&callers[i], i / COPIES);
+        else
+            caller_pays(&callers[i], i / COPIES);
+    }
+    run_until_told(callers, CALLERS);
+    loop_run_dry();
+    for (unsigned i = 0; i < CALLERS; i++) {
+        if (i % COPIES == 0)
+            assert_forged(&callers[i]);
+        else
+            assert_int_equal(callers[i].told, TOLD_DELIVERED);
+    }
+    assert_money(*state, callers, CALLERS, true);
+}
+
 /* Some before the ledger has answered, some while they wait, some amid a look. */
 static void who_leaves_is_owed_what_was_settled(void **state)
 {
@@ -231,6 +282,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, settling_make, scene_release)
     const struct CMUnitTest tests[] = {
         TEST(of_those_that_wait_for_one_payment_one_is_served),
+        TEST(who_is_presented_again_is_not_verified_again),
+        TEST(a_forged_copy_of_what_is_owed_is_not_served),
         TEST(who_leaves_is_owed_what_was_settled),
         TEST(what_cannot_be_settled_is_not_served),
         TEST(whose_time_is_over_is_told_and_stays_owed),
