@@ -1,7 +1,7 @@
 /*
- * From a payment to proof. x402_match is cheap and comes first; x402_verify costs one
- * public-key recovery, or half as much for a payer that came before, and is the only
- * maker of an x402_verified.
+ * From a payment to proof. x402_match is cheap and comes first; a verification costs
+ * one public-key recovery, half as much for a payer that came before, a fourth of it
+ * where several are verified together.
  */
 #ifndef X402_VERIFY_H
 #define X402_VERIFY_H

@@ -14,8 +14,8 @@
  * is simply not remembered. So neither many signers nor new keys, which cost nothing,
  * can keep it busy with making tables: one in three good signatures at most. They can
  * take the places; what they take them from is recovered, as it would be without all
- * this. Who sends one bad signature after the other in a known signer's name has them
- * recovered, too, and not both checked and recovered.
+ * this. Bad signatures in a known signer's name are both checked and recovered where
+ * they come together; what comes after them is only recovered.
  *
  * One thread's. Nothing of it is on disk: another process starts with none.
  */
@@ -36,18 +36,6 @@ struct x402_signers;
 struct x402_signers *x402_signers_create(void);
 void x402_signers_destroy(struct x402_signers *signers); /* NULL: nothing */
 
-/*
- * Whether a signature, r || s || v, is this signer's, by exactly the rules of
- * x402_signature_recover (evm/signature.h): X402_OK, or X402_ERR_SIGNATURE. Memory that
- * runs out is not an error.
- *
- * In: signers: what is remembered, and remembers more; NULL: nothing is.
- */
-X402_MUST_USE enum x402_error x402_signer_check(struct x402_signers *signers,
-                                                const uint8_t signer20[20],
-                                                const uint8_t digest32[32],
-                                                const uint8_t signature65[65]);
-
 /* All borrowed. */
 struct x402_signature_check {
     const uint8_t *signer20, *digest32, *signature65; /* in; r || s || v */
@@ -55,8 +43,12 @@ struct x402_signature_check {
 };
 
 /*
- * The same of many signatures: eight at a time, which costs a fourth of each alone,
- * where the processor can (recover8.h, known_key.h).
+ * Whether each signature is its signer's, by exactly the rules of
+ * x402_signature_recover (evm/signature.h). Memory that runs out is not an error. Eight
+ * at a time, which costs a fourth of each alone, where the processor can (recover8.h,
+ * known_key.h).
+ *
+ * In: signers: what is remembered, and remembers more; NULL: nothing is.
  */
 void x402_signers_check(struct x402_signers *signers,
                         struct x402_signature_check *checks, size_t count);

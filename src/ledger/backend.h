@@ -31,7 +31,6 @@ struct x402_ledger_backend {
                               struct x402_outcome *outcomes, size_t outcomes_count,
                               struct x402_admit *admits, size_t admits_count,
                               x402_gate *gate, void *gate_data);
-    enum x402_error (*turn)(struct x402_ledger *ledger);
     void (*post)(struct x402_ledger *ledger);
 
     enum x402_error (*look)(struct x402_ledger *ledger, struct x402_look *looks,

@@ -82,11 +82,6 @@ enum x402_error x402_ledger_commit(struct x402_ledger *ledger, const char *owner
                                    admits_count, gate, gate_data);
 }
 
-enum x402_error x402_ledger_turn(struct x402_ledger *ledger)
-{
-    return entered(ledger)->turn(ledger);
-}
-
 void x402_ledger_post(struct x402_ledger *ledger)
 {
     entered(ledger)->post(ledger);

@@ -176,14 +176,6 @@ X402_MUST_USE enum x402_error x402_ledger_commit(
     x402_gate *gate, void *gate_data);
 
 /*
- * Waits until nobody else writes, as x402_ledger_commit does, and keeps it so until the
- * x402_ledger_commit that must follow at once. Who collects what arrives in the
- * meantime commits more at a time. On error nothing is kept, and a commit would fail
- * alike.
- */
-X402_MUST_USE enum x402_error x402_ledger_turn(struct x402_ledger *ledger);
-
-/*
  * Under load a commit keeps a payment, and puts off its row: who only reads does not
  * see it yet. After this the handle's next commit puts nothing off, and writes what
  * was; one with nothing in it will do.

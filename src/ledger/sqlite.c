@@ -61,7 +61,6 @@ const struct x402_ledger_backend x402_ledger_sqlite = {
     .lease_renew = x402_sqlite_lease_renew,
     .lease_release = x402_sqlite_lease_release,
     .commit = x402_sqlite_commit,
-    .turn = x402_sqlite_turn,
     .post = x402_sqlite_post,
     .look = x402_sqlite_look,
     .receipt_key = x402_sqlite_receipt_key,

@@ -156,8 +156,7 @@ struct x402_sqlite {
     sqlite3 *db; /* NULL while there is no connection */
     bool doubtful;
     struct x402_sqlite_queue queue;
-    bool has_turn; /* the queue is this handle's, for the write that follows */
-    bool posting;  /* the next commit leaves nothing in the journal */
+    bool posting; /* the next commit leaves nothing in the journal */
     sqlite3_stmt *statements[X402_SQL_COUNT];
     uint8_t holder16[16]; /* this handle, for signers */
     int64_t lease_id;     /* 0: none */
@@ -571,7 +570,6 @@ enum x402_error x402_sqlite_commit(struct x402_ledger *ledger, const char *owner
                                    struct x402_outcome *outcomes, size_t outcomes_count,
                                    struct x402_admit *admits, size_t admits_count,
                                    x402_gate *gate, void *gate_data);
-enum x402_error x402_sqlite_turn(struct x402_ledger *ledger);
 void x402_sqlite_post(struct x402_ledger *ledger);
 
 enum x402_error x402_sqlite_signer_acquire(struct x402_ledger *ledger,

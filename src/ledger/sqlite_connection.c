@@ -209,7 +209,6 @@ void x402_sqlite_disconnect(struct x402_sqlite *sqlite)
     sqlite->names_count = 0;
     sqlite->horizon_until_seconds = 0;
     sqlite->doubtful = false;
-    sqlite->has_turn = false;
     x402_live_close(&sqlite->live);
     x402_sqlite_queue_close(&sqlite->queue);
 }

@@ -234,9 +234,9 @@ enum x402_error x402_sqlite_read(struct x402_sqlite *sqlite, x402_sqlite_body *b
     return error == X402_OK ? transact(sqlite, X402_SQL_BEGIN_READ, body, data) : error;
 }
 
-enum x402_error x402_sqlite_turn(struct x402_ledger *ledger)
+/* Waits until nobody else writes, and keeps it so until the queue is left. */
+static enum x402_error take_turn(struct x402_sqlite *sqlite)
 {
-    struct x402_sqlite *sqlite = x402_sqlite_of(ledger);
     enum x402_error error;
 
     if (sqlite->mode != X402_LEDGER_WRITE) {
@@ -254,21 +254,18 @@ enum x402_error x402_sqlite_turn(struct x402_ledger *ledger)
                                "process",
                                sqlite->path);
     }
-    sqlite->has_turn = true;
     return X402_OK;
 }
 
 enum x402_error x402_sqlite_append(struct x402_sqlite *sqlite, x402_sqlite_body *body,
                                    void *data)
 {
-    enum x402_error error =
-        sqlite->has_turn ? X402_OK : x402_sqlite_turn(&sqlite->base);
+    enum x402_error error = take_turn(sqlite);
 
     if (error != X402_OK) {
         return error;
     }
     error = transact(sqlite, X402_SQL_BEGIN_WRITE, body, data);
-    sqlite->has_turn = false;
     x402_sqlite_queue_leave(&sqlite->queue);
     return error;
 }

@@ -227,6 +227,31 @@ static ngx_http_x402_entry_t *ngx_http_x402_fill(ngx_http_x402_batch_t *batch,
     return entry;
 }
 
+/*
+ * The second half of a batch is not for one client's claims, of which nobody knows
+ * yet what they are: there it has as many as its rate of refusals allows, if all are
+ * forged.
+ */
+static ngx_uint_t ngx_http_x402_crowds(const ngx_http_x402_batch_t *batch,
+                                       const ngx_http_x402_entry_t *entry)
+{
+    size_t i;
+    uint64_t wait;
+    uint32_t claims = 0;
+
+    if (batch->entries_count <= NGX_HTTP_X402_BATCH_MAX / 2) {
+        return 0;
+    }
+
+    for (i = 0; i < batch->entries_count; i++) {
+        claims += batch->entries[i].claimed &&
+                  ngx_http_x402_same_client(&batch->entries[i], entry);
+    }
+
+    return !ngx_http_x402_limit_peek(&entry->client, &entry->refusal_rate, claims,
+                                     &wait);
+}
+
 /* The batch that it may join, locked; NULL: none is. */
 static ngx_http_x402_batch_t *ngx_http_x402_open(ngx_http_x402_worker_t *w)
 {
@@ -264,6 +289,13 @@ ngx_int_t ngx_http_x402_admit(ngx_http_x402_ctx_t *ctx, const struct x402_claim 
     entry = ngx_http_x402_fill(batch, ctx, claim->unproven.from20);
     entry->claimed = 1;
     entry->claim = *claim;
+
+    if (ngx_http_x402_crowds(batch, entry)) {
+        ctx->entry = NULL;
+        batch->entries_count--;
+        ngx_http_x402_unlock(w);
+        return NGX_BUSY;
+    }
 
     return ngx_http_x402_joined(w, ctx);
 }

@@ -192,24 +192,29 @@ typedef struct {
     size_t count;
 } ngx_http_x402_step_t;
 
-static uint32_t ngx_http_x402_same_client(const ngx_http_x402_step_t *step,
-                                          const ngx_http_x402_entry_t *entry)
+ngx_uint_t ngx_http_x402_same_client(const ngx_http_x402_entry_t *one,
+                                     const ngx_http_x402_entry_t *other)
+{
+    return ngx_memcmp(&one->client, &other->client, sizeof(one->client)) == 0;
+}
+
+static uint32_t ngx_http_x402_step_ahead(const ngx_http_x402_step_t *step,
+                                         const ngx_http_x402_entry_t *entry)
 {
     size_t i;
     uint32_t count = 0;
 
     for (i = 0; i < step->count; i++) {
-        count += ngx_memcmp(&step->entries[i]->client, &entry->client,
-                            sizeof(entry->client)) == 0;
+        count += (uint32_t)ngx_http_x402_same_client(step->entries[i], entry);
     }
 
     return count;
 }
 
 /*
- * Takes an entry into a step, where it has to be verified and its client's rate of
- * refusals has room for it, even if all in the step of that client are forged.
- * NGX_AGAIN: that is known after this step.
+ * Takes an entry into a step, where its client's rate of refusals has room for it, even
+ * if all in the step of that client are forged. NGX_AGAIN: that is known after this
+ * step.
  */
 static ngx_int_t ngx_http_x402_step_add(ngx_http_x402_step_t *step,
                                         ngx_http_x402_entry_t *entry)
@@ -217,14 +222,11 @@ static ngx_int_t ngx_http_x402_step_add(ngx_http_x402_step_t *step,
     uint64_t wait;
     uint32_t ahead;
 
-    if (!entry->claimed) {
-        return NGX_OK;
-    }
     if (step->count == NGX_HTTP_X402_STEP_MAX) {
         return NGX_AGAIN;
     }
 
-    ahead = ngx_http_x402_same_client(step, entry);
+    ahead = ngx_http_x402_step_ahead(step, entry);
     if (!ngx_http_x402_limit_peek(&entry->client, &entry->refusal_rate, ahead + 1,
                                   &wait)) {
         if (ahead) {
@@ -240,6 +242,7 @@ static ngx_int_t ngx_http_x402_step_add(ngx_http_x402_step_t *step,
     return NGX_OK;
 }
 
+/* Empties the step. */
 static void ngx_http_x402_step_verify(ngx_http_x402_worker_t *w,
                                       ngx_http_x402_step_t *step)
 {
@@ -259,25 +262,63 @@ static void ngx_http_x402_step_verify(ngx_http_x402_worker_t *w,
             (void)ngx_http_x402_limit_take(&entry->client, &entry->refusal_rate, &wait);
         }
     }
+    step->count = 0;
+}
+
+static ngx_uint_t ngx_http_x402_is_open(const ngx_http_x402_entry_t *entry)
+{
+    return entry->signature == NGX_HTTP_X402_UNPROVEN &&
+           entry->retry_after_milliseconds == 0;
+}
+
+/*
+ * Verifies what is open, and of it, unless this is the last pass, leaves open what has
+ * no room in its step: a client with a bad name keeps nobody else's step small.
+ */
+static void ngx_http_x402_pass(ngx_http_x402_worker_t *w, ngx_http_x402_batch_t *batch,
+                               ngx_uint_t last)
+{
+    size_t i;
+    ngx_http_x402_step_t step;
+    ngx_http_x402_entry_t *entry;
+
+    step.count = 0;
+    for (i = 0; i < batch->entries_count; i++) {
+        entry = &batch->entries[i];
+        if (!ngx_http_x402_is_open(entry) ||
+            ngx_http_x402_step_add(&step, entry) == NGX_OK) {
+            continue;
+        }
+        if (last || step.count == NGX_HTTP_X402_STEP_MAX) {
+            ngx_http_x402_step_verify(w, &step);
+            (void)ngx_http_x402_step_add(&step, entry); /* an empty one decides */
+        }
+    }
+    ngx_http_x402_step_verify(w, &step);
+}
+
+static size_t ngx_http_x402_count_verified(const ngx_http_x402_batch_t *batch)
+{
+    size_t i, count = 0;
+
+    for (i = 0; i < batch->entries_count; i++) {
+        count += batch->entries[i].claimed &&
+                 batch->entries[i].signature != NGX_HTTP_X402_UNPROVEN;
+    }
+
+    return count;
 }
 
 static void ngx_http_x402_verify(ngx_http_x402_worker_t *w,
                                  ngx_http_x402_batch_t *batch)
 {
-    size_t i = 0, count = 0;
+    size_t count;
     uint64_t began_us = ngx_http_x402_now_us();
-    ngx_http_x402_step_t step;
 
-    while (i < batch->entries_count) {
-        step.count = 0;
-        while (i < batch->entries_count &&
-               ngx_http_x402_step_add(&step, &batch->entries[i]) == NGX_OK) {
-            i++;
-        }
-        ngx_http_x402_step_verify(w, &step);
-        count += step.count;
-    }
+    ngx_http_x402_pass(w, batch, 0);
+    ngx_http_x402_pass(w, batch, 1);
 
+    count = ngx_http_x402_count_verified(batch);
     batch->verify_us = count ? (ngx_http_x402_now_us() - began_us) / count : 0;
 }
 
@@ -317,12 +358,8 @@ static void ngx_http_x402_collect(ngx_http_x402_batch_t *batch)
 static enum x402_error ngx_http_x402_write(ngx_http_x402_worker_t *w,
                                            ngx_http_x402_batch_t *batch)
 {
+    enum x402_error rc;
     uint64_t began_us = ngx_http_x402_now_us();
-    enum x402_error rc = x402_ledger_turn(w->ledger);
-
-    if (rc != X402_OK) {
-        return rc;
-    }
 
     X402_FAILPOINT(worker_before_commit);
     rc = x402_ledger_commit(w->ledger, w->owner, batch->outcomes, batch->outcomes_count,

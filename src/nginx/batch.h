@@ -141,6 +141,10 @@ void ngx_http_x402_keep_outcomes(ngx_http_x402_worker_t *w);
 /* What has been filled flies, and an empty batch is filled. Any thread's. */
 void ngx_http_x402_batch_take(ngx_http_x402_worker_t *w);
 
+/* Whether it is one client that presents both. */
+ngx_uint_t ngx_http_x402_same_client(const ngx_http_x402_entry_t *one,
+                                     const ngx_http_x402_entry_t *other);
+
 /* Runs in the ledger's thread; data is the worker. Writes what is said to be out. */
 void ngx_http_x402_task(void *data, ngx_log_t *log);
 

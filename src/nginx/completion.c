@@ -184,12 +184,19 @@ static ngx_uint_t ngx_http_x402_has_flown(const ngx_http_x402_worker_t *w)
            (w->flying->admits_count || w->flying->outcomes_count || w->renew);
 }
 
+/* It is known how the ledger does: what it was told failed, or was written. */
+static ngx_uint_t ngx_http_x402_has_asked(const ngx_http_x402_worker_t *w)
+{
+    return w->committing &&
+           (w->result != X402_OK || w->post || ngx_http_x402_has_flown(w));
+}
+
 /* The log says when it begins and when it is over, not what happens between. */
 static void ngx_http_x402_note_result(ngx_http_x402_worker_t *w)
 {
     ngx_log_t *log = ngx_cycle->log;
 
-    if (!w->committing) {
+    if (!ngx_http_x402_has_asked(w)) {
         return;
     }
     w->committed = 1;

@@ -300,7 +300,7 @@ void ngx_http_x402_admission_exit(ngx_cycle_t *cycle);
 /*
  * Puts what a payment claims into the next batch, to be verified by the ledger's thread
  * and, if it is true, admitted. NGX_AGAIN: ctx will be resumed. NGX_BUSY: the ledger
- * cannot be asked now (503).
+ * cannot be asked now, or too many of this client's claims wait already (503).
  */
 ngx_int_t ngx_http_x402_admit(ngx_http_x402_ctx_t *ctx, const struct x402_claim *claim);
 

@@ -7,6 +7,7 @@
 
 #include "evm/signature.h"
 #include "evm/signer.h"
+#include "unit/evm/alone.h"
 #include "unit/evm/chosen.h"
 
 #define PEOPLE 8
@@ -22,8 +23,8 @@ static struct x402_signers *signers; /* all of them are known, nobody else is ev
 
 static void present(const struct person *person)
 {
-    check(x402_signer_check(signers, person->address20, person->digest32,
-                            person->signature65) == X402_OK,
+    check(check_alone(signers, person->address20, person->digest32,
+                      person->signature65) == X402_OK,
           "a good one");
 }
 
@@ -119,8 +120,8 @@ static void check_agrees(const struct person *claimed, const struct chosen *sign
                 memcmp(recovered20, claimed->address20, 20) == 0;
     uint64_t known = x402_signers_known(signers);
 
-    check((x402_signer_check(signers, claimed->address20, signature->digest32,
-                             signature->signature65) == X402_OK) == good,
+    check((check_alone(signers, claimed->address20, signature->digest32,
+                       signature->signature65) == X402_OK) == good,
           "as recovery says");
     check(x402_signers_known(signers) == known + good, "known, if it is good");
     if (!good)

@@ -6,6 +6,7 @@
 
 #include "evm/signature.h"
 #include "evm/signer.h"
+#include "unit/evm/alone.h"
 #include "unit/memory/memory.h"
 
 static const uint8_t key32[32] = {0x11};
@@ -17,7 +18,7 @@ static enum x402_error check(struct x402_signers *signers, uint8_t digest)
     assert_int_equal(x402_key_address(address20, key32), X402_OK);
     assert_int_equal(x402_signature_sign(signature65, digest32, key32), X402_OK);
     digest32[0] = digest;
-    return x402_signer_check(signers, address20, digest32, signature65);
+    return check_alone(signers, address20, digest32, signature65);
 }
 
 /* A good signature; whether a recovery was saved. */

@@ -440,23 +440,30 @@ static void a_forged_copy_learns_nothing_of_what_was_sold_or_is_open(void **stat
     assert_money(*state, callers, 8, true);
 }
 
-/* Somebody else writes: who asked the ledger would wait. */
+/* A gate: within the transaction of somebody else, for which who writes would wait. */
+static bool ten_forge(struct x402_admit *admit, void *data)
+{
+    (void)admit;
+    (void)data;
+    for (unsigned i = 1; i < 11; i++)
+        caller_forges(&callers[i], i);
+    run_until_told(callers, 11);
+    return false;
+}
+
 static void where_all_are_forged_the_ledger_is_not_asked(void **state)
 {
     struct fixture *fixture = *state;
+    struct x402_admit another = presentation(11, 0);
 
     worker.serve = deliver;
     worker_start();
     caller_pays(&callers[0], 0);
     run_until_told(callers, 1);
     loop_run_dry();
-    assert_int_equal(x402_ledger_turn(fixture->ledger), X402_OK);
-    for (unsigned i = 1; i < 11; i++)
-        caller_forges(&callers[i], i);
-    run_until_told(callers, 11);
-    assert_int_equal(
-        x402_ledger_commit(fixture->ledger, "test", NULL, 0, NULL, 0, NULL, NULL),
-        X402_OK);
+    assert_int_equal(x402_ledger_commit(fixture->ledger, "test", NULL, 0, &another, 1,
+                                        ten_forge, NULL),
+                     X402_OK);
     for (unsigned i = 1; i < 11; i++)
         assert_forged(&callers[i]);
     loop_run_dry();
@@ -518,6 +525,63 @@ static void a_client_is_heard_of_as_many_forged_ones_as_its_rate_allows(void **s
     assert_money(*state, callers, 100, true);
     worker_stop();
     assert_int_equal(measured_count(*state, X402_MEASURE_VERIFY), 25);
+}
+
+/* Of two addresses in one batch; each may be wrong once. */
+static void who_may_be_wrong_once_may_be_right_often(void **state)
+{
+    worker.location.refusal_rate = (struct x402_rate){1, 3600000, 1};
+    worker.serve = deliver;
+    worker_start();
+    loop_hold();
+    for (unsigned i = 0; i < 200; i++) {
+        worker.address = 1 + i % 2;
+        caller_pays(&callers[i], i);
+    }
+    for (unsigned i = 200; i < 210; i++) {
+        worker.address = 1 + i % 2;
+        caller_forges(&callers[i], i);
+    }
+    loop_let_go();
+    run_until_told(callers, 210);
+    for (unsigned i = 0; i < 200; i++)
+        assert_int_equal(callers[i].told, TOLD_DELIVERED);
+    assert_forged(&callers[200]);
+    assert_forged(&callers[201]);
+    for (unsigned i = 202; i < 210; i++)
+        assert_int_equal(callers[i].signature, NGX_HTTP_X402_UNPROVEN);
+    assert_int_equal(count_of(X402_ADMISSION_LIMITED, 202, 8), 8);
+    loop_run_dry();
+    assert_money(*state, callers, 210, true);
+}
+
+/* The ledger is busy; 256 of the 512 places are left to others. */
+static void who_forges_much_leaves_half_a_batch_to_others(void **state)
+{
+    unsigned taken = 0;
+
+    worker.location.refusal_rate = (struct x402_rate){10, 3600000, 100};
+    worker.serve = deliver;
+    worker_start();
+    loop_hold();
+    worker.address = 1;
+    for (unsigned i = 0; i < 400; i++)
+        caller_forges(&callers[i], i);
+    for (unsigned i = 0; i < 400; i++)
+        taken += !callers[i].busy;
+    assert_in_range(taken, NGX_HTTP_X402_BATCH_MAX / 2,
+                    NGX_HTTP_X402_BATCH_MAX / 2 + 1);
+    for (unsigned i = 400; i < 600; i++) {
+        worker.address = i;
+        caller_pays(&callers[i], i);
+        assert_false(callers[i].busy);
+    }
+    loop_let_go();
+    run_until_told(callers, 600);
+    for (unsigned i = 400; i < 600; i++)
+        assert_int_equal(callers[i].told, TOLD_DELIVERED);
+    loop_run_dry();
+    assert_money(*state, callers, 600, true);
 }
 
 static void who_forges_and_leaves_is_blamed_and_who_pays_and_leaves_is_not(void **state)
@@ -692,6 +756,8 @@ int main(void)
         TEST(where_all_are_forged_the_ledger_is_not_asked),
         TEST(a_commit_that_fails_tells_a_forger_what_it_is),
         TEST(a_client_is_heard_of_as_many_forged_ones_as_its_rate_allows),
+        TEST(who_may_be_wrong_once_may_be_right_often),
+        TEST(who_forges_much_leaves_half_a_batch_to_others),
         TEST(who_forges_and_leaves_is_blamed_and_who_pays_and_leaves_is_not),
         TEST(a_payer_keeps_to_its_rate_and_gets_back_what_bought_nothing),
         TEST(more_than_a_batch_holds_is_refused_at_once),

@@ -18,6 +18,7 @@ ngx_module_t ngx_http_x402_module; /* its index is 0 */
 struct request {
     ngx_http_request_t nginx;
     ngx_connection_t connection;
+    struct sockaddr_in client;
     struct caller *caller;
 };
 
@@ -131,7 +132,6 @@ void ngx_http_x402_resume(ngx_http_x402_ctx_t *ctx)
 static ngx_http_x402_ctx_t *ctx_create(struct caller *caller)
 {
     static void *conf[] = {&worker.location};
-    static struct sockaddr_in client = {.sin_family = AF_INET};
     ngx_pool_t *pool = ngx_create_pool(0, ngx_cycle->log);
     struct request *request = ngx_pcalloc(pool, sizeof *request);
     ngx_pool_cleanup_t *cleanup = ngx_pool_cleanup_add(pool, sizeof *caller->ctx);
@@ -140,7 +140,9 @@ static ngx_http_x402_ctx_t *ctx_create(struct caller *caller)
     request->nginx.pool = pool;
     request->nginx.connection = &request->connection;
     request->nginx.loc_conf = conf;
-    request->connection.sockaddr = (struct sockaddr *)(void *)&client;
+    request->client.sin_family = AF_INET;
+    request->client.sin_addr.s_addr = worker.address;
+    request->connection.sockaddr = (struct sockaddr *)(void *)&request->client;
     request->caller = caller;
     memset(ctx, 0, sizeof *ctx);
     ctx->request = &request->nginx;

@@ -36,6 +36,7 @@ struct worker {
     ngx_http_x402_main_conf_t conf;
     ngx_http_x402_loc_conf_t location;
     ngx_http_x402_sale_t sale;
+    uint32_t address; /* of the client that presents next */
     /* A call was admitted, and its upstream is to be asked. NULL: the test ends it. */
     void (*serve)(struct caller *caller);
 };
