@@ -16,22 +16,6 @@ size_t x402_text_size(const struct x402_text *text)
     return (size_t)(text->at - text->start);
 }
 
-void x402_text_put(struct x402_text *text, struct x402_slice slice)
-{
-    if (text->overflow || (size_t)(text->end - text->at) < slice.size) {
-        text->overflow = true;
-        return;
-    }
-    if (slice.size > 0)
-        memcpy(text->at, slice.data, slice.size);
-    text->at += slice.size;
-}
-
-void x402_text_put_string(struct x402_text *text, const char *zero_terminated)
-{
-    x402_text_put(text, x402_slice_of(zero_terminated));
-}
-
 void x402_text_put_decimal(struct x402_text *text, uint64_t number)
 {
     char digits[X402_DECIMAL_SIZE_MAX];

@@ -7,6 +7,8 @@
 
 #include <x402/bytes.h>
 
+#include <string.h>
+
 struct x402_text {
     char *start;
     char *at;
@@ -29,8 +31,24 @@ enum x402_invalid_utf8 {
 struct x402_text x402_text_init(char *buffer, size_t size);
 size_t x402_text_size(const struct x402_text *text);
 
-void x402_text_put(struct x402_text *text, struct x402_slice slice);
-void x402_text_put_string(struct x402_text *text, const char *zero_terminated);
+/* Inline, as most of what is put is short, and of a size known beforehand. */
+static inline void x402_text_put(struct x402_text *text, struct x402_slice slice)
+{
+    if (text->overflow || (size_t)(text->end - text->at) < slice.size) {
+        text->overflow = true;
+        return;
+    }
+    if (slice.size > 0)
+        memcpy(text->at, slice.data, slice.size);
+    text->at += slice.size;
+}
+
+static inline void x402_text_put_string(struct x402_text *text,
+                                        const char *zero_terminated)
+{
+    x402_text_put(text, (struct x402_slice){zero_terminated, strlen(zero_terminated)});
+}
+
 void x402_text_put_decimal(struct x402_text *text, uint64_t number);
 void x402_text_put_hex(struct x402_text *text, const uint8_t *bytes, size_t size);
 void x402_text_put_address(struct x402_text *text, const uint8_t address20[20]);

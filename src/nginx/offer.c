@@ -6,51 +6,44 @@
 
 #define NGX_HTTP_X402_PREFLIGHT_MAX 1024 /* requested header names we repeat */
 
-ngx_int_t ngx_http_x402_add_header(ngx_http_request_t *r, const char *key,
-                                   ngx_str_t *value)
+static ngx_int_t ngx_http_x402_add_headers(ngx_http_request_t *r,
+                                           const ngx_keyval_t *headers, size_t count)
 {
+    size_t i;
     ngx_table_elt_t *h;
 
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
+    for (i = 0; i < count; i++) {
+        h = ngx_list_push(&r->headers_out.headers);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+        h->hash = 1;
+        h->key = headers[i].key;
+        h->value = headers[i].value;
     }
-
-    h->hash = 1;
-    h->key.data = (u_char *)(uintptr_t)key;
-    h->key.len = ngx_strlen(key);
-    h->value = *value;
 
     return NGX_OK;
 }
 
-static ngx_int_t ngx_http_x402_add_literals(ngx_http_request_t *r,
-                                            const char *const (*pairs)[2], size_t count)
+ngx_int_t ngx_http_x402_add_header(ngx_http_request_t *r, const char *key,
+                                   ngx_str_t *value)
 {
-    size_t i;
-    ngx_str_t value;
+    const ngx_keyval_t header = {{ngx_strlen(key), (u_char *)(uintptr_t)key}, *value};
 
-    for (i = 0; i < count; i++) {
-        value.data = (u_char *)(uintptr_t)pairs[i][1];
-        value.len = ngx_strlen(value.data);
-        if (ngx_http_x402_add_header(r, pairs[i][0], &value) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
+    return ngx_http_x402_add_headers(r, &header, 1);
 }
 
 ngx_int_t ngx_http_x402_add_our_headers(ngx_http_request_t *r)
 {
-    static const char *const pairs[][2] = {
-        {"Cache-Control", "no-store"},
-        {"Access-Control-Allow-Origin", "*"},
-        {"Access-Control-Expose-Headers",
-         "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, Retry-After"},
+    static const ngx_keyval_t headers[] = {
+        {ngx_string("Cache-Control"), ngx_string("no-store")},
+        {ngx_string("Access-Control-Allow-Origin"), ngx_string("*")},
+        {ngx_string("Access-Control-Expose-Headers"),
+         ngx_string("PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, "
+                    "Retry-After")},
     };
 
-    return ngx_http_x402_add_literals(r, pairs, sizeof(pairs) / sizeof(pairs[0]));
+    return ngx_http_x402_add_headers(r, headers, sizeof(headers) / sizeof(headers[0]));
 }
 
 ngx_int_t ngx_http_x402_send(ngx_http_request_t *r, ngx_uint_t status,
@@ -306,12 +299,12 @@ static void ngx_http_x402_requested_headers(ngx_http_request_t *r, ngx_str_t *na
 
 ngx_int_t ngx_http_x402_preflight(ngx_http_request_t *r)
 {
-    static const char *const pairs[][2] = {
-        {"Access-Control-Allow-Origin", "*"},
-        {"Access-Control-Allow-Methods",
-         "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"},
-        {"Access-Control-Max-Age", "600"},
-        {"Vary", "Access-Control-Request-Headers"},
+    static const ngx_keyval_t headers[] = {
+        {ngx_string("Access-Control-Allow-Origin"), ngx_string("*")},
+        {ngx_string("Access-Control-Allow-Methods"),
+         ngx_string("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")},
+        {ngx_string("Access-Control-Max-Age"), ngx_string("600")},
+        {ngx_string("Vary"), ngx_string("Access-Control-Request-Headers")},
     };
     ngx_str_t names;
     ngx_str_t empty = ngx_null_string;
@@ -319,7 +312,7 @@ ngx_int_t ngx_http_x402_preflight(ngx_http_request_t *r)
     ngx_http_x402_requested_headers(r, &names);
 
     if (ngx_http_x402_add_header(r, "Access-Control-Allow-Headers", &names) != NGX_OK ||
-        ngx_http_x402_add_literals(r, pairs, sizeof(pairs) / sizeof(pairs[0])) !=
+        ngx_http_x402_add_headers(r, headers, sizeof(headers) / sizeof(headers[0])) !=
             NGX_OK) {
         return ngx_http_x402_fail(r);
     }
