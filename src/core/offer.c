@@ -18,6 +18,10 @@
 
 #define PADDING_MAX 2
 
+/* What precedes the URL in the v2 header, and the same as base64. */
+#define HEAD_SIZE_MAX (FRAME_SIZE_MAX + PADDING_MAX)
+#define HEAD_TEXT_MAX X402_BASE64_SIZE(HEAD_SIZE_MAX)
+
 /* ------------------------------------------------------------------- once, at start */
 
 static size_t described_size_max(const struct x402_offer *offer)
@@ -38,7 +42,7 @@ static size_t tail_size_max(const struct x402_offer *offer)
 
 size_t x402_offer_text_size_max(const struct x402_offer *offer)
 {
-    return X402_BASE64_SIZE(tail_size_max(offer)) +
+    return HEAD_TEXT_MAX + X402_BASE64_SIZE(tail_size_max(offer)) +
            offer->accepts_count * (described_size_max(offer) + entry_size_max(offer));
 }
 
@@ -138,6 +142,34 @@ static struct x402_text text_within(char *room, size_t room_size)
     return x402_text_init(room + X402_BASE64_SIZE(room_size) - room_size, room_size);
 }
 
+/* Blanks mean nothing in JSON there, and spare base64 its padding. */
+static void put_blanks_and_quote(struct x402_text *text)
+{
+    while (x402_text_size(text) % 3 != 2)
+        x402_text_put_string(text, " ");
+    x402_text_put_string(text, "\"");
+}
+
+static void put_error(struct x402_text *text, const char *reason)
+{
+    x402_text_put_string(text, ",\"error\":\"");
+    x402_text_put_string(text, reason);
+    x402_text_put_string(text, "\"");
+}
+
+/* Up to the quote before the URL. */
+static size_t encode_head(char *out, enum x402_error error)
+{
+    struct x402_text text = text_within(out, HEAD_SIZE_MAX);
+
+    x402_text_put_string(&text, "{\"x402Version\":2");
+    put_error(&text, x402_error_reason(error));
+    x402_text_put_string(&text, ",\"resource\":{\"url\":");
+    put_blanks_and_quote(&text);
+    assert(!text.overflow);
+    return encode_within(out, HEAD_SIZE_MAX, x402_text_size(&text));
+}
+
 static struct x402_slice encode_tail(char *buffer, const struct x402_offer *offer)
 {
     size_t room_size = tail_size_max(offer);
@@ -174,8 +206,10 @@ enum x402_error x402_offer_encode(struct x402_offer_text *out, char *buffer,
     if (buffer_size < x402_offer_text_size_max(offer))
         return X402_ERR_SPACE;
 
-    out->header_tail = encode_tail(buffer, offer);
-    size_t used = X402_BASE64_SIZE(tail_size_max(offer));
+    out->header_head =
+        (struct x402_slice){buffer, encode_head(buffer, X402_ERR_PAYMENT_REQUIRED)};
+    out->header_tail = encode_tail(buffer + HEAD_TEXT_MAX, offer);
+    size_t used = HEAD_TEXT_MAX + X402_BASE64_SIZE(tail_size_max(offer));
     struct x402_text text = x402_text_init(buffer + used, buffer_size - used);
     encode_entries(out, &text, offer);
     return X402_OK;
@@ -197,14 +231,15 @@ static size_t escaped_url_size_max(size_t url_size)
            (url_size < X402_RESOURCE_MAX ? url_size : X402_RESOURCE_MAX);
 }
 
-static size_t head_size_max(size_t url_size)
+static size_t url_size_max(size_t url_size)
 {
-    return FRAME_SIZE_MAX + escaped_url_size_max(url_size) + PADDING_MAX;
+    return escaped_url_size_max(url_size) + 1 + PADDING_MAX;
 }
 
 size_t x402_offer_header_size_max(const struct x402_offer_text *text, size_t url_size)
 {
-    return X402_BASE64_SIZE(head_size_max(url_size)) + text->header_tail.size;
+    return HEAD_TEXT_MAX + X402_BASE64_SIZE(url_size_max(url_size)) +
+           text->header_tail.size;
 }
 
 size_t x402_offer_body_size_max(const struct x402_offer_text *text, size_t url_size)
@@ -216,13 +251,6 @@ size_t x402_offer_body_size_max(const struct x402_offer_text *text, size_t url_s
     return size;
 }
 
-static void put_error(struct x402_text *text, const char *reason)
-{
-    x402_text_put_string(text, ",\"error\":\"");
-    x402_text_put_string(text, reason);
-    x402_text_put_string(text, "\"");
-}
-
 static void put_url(struct x402_text *text, struct x402_slice url)
 {
     x402_text_put_string(text, "\"");
@@ -230,23 +258,39 @@ static void put_url(struct x402_text *text, struct x402_slice url)
     x402_text_put_string(text, "\"");
 }
 
+static size_t copy(char *out, struct x402_slice slice)
+{
+    memcpy(out, slice.data, slice.size);
+    return slice.size;
+}
+
+static void put_quote_and_blanks(struct x402_text *text)
+{
+    x402_text_put_string(text, "\"");
+    while (x402_text_size(text) % 3 != 0)
+        x402_text_put_string(text, " ");
+}
+
+/* With the quote behind it. */
+static size_t encode_url(char *out, struct x402_slice url)
+{
+    const size_t room_size = url_size_max(url.size);
+    struct x402_text text = text_within(out, room_size);
+
+    x402_text_put_escaped(&text, cut_resource(url), X402_INVALID_PERCENT_ENCODED);
+    put_quote_and_blanks(&text);
+    assert(!text.overflow);
+    return encode_within(out, room_size, x402_text_size(&text));
+}
+
 size_t x402_offer_header_write(char *out, const struct x402_offer_text *text,
                                enum x402_error error, struct x402_slice resource_url)
 {
-    size_t room_size = head_size_max(resource_url.size);
-    struct x402_text head = text_within(out, room_size);
+    size_t size = error == X402_ERR_PAYMENT_REQUIRED ? copy(out, text->header_head)
+                                                     : encode_head(out, error);
 
-    x402_text_put_string(&head, "{\"x402Version\":2");
-    put_error(&head, x402_error_reason(error));
-    x402_text_put_string(&head, ",\"resource\":{\"url\":");
-    put_url(&head, cut_resource(resource_url));
-    while (x402_text_size(&head) % 3 != 0)
-        x402_text_put_string(&head, " ");
-    assert(!head.overflow);
-
-    size_t size = encode_within(out, room_size, x402_text_size(&head));
-    memcpy(out + size, text->header_tail.data, text->header_tail.size);
-    return size + text->header_tail.size;
+    size += encode_url(out + size, resource_url);
+    return size + copy(out + size, text->header_tail);
 }
 
 size_t x402_offer_body_write(char *out, const struct x402_offer_text *text,

@@ -145,7 +145,8 @@ size_t x402_json_plain_size(const uint8_t *bytes, size_t size)
         if (found != 0)
             return at + (size_t)__builtin_ctzll(found) / 8;
     }
-    while (at < size && unplain(bytes[at] | EACH_BYTE(' ') << 8) == 0)
+    while (at < size && bytes[at] >= 0x20 && bytes[at] < 0x80 && bytes[at] != '"' &&
+           bytes[at] != '\\')
         at++;
     return at;
 }

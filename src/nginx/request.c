@@ -257,9 +257,17 @@ static ngx_uint_t ngx_http_x402_sender_is_trusted(ngx_http_request_t *r)
             ngx_memcmp(first->data, now->data, now->len) != 0);
 }
 
+/* A header of a proxy before us; NULL: there is none, or none that is believed. */
+static ngx_table_elt_t *ngx_http_x402_forwarded(ngx_http_request_t *r, const char *name)
+{
+    ngx_table_elt_t *h = ngx_http_x402_find_header(r, name);
+
+    return h != NULL && ngx_http_x402_sender_is_trusted(r) ? h : NULL;
+}
+
 static void ngx_http_x402_scheme(ngx_http_request_t *r, ngx_str_t *scheme)
 {
-    ngx_table_elt_t *h = NULL;
+    ngx_table_elt_t *h = ngx_http_x402_forwarded(r, "x-forwarded-proto");
 
     ngx_str_set(scheme, "http");
 
@@ -269,9 +277,6 @@ static void ngx_http_x402_scheme(ngx_http_request_t *r, ngx_str_t *scheme)
     }
 #endif
 
-    if (ngx_http_x402_sender_is_trusted(r)) {
-        h = ngx_http_x402_find_header(r, "x-forwarded-proto");
-    }
     if (h != NULL && h->value.len == 5 &&
         ngx_strncasecmp(h->value.data, (u_char *)"https", 5) == 0) {
         ngx_str_set(scheme, "https");
@@ -284,12 +289,9 @@ static void ngx_http_x402_scheme(ngx_http_request_t *r, ngx_str_t *scheme)
 
 static void ngx_http_x402_authority(ngx_http_request_t *r, ngx_str_t *authority)
 {
-    ngx_table_elt_t *h = NULL;
+    ngx_table_elt_t *h = ngx_http_x402_forwarded(r, "x-forwarded-host");
     ngx_http_core_srv_conf_t *cscf;
 
-    if (ngx_http_x402_sender_is_trusted(r)) {
-        h = ngx_http_x402_find_header(r, "x-forwarded-host");
-    }
     if (h == NULL || !x402_authority_is_plain(ngx_http_x402_slice(&h->value))) {
         h = r->headers_in.host;
     }
