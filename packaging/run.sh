@@ -110,7 +110,7 @@ start_chain() {
         --fund "$caller=10" --gas "$settler=1" --gas "$spare=1"
     chain_pid=$started
     tries=300
-    until grep -q '^chain ' "$logs/chain.log"; do # it answers before it is funded
+    until grep -qs '^chain ' "$logs/chain.log"; do # it answers before it is funded
         tries=$((tries - 1))
         if [ $tries = 0 ] || ! is_running "$chain_pid"; then
             cat "$logs/chain.log" >&2
