@@ -218,39 +218,35 @@ static void each_verdict_is_recoverys_without_memory_of_any(void **state)
         assert_all_counts_checked(NULL);
 }
 
-/* In each place of each number. */
-static void one_forged_among_good_ones_is_refused_alone(void **state)
+/* One that is unlike the others, in each place of each number. */
+static void assert_odd_one_out(bool is_good)
 {
     struct x402_signers *signers = signers_new();
     struct batch batch;
 
-    (void)state;
     way = AS_HERE;
-    for (size_t count = 1; count <= 2 * X402_RECOVER8_MAX + 1; count++)
+    for (unsigned count = 1; count <= 2 * X402_RECOVER8_MAX + 1; count++)
         for (unsigned at = 0; at < count; at++) {
             for (unsigned i = 0; i < count; i++)
-                fill(&batch, i, i == at ? (enum kind)(1 + (at + count) % 10) : GOOD,
+                fill(&batch, i,
+                     (i == at) == is_good ? GOOD
+                                          : (enum kind)(1 + (i + count) % (KINDS - 1)),
                      i + at);
             assert_checked(signers, &batch, count);
         }
     x402_signers_destroy(signers);
 }
 
+static void one_forged_among_good_ones_is_refused_alone(void **state)
+{
+    (void)state;
+    assert_odd_one_out(false);
+}
+
 static void one_good_among_forged_ones_is_good_alone(void **state)
 {
-    struct x402_signers *signers = signers_new();
-    struct batch batch;
-
     (void)state;
-    way = AS_HERE;
-    for (size_t count = 1; count <= 2 * X402_RECOVER8_MAX + 1; count++)
-        for (unsigned at = 0; at < count; at++) {
-            for (unsigned i = 0; i < count; i++)
-                fill(&batch, i, i == at ? GOOD : (enum kind)(1 + (i + count) % 10),
-                     i + at);
-            assert_checked(signers, &batch, count);
-        }
-    x402_signers_destroy(signers);
+    assert_odd_one_out(true);
 }
 
 /* The same signature, of the same memory, in the names of all people. */
