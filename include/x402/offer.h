@@ -35,7 +35,7 @@ struct x402_offer {
  * buffer given to x402_offer_encode.
  */
 struct x402_offer_text {
-    struct x402_slice header_head; /* base64 of what precedes it, for who did not pay */
+    struct x402_slice header_head; /* base64 up to the URL, for who did not pay; v2 */
     struct x402_slice header_tail; /* base64 of what follows the URL, v2 */
     struct x402_slice entries[X402_ACCEPTS_MAX]; /* v1 accepts after their resource */
     size_t entries_count; /* may be 0: no legacy network offered */
