@@ -205,6 +205,9 @@ $(B)/tests/nginx/%: tests/unit/nginx/%.c $(NGINX_LOOP) $(NGINX_TESTED) $(B)/libr
 	$(CC) $(CPPFLAGS) -Itests $(NGINX_CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< \
 	  $(filter %.o %.a,$^) $(LIBS_LEDGER) $(LIBS_CORE) -lcmocka -lpthread
 
+# Where another worker does something meanwhile.
+$(B)/tests/nginx/forgeries_test: LDFLAGS += -Wl,--wrap=x402_verify_many
+
 $(B)/tests/services/%: tests/unit/services/%.c $(B)/libservices.a $(B)/libx402.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(SERVICES_CPPFLAGS) -I. -Itests $(CFLAGS) -MMD -MP -DX402_VECTORS='"$(CURDIR)/tests/vectors"' $(LDFLAGS) -o $@ $< \

@@ -145,21 +145,12 @@ static void a_payment_whose_callers_all_left_may_be_presented_again(void **state
     assert_money(*state, callers, 10, true);
 }
 
-static void admit_open(unsigned first, unsigned count)
-{
-    for (unsigned i = first; i < first + count; i++)
-        caller_pays(&callers[i], i);
-    run_until_told(callers + first, count);
-    for (unsigned i = first; i < first + count; i++)
-        assert_int_equal(callers[i].stage, NGX_HTTP_X402_SERVING);
-}
-
 static void an_outcome_told_while_a_batch_is_out_goes_with_the_next(void **state)
 {
     struct fixture *fixture = *state;
 
     worker_start();
-    admit_open(0, 20);
+    admit_open(callers, 0, 20);
     loop_hold();
     caller_pays(&callers[20], 20);
     for (unsigned i = 0; i < 20; i++)
@@ -187,8 +178,8 @@ static void who_only_reads_sees_calls_under_way_a_moment_later(void **state)
         X402_OK);
     worker_start();
     loop_still();
-    admit_open(0, 1);
-    admit_open(1, 20);
+    admit_open(callers, 0, 1);
+    admit_open(callers, 1, 20);
     assert_int_equal(totals_of(reader).deliveries[X402_DELIVERY_PENDING].count, 1);
     loop_pass(NGX_HTTP_X402_POST_DELAY);
     do
@@ -244,7 +235,7 @@ static void under_load_a_commit_waits_for_as_many_as_came_before(void **state)
 {
     worker_start();
     loop_pass(2000); /* and so a note follows the batch */
-    admit_open(0, 3);
+    admit_open(callers, 0, 3);
     be_patient(FOR_EVER_US, FOR_EVER_US);
     for (unsigned i = 3; i < 6; i++) {
         caller_pays(&callers[i], i);
@@ -276,14 +267,14 @@ static void a_commit_waits_no_longer_than_is_bearable_nor_than_the_last_took(
     void **state)
 {
     worker_start();
-    admit_open(0, 20);
+    admit_open(callers, 0, 20);
     be_patient(FOR_EVER_US, NGX_HTTP_X402_GATHER_MAX_US);
-    admit_open(20, 1);
+    admit_open(callers, 20, 1);
     be_patient(FOR_EVER_US, FOR_EVER_US);
-    admit_open(21, 1); /* one alone is what is expected now */
-    admit_open(22, 20);
+    admit_open(callers, 21, 1); /* one alone is what is expected now */
+    admit_open(callers, 22, 20);
     be_patient(0, FOR_EVER_US);
-    admit_open(42, 1);
+    admit_open(callers, 42, 1);
     for (unsigned i = 0; i < 43; i++)
         caller_ends(&callers[i], TOLD_DELIVERED);
     loop_run_dry();
@@ -293,24 +284,10 @@ static void a_commit_waits_no_longer_than_is_bearable_nor_than_the_last_took(
 /* --------------------------------------------------------------- a ledger that fails
  */
 
-/* While nothing is under way: the next task sees it. */
-static void ledger_fails(enum fault kind, int code, bool lasting)
-{
-    assert_int_equal(loop_under_way(), 0);
-    faults_arm(kind, code, 1, lasting);
-}
-
-static void ledger_is_back(void)
-{
-    while (loop_under_way() != 0)
-        loop_turn();
-    faults_arm(FAULT_WRITE, SQLITE_OK, 0, false);
-}
-
 static void a_ledger_that_fails_serves_nobody_and_loses_no_outcome(void **state)
 {
     worker_start();
-    admit_open(0, 20);
+    admit_open(callers, 0, 20);
     ledger_fails(FAULT_WRITE, SQLITE_FULL, true);
     for (unsigned i = 0; i < 20; i++)
         caller_ends(&callers[i], TOLD_DELIVERED);
@@ -331,7 +308,7 @@ static void a_ledger_that_fails_serves_nobody_and_loses_no_outcome(void **state)
 static void a_commit_that_may_have_happened_charges_nobody(void **state)
 {
     worker_start();
-    admit_open(0, 5);
+    admit_open(callers, 0, 5);
     ledger_fails(FAULT_SYNC, SQLITE_IOERR_FSYNC, true);
     for (unsigned i = 5; i < 20; i++)
         caller_pays(&callers[i], i);
@@ -355,7 +332,7 @@ static void a_commit_that_may_have_happened_charges_nobody(void **state)
 static void where_no_thread_takes_the_batch_nobody_is_served(void **state)
 {
     worker_start();
-    admit_open(0, 5);
+    admit_open(callers, 0, 5);
     loop_refuse_tasks(true);
     for (unsigned i = 5; i < 10; i++)
         caller_pays(&callers[i], i);
@@ -371,243 +348,6 @@ static void where_no_thread_takes_the_batch_nobody_is_served(void **state)
     assert_money(*state, callers, 10, true);
 }
 
-/* ---------------------------------------------------------------------------- forged
- */
-
-static unsigned count_of(enum x402_admission admission, unsigned first, unsigned count)
-{
-    unsigned found = 0;
-
-    for (unsigned i = first; i < first + count; i++)
-        found += callers[i].verdicts == 1 && callers[i].admission == admission;
-    return found;
-}
-
-/* One batch: the threads take nothing until all are there. */
-static void forged_ones_of_a_batch_are_refused_and_are_not_in_the_ledger(void **state)
-{
-    worker.serve = deliver;
-    worker_start();
-    loop_hold();
-    for (unsigned i = 0; i < 40; i++) {
-        if (i % 3 == 0)
-            caller_forges(&callers[i], i);
-        else
-            caller_pays(&callers[i], i);
-    }
-    loop_let_go();
-    run_until_told(callers, 40);
-    for (unsigned i = 0; i < 40; i++) {
-        if (i % 3 == 0)
-            assert_forged(&callers[i]);
-        else
-            assert_int_equal(callers[i].told, TOLD_DELIVERED);
-    }
-    loop_run_dry();
-    assert_true(loop_may_exit());
-    assert_money(*state, callers, 40, true);
-    assert_int_equal(totals_of(((struct fixture *)*state)->ledger).admitted.count, 26);
-}
-
-/* Beside a copy that is its payer's, before it and behind it. */
-static void copy_between_forged_ones(unsigned first, unsigned number)
-{
-    caller_forges(&callers[first], number);
-    caller_pays(&callers[first + 1], number);
-    caller_forges(&callers[first + 2], number);
-}
-
-static void a_forged_copy_learns_nothing_of_what_was_sold_or_is_open(void **state)
-{
-    worker_start();
-    admit_open(0, 2);
-    caller_ends(&callers[0], TOLD_DELIVERED);
-    for (int i = 0; i < 20; i++)
-        loop_turn();
-    loop_hold();
-    copy_between_forged_ones(2, 0);
-    copy_between_forged_ones(5, 1);
-    loop_let_go();
-    run_until_told(callers, 8);
-    for (unsigned i = 2; i < 8; i++) {
-        if (callers[i].forges)
-            assert_forged(&callers[i]);
-    }
-    assert_int_equal(callers[3].admission, X402_ADMISSION_REPEATED);
-    assert_int_equal(callers[6].admission, X402_ADMISSION_IN_PROGRESS);
-    caller_ends(&callers[1], TOLD_DELIVERED);
-    loop_run_dry();
-    assert_money(*state, callers, 8, true);
-}
-
-/* A gate: within the transaction of somebody else, for which who writes would wait. */
-static bool ten_forge(struct x402_admit *admit, void *data)
-{
-    (void)admit;
-    (void)data;
-    for (unsigned i = 1; i < 11; i++)
-        caller_forges(&callers[i], i);
-    run_until_told(callers, 11);
-    return false;
-}
-
-static void where_all_are_forged_the_ledger_is_not_asked(void **state)
-{
-    struct fixture *fixture = *state;
-    struct x402_admit another = presentation(11, 0);
-
-    worker.serve = deliver;
-    worker_start();
-    caller_pays(&callers[0], 0);
-    run_until_told(callers, 1);
-    loop_run_dry();
-    assert_int_equal(x402_ledger_commit(fixture->ledger, "test", NULL, 0, &another, 1,
-                                        ten_forge, NULL),
-                     X402_OK);
-    for (unsigned i = 1; i < 11; i++)
-        assert_forged(&callers[i]);
-    loop_run_dry();
-    assert_int_equal(loop_logged(NGX_LOG_CRIT), 0);
-    assert_money(fixture, callers, 11, true);
-}
-
-static void a_commit_that_fails_tells_a_forger_what_it_is(void **state)
-{
-    worker_start();
-    admit_open(0, 1);
-    ledger_fails(FAULT_WRITE, SQLITE_FULL, true);
-    loop_hold();
-    caller_forges(&callers[1], 1);
-    caller_pays(&callers[2], 2);
-    loop_let_go();
-    run_until_told(callers, 3);
-    assert_forged(&callers[1]);
-    assert_int_equal(callers[2].signature, NGX_HTTP_X402_PROVEN);
-    assert_int_equal(callers[2].admission, X402_ADMISSION_UNAVAILABLE);
-    caller_ends(&callers[0], TOLD_DELIVERED);
-    ledger_is_back();
-    loop_run_dry();
-    assert_money(*state, callers, 3, true);
-}
-
-static bool client_may_fail_again(void)
-{
-    static struct sockaddr_in address = {.sin_family = AF_INET};
-    ngx_connection_t connection = {.sockaddr = (struct sockaddr *)(void *)&address};
-    ngx_http_x402_limit_key_t key;
-    uint64_t wait;
-
-    ngx_http_x402_limit_client(&key, &connection, NGX_HTTP_X402_REFUSALS);
-    return ngx_http_x402_limit_peek(&key, &worker.location.refusal_rate, 1, &wait);
-}
-
-/* All come from one address, and are in one batch. */
-static void a_client_is_heard_of_as_many_forged_ones_as_its_rate_allows(void **state)
-{
-    worker.location.refusal_rate = (struct x402_rate){5, 3600000, 5};
-    worker.serve = deliver;
-    worker_start();
-    loop_hold();
-    for (unsigned i = 0; i < 20; i++)
-        caller_pays(&callers[i], i);
-    for (unsigned i = 20; i < 100; i++)
-        caller_forges(&callers[i], i);
-    loop_let_go();
-    run_until_told(callers, 100);
-    for (unsigned i = 0; i < 20; i++)
-        assert_int_equal(callers[i].told, TOLD_DELIVERED);
-    for (unsigned i = 20; i < 25; i++)
-        assert_forged(&callers[i]);
-    for (unsigned i = 25; i < 100; i++)
-        assert_int_equal(callers[i].signature, NGX_HTTP_X402_UNPROVEN);
-    assert_int_equal(count_of(X402_ADMISSION_LIMITED, 25, 75), 75);
-    loop_run_dry();
-    assert_money(*state, callers, 100, true);
-    worker_stop();
-    assert_int_equal(measured_count(*state, X402_MEASURE_VERIFY), 25);
-}
-
-/* Of two addresses in one batch; each may be wrong once. */
-static void who_may_be_wrong_once_may_be_right_often(void **state)
-{
-    worker.location.refusal_rate = (struct x402_rate){1, 3600000, 1};
-    worker.serve = deliver;
-    worker_start();
-    loop_hold();
-    for (unsigned i = 0; i < 200; i++) {
-        worker.address = 1 + i % 2;
-        caller_pays(&callers[i], i);
-    }
-    for (unsigned i = 200; i < 210; i++) {
-        worker.address = 1 + i % 2;
-        caller_forges(&callers[i], i);
-    }
-    loop_let_go();
-    run_until_told(callers, 210);
-    for (unsigned i = 0; i < 200; i++)
-        assert_int_equal(callers[i].told, TOLD_DELIVERED);
-    assert_forged(&callers[200]);
-    assert_forged(&callers[201]);
-    for (unsigned i = 202; i < 210; i++)
-        assert_int_equal(callers[i].signature, NGX_HTTP_X402_UNPROVEN);
-    assert_int_equal(count_of(X402_ADMISSION_LIMITED, 202, 8), 8);
-    loop_run_dry();
-    assert_money(*state, callers, 210, true);
-}
-
-/* The ledger is busy; 256 of the 512 places are left to others. */
-static void who_forges_much_leaves_half_a_batch_to_others(void **state)
-{
-    unsigned taken = 0;
-
-    worker.location.refusal_rate = (struct x402_rate){10, 3600000, 100};
-    worker.serve = deliver;
-    worker_start();
-    loop_hold();
-    worker.address = 1;
-    for (unsigned i = 0; i < 400; i++)
-        caller_forges(&callers[i], i);
-    for (unsigned i = 0; i < 400; i++)
-        taken += !callers[i].busy;
-    assert_in_range(taken, NGX_HTTP_X402_BATCH_MAX / 2,
-                    NGX_HTTP_X402_BATCH_MAX / 2 + 1);
-    for (unsigned i = 400; i < 600; i++) {
-        worker.address = i;
-        caller_pays(&callers[i], i);
-        assert_false(callers[i].busy);
-    }
-    loop_let_go();
-    run_until_told(callers, 600);
-    for (unsigned i = 400; i < 600; i++)
-        assert_int_equal(callers[i].told, TOLD_DELIVERED);
-    loop_run_dry();
-    assert_money(*state, callers, 600, true);
-}
-
-static void who_forges_and_leaves_is_blamed_and_who_pays_and_leaves_is_not(void **state)
-{
-    worker.location.refusal_rate = (struct x402_rate){3, 3600000, 3};
-    worker_start();
-    for (unsigned round = 0; round < 3; round++) {
-        assert_true(client_may_fail_again());
-        loop_hold();
-        caller_pays(&callers[2 * round], 2 * round);
-        caller_forges(&callers[2 * round + 1], 2 * round + 1);
-        loop_turn();
-        assert_int_equal(loop_under_way(), 1);
-        caller_leaves(&callers[2 * round]);
-        caller_leaves(&callers[2 * round + 1]);
-        loop_let_go();
-        loop_run_dry();
-    }
-    assert_false(client_may_fail_again());
-    assert_true(loop_may_exit());
-    assert_money(*state, callers, 6, true);
-    assert_int_equal(totals_of(((struct fixture *)*state)->ledger).admitted.count, 3);
-    worker_stop();
-    assert_int_equal(measured_count(*state, X402_MEASURE_VERIFY), 6);
-}
-
 /* ---------------------------------------------------------------------------- limits
  */
 
@@ -616,12 +356,12 @@ static void a_payer_keeps_to_its_rate_and_gets_back_what_bought_nothing(void **s
 {
     worker.sale.rate = (struct x402_rate){7, 3600000, 7};
     worker_start();
-    admit_open(0, 1); /* and the lease is taken: what fails next is a commit */
+    admit_open(callers, 0, 1); /* and the lease is taken: what fails next is a commit */
     ledger_fails(FAULT_WRITE, SQLITE_IOERR_WRITE, true);
     for (unsigned i = 1; i < 6; i++)
         caller_pays(&callers[i], i);
     run_until_told(callers, 6);
-    assert_int_equal(count_of(X402_ADMISSION_UNAVAILABLE, 1, 5), 5);
+    assert_int_equal(count_of(callers, X402_ADMISSION_UNAVAILABLE, 1, 5), 5);
     worker.serve = deliver;
     caller_ends(&callers[0], TOLD_DELIVERED);
     ledger_is_back();
@@ -633,8 +373,8 @@ static void a_payer_keeps_to_its_rate_and_gets_back_what_bought_nothing(void **s
         caller_pays(&callers[i], i < 10 ? 6 : i); /* some are copies */
     run_until_told(callers, 26);
     loop_run_dry();
-    assert_int_equal(count_of(X402_ADMISSION_NEW, 0, 26), 7);
-    assert_int_equal(count_of(X402_ADMISSION_LIMITED, 6, 20), 11);
+    assert_int_equal(count_of(callers, X402_ADMISSION_NEW, 0, 26), 7);
+    assert_int_equal(count_of(callers, X402_ADMISSION_LIMITED, 6, 20), 11);
     assert_money(*state, callers, 26, true);
 }
 
@@ -645,7 +385,7 @@ static void more_than_a_batch_holds_is_refused_at_once(void **state)
     loop_hold();
     for (unsigned i = 0; i < 600; i++)
         caller_pays(&callers[i], i);
-    assert_in_range(count_of(X402_ADMISSION_UNAVAILABLE, 0, 600),
+    assert_in_range(count_of(callers, X402_ADMISSION_UNAVAILABLE, 0, 600),
                     600 - 1 - NGX_HTTP_X402_BATCH_MAX, 600 - NGX_HTTP_X402_BATCH_MAX);
     loop_let_go();
     run_until_told(callers, 600);
@@ -662,7 +402,7 @@ static void at_exit_what_was_told_counts_and_what_is_open_is_void(void **state)
     struct x402_totals totals;
 
     worker_start();
-    admit_open(0, 30);
+    admit_open(callers, 0, 30);
     loop_hold();
     for (unsigned i = 30; i < 40; i++)
         caller_pays(&callers[i], i);
@@ -683,7 +423,7 @@ static void at_exit_what_was_told_counts_and_what_is_open_is_void(void **state)
 static void at_exit_a_batch_that_failed_is_told_once_more(void **state)
 {
     worker_start();
-    admit_open(0, 10);
+    admit_open(callers, 0, 10);
     faults_arm(FAULT_SYNC, SQLITE_IOERR_FSYNC, 1, false);
     loop_hold();
     caller_pays(&callers[10], 10);
@@ -699,7 +439,7 @@ static void a_worker_that_ends_waits_for_its_outcomes(void **state)
 {
     worker_start();
     assert_true(loop_may_exit());
-    admit_open(0, 1);
+    admit_open(callers, 0, 1);
     ngx_exiting = 1;
     assert_false(loop_may_exit());
     caller_ends(&callers[0], TOLD_DELIVERED);
@@ -716,7 +456,7 @@ static void a_worker_that_ends_does_not_wait_for_a_ledger_for_ever(void **state)
 
     (void)state;
     worker_start();
-    admit_open(0, 1);
+    admit_open(callers, 0, 1);
     ledger_fails(FAULT_WRITE, SQLITE_FULL, true);
     ngx_exiting = 1;
     began = ngx_current_msec;
@@ -751,14 +491,6 @@ int main(void)
         TEST(a_ledger_that_fails_serves_nobody_and_loses_no_outcome),
         TEST(a_commit_that_may_have_happened_charges_nobody),
         TEST(where_no_thread_takes_the_batch_nobody_is_served),
-        TEST(forged_ones_of_a_batch_are_refused_and_are_not_in_the_ledger),
-        TEST(a_forged_copy_learns_nothing_of_what_was_sold_or_is_open),
-        TEST(where_all_are_forged_the_ledger_is_not_asked),
-        TEST(a_commit_that_fails_tells_a_forger_what_it_is),
-        TEST(a_client_is_heard_of_as_many_forged_ones_as_its_rate_allows),
-        TEST(who_may_be_wrong_once_may_be_right_often),
-        TEST(who_forges_much_leaves_half_a_batch_to_others),
-        TEST(who_forges_and_leaves_is_blamed_and_who_pays_and_leaves_is_not),
         TEST(a_payer_keeps_to_its_rate_and_gets_back_what_bought_nothing),
         TEST(more_than_a_batch_holds_is_refused_at_once),
         TEST(at_exit_what_was_told_counts_and_what_is_open_is_void),

@@ -4,6 +4,7 @@
 #define X402_TESTS_NGINX_SCENE_H
 
 #include "ledger/activity.h"
+#include "unit/ledger/faults.h"
 #include "unit/ledger/fixture.h"
 #include "unit/nginx/caller.h"
 
@@ -75,6 +76,44 @@ __attribute__((unused)) static void run_until_told(const struct caller *callers,
     }
     while (loop_under_way() != 0)
         loop_turn();
+}
+
+/* They present payments of their own number, and are being served. */
+__attribute__((unused)) static void admit_open(struct caller *callers, unsigned first,
+                                               unsigned count)
+{
+    for (unsigned i = first; i < first + count; i++)
+        caller_pays(&callers[i], i);
+    run_until_told(callers + first, count);
+    for (unsigned i = first; i < first + count; i++)
+        assert_int_equal(callers[i].stage, NGX_HTTP_X402_SERVING);
+}
+
+/* How many of them were told this. */
+__attribute__((unused)) static unsigned count_of(const struct caller *callers,
+                                                 enum x402_admission admission,
+                                                 unsigned first, unsigned count)
+{
+    unsigned found = 0;
+
+    for (unsigned i = first; i < first + count; i++)
+        found += callers[i].verdicts == 1 && callers[i].admission == admission;
+    return found;
+}
+
+/* While nothing is under way: the next task sees it. */
+__attribute__((unused)) static void ledger_fails(enum fault kind, int code,
+                                                 bool lasting)
+{
+    assert_int_equal(loop_under_way(), 0);
+    faults_arm(kind, code, 1, lasting);
+}
+
+__attribute__((unused)) static void ledger_is_back(void)
+{
+    while (loop_under_way() != 0)
+        loop_turn();
+    faults_arm(FAULT_WRITE, SQLITE_OK, 0, false);
 }
 
 /* What a worker noted of this measure, once it has ended. */
