@@ -253,37 +253,39 @@ static void s_that_is_a_small_multiple_of_r_is_known(void **state)
         }
 }
 
-/* u1 G = u2 R: the last addition is of equal points, or doubles. */
+/* u1 G = u2 R, or -u2 R; the first few of a nonce that is small. */
+static struct signature sign_of_equals(int number, bool opposite)
+{
+    struct signature signature;
+    secp256k1_scalar nonce, u1, u2;
+
+    do {
+        nonce = number < 4 ? small((unsigned)number + 1) : random_scalar();
+        u2 = random_scalar();
+        u1 = times(&u2, &nonce);
+        if (opposite)
+            u1 = minus(u1);
+    } while (!sign_chosen(&signature, &nonce, &u1, &u2));
+    return signature;
+}
+
+/* The last addition is of equal points, or doubles. */
 static void of_two_equal_points_nothing_is_known_or_the_key_is_right(void **state)
 {
     (void)state;
     eight_or_skip();
     for (int round = 0; round < 20; round++) {
-        struct signature signature;
-        secp256k1_scalar nonce, u1, u2;
-        do {
-            nonce = round < 4 ? small((unsigned)round + 1) : random_scalar();
-            u2 = random_scalar();
-            u1 = times(&u2, &nonce);
-        } while (!sign_chosen(&signature, &nonce, &u1, &u2));
+        const struct signature signature = sign_of_equals(round, false);
         assert_true(everywhere(&signature).good);
     }
 }
 
-/* u1 G = -u2 R. */
 static void of_the_key_at_infinity_nothing_is_known(void **state)
 {
     (void)state;
     eight_or_skip();
     for (int round = 0; round < 20; round++) {
-        struct signature signature;
-        secp256k1_scalar nonce, u1, u2;
-        do {
-            nonce = round < 4 ? small((unsigned)round + 1) : random_scalar();
-            u2 = random_scalar();
-            u1 = times(&u2, &nonce);
-            u1 = minus(u1);
-        } while (!sign_chosen(&signature, &nonce, &u1, &u2));
+        const struct signature signature = sign_of_equals(round, true);
         assert_refused_everywhere(&signature);
     }
 }

@@ -158,6 +158,20 @@ static void a_commit_that_fails_tells_a_forger_what_it_is(void **state)
 
 /* ------------------------------------------------------------------------- clients */
 
+static void assert_delivered(unsigned first, unsigned count)
+{
+    for (unsigned i = first; i < first + count; i++)
+        assert_int_equal(callers[i].told, TOLD_DELIVERED);
+}
+
+/* Turned away, and told nothing of their signatures. */
+static void assert_unheard(unsigned first, unsigned count)
+{
+    for (unsigned i = first; i < first + count; i++)
+        assert_int_equal(callers[i].signature, NGX_HTTP_X402_UNPROVEN);
+    assert_int_equal(count_of(callers, X402_ADMISSION_LIMITED, first, count), count);
+}
+
 /* All come from one address, and are in one batch. */
 static void a_client_is_heard_of_as_many_forged_ones_as_its_rate_allows(void **state)
 {
@@ -171,13 +185,10 @@ static void a_client_is_heard_of_as_many_forged_ones_as_its_rate_allows(void **s
         caller_forges(&callers[i], i);
     loop_let_go();
     run_until_told(callers, 100);
-    for (unsigned i = 0; i < 20; i++)
-        assert_int_equal(callers[i].told, TOLD_DELIVERED);
+    assert_delivered(0, 20);
     for (unsigned i = 20; i < 25; i++)
         assert_forged(&callers[i]);
-    for (unsigned i = 25; i < 100; i++)
-        assert_int_equal(callers[i].signature, NGX_HTTP_X402_UNPROVEN);
-    assert_int_equal(count_of(callers, X402_ADMISSION_LIMITED, 25, 75), 75);
+    assert_unheard(25, 75);
     loop_run_dry();
     assert_money(*state, callers, 100, true);
     worker_stop();
@@ -203,11 +214,8 @@ static void what_two_workers_find_at_once_is_told_of_as_often_as_the_rate_allows
     run_until_told(callers, 10);
     for (unsigned i = 0; i < 3; i++)
         assert_forged(&callers[i]);
-    for (unsigned i = 3; i < 8; i++)
-        assert_int_equal(callers[i].signature, NGX_HTTP_X402_UNPROVEN);
-    assert_int_equal(count_of(callers, X402_ADMISSION_LIMITED, 3, 5), 5);
-    for (unsigned i = 8; i < 10; i++)
-        assert_int_equal(callers[i].told, TOLD_DELIVERED);
+    assert_unheard(3, 5);
+    assert_delivered(8, 2);
     loop_run_dry();
     assert_money(*state, callers, 10, true);
 }
@@ -229,13 +237,10 @@ static void who_may_be_wrong_once_may_be_right_often(void **state)
     }
     loop_let_go();
     run_until_told(callers, 210);
-    for (unsigned i = 0; i < 200; i++)
-        assert_int_equal(callers[i].told, TOLD_DELIVERED);
+    assert_delivered(0, 200);
     assert_forged(&callers[200]);
     assert_forged(&callers[201]);
-    for (unsigned i = 202; i < 210; i++)
-        assert_int_equal(callers[i].signature, NGX_HTTP_X402_UNPROVEN);
-    assert_int_equal(count_of(callers, X402_ADMISSION_LIMITED, 202, 8), 8);
+    assert_unheard(202, 8);
     loop_run_dry();
     assert_money(*state, callers, 210, true);
 }
@@ -263,8 +268,7 @@ static void who_forges_much_leaves_half_a_batch_to_others(void **state)
     }
     loop_let_go();
     run_until_told(callers, 600);
-    for (unsigned i = 400; i < 600; i++)
-        assert_int_equal(callers[i].told, TOLD_DELIVERED);
+    assert_delivered(400, 200);
     loop_run_dry();
     assert_money(*state, callers, 600, true);
 }
