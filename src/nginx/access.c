@@ -311,6 +311,42 @@ static ngx_int_t ngx_http_x402_draw_attempt(uint8_t attempt16[16])
     return NGX_OK;
 }
 
+/* What a caller is told of a payment that is not served. */
+static struct x402_problem ngx_http_x402_why(const ngx_http_x402_ctx_t *ctx)
+{
+    struct x402_problem why = {ctx->refusal, NULL, NULL};
+
+    if (ctx->signature == NGX_HTTP_X402_FORGED) {
+        return x402_signature_problem(ctx->dialect);
+    }
+
+    return ctx->admission == X402_ADMISSION_NOT_OWED ? ctx->late_why : why;
+}
+
+static uint64_t ngx_http_x402_retry_after(const ngx_http_x402_ctx_t *ctx)
+{
+    return ctx->admission == X402_ADMISSION_LIMITED    ? ctx->retry_after_milliseconds
+           : ctx->admission == X402_ADMISSION_REPEATED ? 0
+                                                       : NGX_HTTP_X402_BUSY_MSEC;
+}
+
+static ngx_int_t ngx_http_x402_refuse(ngx_http_x402_ctx_t *ctx)
+{
+    ngx_http_request_t *r = ctx->request;
+    struct x402_problem why = ngx_http_x402_why(ctx);
+
+    ngx_http_x402_count_refusal(r, ctx->sale, ctx->accept, why.error);
+
+    if (ctx->admission == X402_ADMISSION_SETTLING) {
+        return ngx_http_x402_unsettled(ctx);
+    }
+    if (x402_error_status(why.error) == 402) {
+        return ngx_http_x402_offer(r, ctx->sale, &why);
+    }
+
+    return ngx_http_x402_problem(r, &why, ngx_http_x402_retry_after(ctx));
+}
+
 /* The ledger's thread decides: is it the payer's, and what buys it. */
 static ngx_int_t ngx_http_x402_ask(ngx_http_request_t *r, ngx_http_x402_sale_t *sale,
                                    const ngx_http_x402_exam_t *exam)
@@ -319,7 +355,6 @@ static ngx_int_t ngx_http_x402_ask(ngx_http_request_t *r, ngx_http_x402_sale_t *
     ngx_http_x402_ctx_t *ctx;
     struct x402_claim claim;
     const struct x402_payment *payment = &exam->payment;
-    struct x402_problem busy = {X402_ERR_LEDGER, NULL, NULL};
 
     if (ngx_http_x402_draw_attempt(attempt16) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -343,13 +378,8 @@ static ngx_int_t ngx_http_x402_ask(ngx_http_request_t *r, ngx_http_x402_sale_t *
     x402_claim(&claim, exam->accept, payment);
     ctx->match_us = ngx_http_x402_now_us() - exam->began_us;
 
-    if (ngx_http_x402_admit(ctx, &claim) != NGX_AGAIN) {
-        ctx->admission = X402_ADMISSION_UNAVAILABLE;
-        ngx_http_x402_count_refusal(r, sale, ctx->accept, X402_ERR_LEDGER);
-        return ngx_http_x402_problem(r, &busy, 1000);
-    }
-
-    return ngx_http_x402_wait(r);
+    return ngx_http_x402_admit(ctx, &claim) == NGX_AGAIN ? ngx_http_x402_wait(r)
+                                                         : ngx_http_x402_refuse(ctx);
 }
 
 /*
@@ -421,80 +451,6 @@ static ngx_int_t ngx_http_x402_present(ngx_http_request_t *r,
 }
 
 /* ------------------------------------------------------------------ what is decided */
-
-/* What a caller is told of a payment that is not served. */
-static struct x402_problem ngx_http_x402_why(const ngx_http_x402_ctx_t *ctx)
-{
-    struct x402_problem why = {X402_ERR_LEDGER, NULL, NULL};
-
-    if (ctx->signature == NGX_HTTP_X402_FORGED) {
-        return x402_signature_problem(ctx->dialect);
-    }
-
-    switch (ctx->admission) {
-    case X402_ADMISSION_REPEATED:
-        why.error = X402_ERR_NONCE_USED;
-        break;
-    case X402_ADMISSION_IN_PROGRESS:
-        why.error = X402_ERR_IN_PROGRESS;
-        break;
-    case X402_ADMISSION_ABANDONED:
-        why.error = X402_ERR_PAYMENT_ABANDONED;
-        break;
-    case X402_ADMISSION_LIMITED:
-        why.error = X402_ERR_RATE;
-        break;
-    case X402_ADMISSION_SETTLING:
-        why.error = ctx->refusal;
-        break;
-    case X402_ADMISSION_NOT_OWED:
-        why = ctx->late_why;
-        break;
-    case X402_ADMISSION_NEW:
-    case X402_ADMISSION_UNAVAILABLE:
-        break;
-    }
-
-    return why;
-}
-
-/*
- * Whether it is counted against the client's address: what cost us a recovery for
- * nothing, or more. Simulating and sending what fails costs more than a signature. What
- * is forged was counted by the thread that looked at it.
- */
-static ngx_uint_t ngx_http_x402_is_its_fault(enum x402_error why)
-{
-    return why != X402_ERR_SIGNATURE && why != X402_ERR_RATE &&
-           why != X402_ERR_LEDGER && why != X402_ERR_SETTLEMENT_PENDING;
-}
-
-static uint64_t ngx_http_x402_retry_after(const ngx_http_x402_ctx_t *ctx)
-{
-    return ctx->admission == X402_ADMISSION_LIMITED    ? ctx->retry_after_milliseconds
-           : ctx->admission == X402_ADMISSION_REPEATED ? 0
-                                                       : 1000;
-}
-
-static ngx_int_t ngx_http_x402_refuse(ngx_http_x402_ctx_t *ctx)
-{
-    ngx_http_request_t *r = ctx->request;
-    struct x402_problem why = ngx_http_x402_why(ctx);
-
-    ngx_http_x402_count_refusal(r, ctx->sale, ctx->accept, why.error);
-    if (ngx_http_x402_is_its_fault(why.error)) {
-        ngx_http_x402_limit_refusal(r);
-    }
-
-    if (ctx->admission == X402_ADMISSION_SETTLING) {
-        return ngx_http_x402_unsettled(ctx);
-    }
-    if (x402_error_status(why.error) == 402) {
-        return ngx_http_x402_offer(r, ctx->sale, &why);
-    }
-
-    return ngx_http_x402_problem(r, &why, ngx_http_x402_retry_after(ctx));
-}
 
 static ngx_int_t ngx_http_x402_decided(ngx_http_x402_ctx_t *ctx)
 {

@@ -213,7 +213,7 @@ static ngx_http_x402_entry_t *ngx_http_x402_fill(ngx_http_x402_batch_t *batch,
                                ctx->valid_before_seconds)) {
         entry->credit.settle_first = true;
     }
-    entry->late = ctx->late;
+    entry->late = ctx->late ? ctx->late_why.error : X402_OK;
     ngx_memcpy(entry->attempt16, ctx->attempt16, 16);
     if (route->len) { /* a whole server has no name */
         ngx_memcpy(entry->route, route->data, ngx_min(route->len, X402_ROUTE_MAX - 1));
@@ -252,6 +252,18 @@ static ngx_uint_t ngx_http_x402_crowds(const ngx_http_x402_batch_t *batch,
                                      &wait);
 }
 
+/* It is refused, and told so at once. */
+static ngx_int_t ngx_http_x402_turn_away(ngx_http_x402_ctx_t *ctx,
+                                         enum x402_admission admission,
+                                         enum x402_error refusal)
+{
+    ctx->admission = admission;
+    ctx->refusal = refusal;
+    ctx->retry_after_milliseconds = NGX_HTTP_X402_BUSY_MSEC;
+
+    return NGX_DECLINED;
+}
+
 /* The batch that it may join, locked; NULL: none is. */
 static ngx_http_x402_batch_t *ngx_http_x402_open(ngx_http_x402_worker_t *w)
 {
@@ -283,7 +295,8 @@ ngx_int_t ngx_http_x402_admit(ngx_http_x402_ctx_t *ctx, const struct x402_claim 
     ngx_http_x402_batch_t *batch = ngx_http_x402_open(w);
 
     if (batch == NULL) {
-        return NGX_BUSY;
+        return ngx_http_x402_turn_away(ctx, X402_ADMISSION_UNAVAILABLE,
+                                       X402_ERR_LEDGER);
     }
 
     entry = ngx_http_x402_fill(batch, ctx, claim->unproven.from20);
@@ -294,7 +307,7 @@ ngx_int_t ngx_http_x402_admit(ngx_http_x402_ctx_t *ctx, const struct x402_claim 
         ctx->entry = NULL;
         batch->entries_count--;
         ngx_http_x402_unlock(w);
-        return NGX_BUSY;
+        return ngx_http_x402_turn_away(ctx, X402_ADMISSION_LIMITED, X402_ERR_RATE);
     }
 
     return ngx_http_x402_joined(w, ctx);

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #define NGX_HTTP_X402_STEP_MAX 32 /* claims verified together */
+#define NGX_HTTP_X402_STEP_GOOD 8 /* so many are worth it */
 
 /* Within the ledger's transaction: may this payer buy one more call? */
 static bool ngx_http_x402_gate(struct x402_admit *admit, void *data)
@@ -304,15 +305,20 @@ static void ngx_http_x402_pass(ngx_http_x402_worker_t *w, ngx_http_x402_batch_t 
     ngx_http_x402_step_verify(w, step);
 }
 
+/* As long as a pass finds work for eight lanes, nobody has to wait for small steps. */
 static void ngx_http_x402_verify(ngx_http_x402_worker_t *w,
                                  ngx_http_x402_batch_t *batch)
 {
+    size_t before;
     ngx_http_x402_step_t step;
     uint64_t began_us = ngx_http_x402_now_us();
 
     step.count = 0;
     step.verified = 0;
-    ngx_http_x402_pass(w, batch, &step, 0);
+    do {
+        before = step.verified;
+        ngx_http_x402_pass(w, batch, &step, 0);
+    } while (step.verified - before >= NGX_HTTP_X402_STEP_GOOD);
     ngx_http_x402_pass(w, batch, &step, 1);
 
     batch->verify_us =
@@ -327,7 +333,7 @@ static void ngx_http_x402_add_admit(ngx_http_x402_batch_t *batch,
     ngx_memzero(admit, sizeof(*admit));
     admit->verified = entry->verified;
     admit->credit = entry->credit;
-    admit->late = entry->late;
+    admit->late = entry->late != X402_OK;
     admit->admission = X402_ADMISSION_UNAVAILABLE;
     ngx_memcpy(admit->route, entry->route, X402_ROUTE_MAX);
     ngx_memcpy(admit->attempt16, entry->attempt16, 16);
@@ -352,6 +358,40 @@ static void ngx_http_x402_collect(ngx_http_x402_batch_t *batch)
 /* -------------------------------------------------------------------------- the commit
  */
 
+static ngx_uint_t ngx_http_x402_bought_nothing(enum x402_admission admission)
+{
+    switch (admission) {
+    case X402_ADMISSION_REPEATED:
+    case X402_ADMISSION_IN_PROGRESS:
+    case X402_ADMISSION_ABANDONED:
+    case X402_ADMISSION_NOT_OWED:
+        return 1;
+    case X402_ADMISSION_NEW:
+    case X402_ADMISSION_SETTLING:
+    case X402_ADMISSION_LIMITED:
+    case X402_ADMISSION_UNAVAILABLE:
+        break;
+    }
+
+    return 0;
+}
+
+/* Its client had a signature checked and the ledger asked for it, whether it stays to
+ * hear so or not. */
+static void ngx_http_x402_blame(const ngx_http_x402_batch_t *batch)
+{
+    size_t i;
+    uint64_t wait;
+    ngx_http_x402_entry_t *entry;
+
+    for (i = 0; i < batch->admits_count; i++) {
+        entry = batch->admits[i].data;
+        if (ngx_http_x402_bought_nothing(batch->admits[i].admission)) {
+            (void)ngx_http_x402_limit_take(&entry->client, &entry->refusal_rate, &wait);
+        }
+    }
+}
+
 static enum x402_error ngx_http_x402_write(ngx_http_x402_worker_t *w,
                                            ngx_http_x402_batch_t *batch)
 {
@@ -367,6 +407,7 @@ static enum x402_error ngx_http_x402_write(ngx_http_x402_worker_t *w,
     if (rc == X402_OK) {
         X402_FAILPOINT(worker_committed);
         ngx_http_x402_find_proofs(w, batch);
+        ngx_http_x402_blame(batch);
     }
 
     return rc;

@@ -41,7 +41,8 @@ struct ngx_http_x402_entry_s {
     struct x402_verified verified; /* PROVEN: what is */
     struct x402_admit *admit;      /* PROVEN: its place among the batch's; else NULL */
     struct x402_credit credit;     /* for its admit, like the next three */
-    bool late;
+    enum x402_error late; /* not X402_OK: the ledger gives it only what it is owed, and
+                             this is why */
     char route[X402_ROUTE_MAX];
     uint8_t attempt16[16];
     ngx_http_x402_limit_key_t payer;
@@ -50,7 +51,7 @@ struct ngx_http_x402_entry_s {
     ngx_http_x402_limit_key_t client; /* who is to be blamed if it is forged */
     struct x402_rate refusal_rate;
     uint64_t retry_after_milliseconds; /* not 0: that client's rate kept it from being
-                                          looked at */
+                                          looked at, or told of */
     ngx_uint_t counter;                /* of the tally */
     uint64_t match_us;
     ngx_http_x402_proof_t proof;

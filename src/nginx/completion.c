@@ -29,28 +29,47 @@ static void ngx_http_x402_time_admission(ngx_http_x402_ctx_t *ctx,
     }
 }
 
-/* Why the thread told the ledger nothing of it; X402_OK: it did, or could not. */
-static enum x402_error ngx_http_x402_untold(const ngx_http_x402_entry_t *entry)
+static enum x402_error ngx_http_x402_admission_error(const ngx_http_x402_entry_t *entry)
 {
+    switch (entry->admit->admission) {
+    case X402_ADMISSION_NEW:
+    case X402_ADMISSION_SETTLING:
+        break;
+    case X402_ADMISSION_REPEATED:
+        return X402_ERR_NONCE_USED;
+    case X402_ADMISSION_IN_PROGRESS:
+        return X402_ERR_IN_PROGRESS;
+    case X402_ADMISSION_ABANDONED:
+        return X402_ERR_PAYMENT_ABANDONED;
+    case X402_ADMISSION_LIMITED:
+        return X402_ERR_RATE;
+    case X402_ADMISSION_NOT_OWED:
+        return entry->late;
+    case X402_ADMISSION_UNAVAILABLE:
+        return X402_ERR_LEDGER;
+    }
+
+    return X402_OK;
+}
+
+/* Why it is refused; X402_OK: it is served, or waits for its settlement. */
+static enum x402_error ngx_http_x402_refusal(const ngx_http_x402_entry_t *entry)
+{
+    if (entry->admit != NULL) {
+        return ngx_http_x402_admission_error(entry);
+    }
     if (entry->signature == NGX_HTTP_X402_FORGED) {
         return X402_ERR_SIGNATURE;
     }
 
-    return entry->retry_after_milliseconds ? X402_ERR_RATE : X402_OK;
+    return entry->retry_after_milliseconds ? X402_ERR_RATE : X402_ERR_LEDGER;
 }
 
-/* What the thread found out about its signature. */
-static void ngx_http_x402_note_signature(ngx_http_x402_worker_t *w,
-                                         const ngx_http_x402_entry_t *entry)
+static void ngx_http_x402_time_verification(const ngx_http_x402_worker_t *w,
+                                            const ngx_http_x402_entry_t *entry)
 {
     ngx_http_x402_ctx_t *ctx = entry->ctx;
     uint64_t verify_us = entry->match_us + w->flying->verify_us;
-
-    if (ctx != NULL) {
-        ctx->signature = entry->signature;
-    } else if (ngx_http_x402_untold(entry) != X402_OK) {
-        ngx_http_x402_count_gone_refused(entry->counter, ngx_http_x402_untold(entry));
-    }
 
     if (!entry->claimed || entry->signature == NGX_HTTP_X402_UNPROVEN) {
         return;
@@ -141,12 +160,29 @@ static void ngx_http_x402_complete_admit(ngx_http_x402_worker_t *w,
     }
 }
 
+/*
+ * Nobody is there to be told. Who lets its payment be settled first and does not wait
+ * for it is counted like one whose payment cannot be.
+ */
+static void ngx_http_x402_gone(const ngx_http_x402_entry_t *entry)
+{
+    uint64_t wait;
+    enum x402_error refusal = ngx_http_x402_refusal(entry);
+
+    if (refusal != X402_OK) {
+        ngx_http_x402_count_gone_refused(entry->counter, refusal);
+
+    } else if (entry->admit->admission == X402_ADMISSION_SETTLING) {
+        (void)ngx_http_x402_limit_take(&entry->client, &entry->refusal_rate, &wait);
+    }
+}
+
 static void ngx_http_x402_complete_one(ngx_http_x402_worker_t *w,
                                        ngx_http_x402_entry_t *entry)
 {
     ngx_http_x402_ctx_t *ctx = entry->ctx;
 
-    ngx_http_x402_note_signature(w, entry);
+    ngx_http_x402_time_verification(w, entry);
 
     if (entry->admit != NULL) {
         ngx_http_x402_complete_admit(w, entry);
@@ -155,10 +191,13 @@ static void ngx_http_x402_complete_one(ngx_http_x402_worker_t *w,
     }
 
     if (ctx == NULL) {
+        ngx_http_x402_gone(entry);
         return;
     }
 
     entry->ctx = NULL;
+    ctx->signature = entry->signature;
+    ctx->refusal = ngx_http_x402_refusal(entry);
     ngx_http_x402_admitted(ctx, entry);
 }
 

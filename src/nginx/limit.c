@@ -81,7 +81,21 @@ void ngx_http_x402_limit_payer(ngx_http_x402_limit_key_t *key,
     ngx_memcpy(key->bytes + 24, &rate->period_milliseconds, 4);
 }
 
-/* An IPv6 client counts by its /64: the rest is free to choose. */
+/*
+ * An IPv6 client counts by its /64: the rest is free to choose. An IPv4 client of a
+ * socket for both is who it is elsewhere.
+ */
+static void ngx_http_x402_limit_address6(ngx_http_x402_limit_key_t *key,
+                                         const struct in6_addr *address)
+{
+    if (IN6_IS_ADDR_V4MAPPED(address)) {
+        ngx_memcpy(key->bytes, address->s6_addr + 12, 4);
+    } else {
+        ngx_memcpy(key->bytes, address->s6_addr, 8);
+        key->bytes[19] = 6;
+    }
+}
+
 void ngx_http_x402_limit_client(ngx_http_x402_limit_key_t *key, ngx_connection_t *c,
                                 ngx_http_x402_limit_t what)
 {
@@ -94,9 +108,8 @@ void ngx_http_x402_limit_client(ngx_http_x402_limit_key_t *key, ngx_connection_t
                    4);
         break;
     case AF_INET6:
-        ngx_memcpy(key->bytes, &((struct sockaddr_in6 *)(void *)c->sockaddr)->sin6_addr,
-                   8);
-        key->bytes[19] = 6;
+        ngx_http_x402_limit_address6(
+            key, &((struct sockaddr_in6 *)(void *)c->sockaddr)->sin6_addr);
         break;
     default:
         break;

@@ -53,6 +53,7 @@
                    */
 #define NGX_HTTP_X402_POST_DELAY                                                       \
     100 /* ms until who only reads the ledger sees a payment */
+#define NGX_HTTP_X402_BUSY_MSEC 1000  /* until who finds us busy shall try again */
 #define NGX_HTTP_X402_RETRY_DELAY 500 /* ms between tries while the ledger fails */
 
 extern ngx_module_t ngx_http_x402_module;
@@ -219,7 +220,7 @@ typedef struct ngx_http_x402_ctx_s {
     struct x402_verified *verified; /* to be presented again; NULL if it never waited */
     struct ngx_http_x402_ctx_s **looker; /* SETTLING: its place in the look under way */
     ngx_msec_t settle_by;                /* until when it waits, once it waited */
-    enum x402_error refusal;             /* REFUSED after it waited: why */
+    enum x402_error refusal;             /* REFUSED: why, but see late_why */
     struct x402_problem late_why;        /* late: what an offer would say */
     const char *reason;  /* REFUSED before the ledger was asked: the code */
     enum x402_error why; /* refused (shadow: it would have been), for this; or OK */
@@ -299,12 +300,16 @@ void ngx_http_x402_admission_exit(ngx_cycle_t *cycle);
 
 /*
  * Puts what a payment claims into the next batch, to be verified by the ledger's thread
- * and, if it is true, admitted. NGX_AGAIN: ctx will be resumed. NGX_BUSY: the ledger
- * cannot be asked now, or too many of this client's claims wait already (503).
+ * and, if it is true, admitted. NGX_AGAIN: ctx will be resumed. NGX_DECLINED: it is
+ * refused, and ctx says why: the ledger cannot be asked now, or too many of this
+ * client's claims wait already.
  */
 ngx_int_t ngx_http_x402_admit(ngx_http_x402_ctx_t *ctx, const struct x402_claim *claim);
 
-/* The same with what was proven before: it is not verified again. */
+/*
+ * The same with what was proven before: it is not verified again. NGX_BUSY: not now,
+ * and ctx is as it was.
+ */
 ngx_int_t ngx_http_x402_admit_again(ngx_http_x402_ctx_t *ctx,
                                     const struct x402_verified *verified);
 
@@ -342,7 +347,10 @@ void ngx_http_x402_settling_exit(void);
  */
 ngx_int_t ngx_http_x402_settling_wait(ngx_http_x402_ctx_t *ctx,
                                       const struct x402_verified *verified);
-void ngx_http_x402_settling_leave(ngx_http_x402_ctx_t *ctx);
+
+/* The request is gone, which counts like a settlement that failed: it had its payment
+ * simulated, and perhaps sent, for nothing. */
+void ngx_http_x402_settling_gone(ngx_http_x402_ctx_t *ctx);
 
 /* -------------------------------------------------------------------------- outcome.c
  */

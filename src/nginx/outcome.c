@@ -196,7 +196,7 @@ void ngx_http_x402_cleanup(void *data)
         ngx_http_x402_admit_forget(ctx);
         break;
     case NGX_HTTP_X402_SETTLING:
-        ngx_http_x402_settling_leave(ctx);
+        ngx_http_x402_settling_gone(ctx);
         break;
     case NGX_HTTP_X402_SERVING:
         ngx_http_x402_tell(ctx, ngx_http_x402_outcome(ctx));

@@ -92,6 +92,22 @@ static ngx_http_x402_sight_t ngx_http_x402_sight(const struct x402_look *look)
                : NGX_HTTP_X402_PRESENT;
 }
 
+/* It does not wait any more. */
+static void ngx_http_x402_settling_leave(ngx_http_x402_ctx_t *ctx)
+{
+    ngx_http_x402_settling.waiting_count--;
+    ngx_queue_remove(&ctx->queue);
+    ngx_queue_init(&ctx->queue);
+
+    if (ctx->deadline.timer_set) {
+        ngx_del_timer(&ctx->deadline);
+    }
+    if (ctx->looker != NULL) {
+        *ctx->looker = NULL;
+        ctx->looker = NULL;
+    }
+}
+
 static void ngx_http_x402_refuse_waiting(ngx_http_x402_ctx_t *ctx,
                                          enum x402_error refusal)
 {
@@ -130,6 +146,7 @@ static void ngx_http_x402_looked(ngx_http_x402_ctx_t *ctx, const struct x402_loo
         break;
     case NGX_HTTP_X402_FAIL:
         ctx->proof.has_transaction = 0;
+        ngx_http_x402_limit_refusal(ctx->request);
         ngx_http_x402_refuse_waiting(ctx, x402_receipt_failure(look->reason));
         break;
     }
@@ -276,19 +293,10 @@ ngx_int_t ngx_http_x402_settling_wait(ngx_http_x402_ctx_t *ctx,
     return NGX_OK;
 }
 
-void ngx_http_x402_settling_leave(ngx_http_x402_ctx_t *ctx)
+void ngx_http_x402_settling_gone(ngx_http_x402_ctx_t *ctx)
 {
-    ngx_http_x402_settling.waiting_count--;
-    ngx_queue_remove(&ctx->queue);
-    ngx_queue_init(&ctx->queue);
-
-    if (ctx->deadline.timer_set) {
-        ngx_del_timer(&ctx->deadline);
-    }
-    if (ctx->looker != NULL) {
-        *ctx->looker = NULL;
-        ctx->looker = NULL;
-    }
+    ngx_http_x402_limit_refusal(ctx->request);
+    ngx_http_x402_settling_leave(ctx);
 }
 
 /* ------------------------------------------------------------------- start and stop */

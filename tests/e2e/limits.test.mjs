@@ -321,6 +321,9 @@ describe('a client address', () => {
     assert.equal(await heard('2001:db8:0:1::1'), 3);
     assert.equal(await heard('2001:db8:0:1:ffff::2'), 0, 'the same /64');
     assert.equal(await heard('2001:db8:0:2::1'), 3, 'another /64');
+    assert.equal(await heard('::ffff:192.0.2.3'), 3, 'IPv4 at a socket for both');
+    assert.equal(await heard('::ffff:192.0.2.4'), 3);
+    assert.equal(await heard('192.0.2.4'), 0, 'the same, at a socket of its own');
   });
 });
 

@@ -378,6 +378,26 @@ describe('while nothing settles', () => {
     });
   }
 
+  for (const protocol of PROTOCOLS) {
+    firstTest(`callers_over_${protocol}_who_leave_often_are_turned_away_unheard`, async (shop) => {
+      const call = newCall();
+      for (let times = 0; times < 2; times++) {
+        const paid = await newPayment(shop);
+        const caller = await begin[protocol](shop.gateway, call.target, paid);
+        await isWaiting(shop, paid);
+        caller.leave();
+        await assert.rejects(caller.answer);
+        assert.equal(await loggedResult(shop, paid), 'settling');
+      }
+      const paid = await newPayment(shop);
+      const got = await waitFor(async () => {
+        const answer = await ask(shop.gateway, call.target, { payment: paid });
+        return answer.status === 429 && answer;
+      }, 'the second to be counted');
+      isProblem(got, { status: 429, code: 'rate_limited', retryAfter: got.headers['retry-after'] });
+    }, { refusalRate: '1r/m burst=2', settleTimeout: '2s' });
+  }
+
   firstTest('a_reload_and_a_graceful_stop_wait_for_those_who_wait', async (shop) => {
     const [first, paid] = [newCall(), await newPayment(shop)];
     const answer = ask(shop.gateway, first.target, { payment: paid });

@@ -192,10 +192,7 @@ static void present(struct caller *caller, unsigned number, uint8_t key)
     caller->ctx->started_us = ngx_http_x402_now_us();
     if (ngx_http_x402_admit(caller->ctx, &claim) != NGX_AGAIN) {
         caller->busy = true;
-        caller->verdicts++;
-        caller->stage = NGX_HTTP_X402_REFUSED;
-        caller->admission = X402_ADMISSION_UNAVAILABLE;
-        request_free(caller);
+        ngx_http_x402_resume(caller->ctx);
     }
 }
 
@@ -231,7 +228,7 @@ void ngx_http_x402_cleanup(void *data)
     if (ctx->stage == NGX_HTTP_X402_ADMITTING)
         ngx_http_x402_admit_forget(ctx);
     else if (ctx->stage == NGX_HTTP_X402_SETTLING)
-        ngx_http_x402_settling_leave(ctx);
+        ngx_http_x402_settling_gone(ctx);
     else if (ctx->stage == NGX_HTTP_X402_SERVING)
         tell(ctx, TOLD_VOID);
 }

@@ -1,5 +1,5 @@
-/* Signatures that are not their payer's: each is refused, counted against its client,
- * and unknown to the ledger. */
+/* Signatures that are not their payer's, each refused and unknown to the ledger, and
+ * how they and what else buys nothing are counted against their clients. */
 #include "scene.h"
 
 #include "nginx/batch.h"
@@ -8,28 +8,13 @@
 
 static struct caller callers[CALLERS];
 
-/* Of the client that a test has unless it says another. */
-static ngx_http_x402_limit_key_t client_key(void)
-{
-    static struct sockaddr_in address = {.sin_family = AF_INET};
-    ngx_connection_t connection = {.sockaddr = (struct sockaddr *)(void *)&address};
-    ngx_http_x402_limit_key_t key;
-
-    ngx_http_x402_limit_client(&key, &connection, NGX_HTTP_X402_REFUSALS);
-    return key;
-}
-
-static bool client_may_fail_again(void)
-{
-    ngx_http_x402_limit_key_t key = client_key();
-    uint64_t wait;
-
-    return ngx_http_x402_limit_peek(&key, &worker.location.refusal_rate, 1, &wait);
-}
-
-/* ------------------------------------------------------------------ another worker */
+/* ------------------------------------------------------------ what is verified
+ * together
+ */
 
 static unsigned found_elsewhere; /* while this one verifies: the client's forged ones */
+static size_t steps[CALLERS];    /* how many were verified together */
+static size_t steps_count;
 
 void __real_x402_verify_many(struct x402_signers *signers,
                              struct x402_verification *items, size_t count);
@@ -43,6 +28,8 @@ void __wrap_x402_verify_many(struct x402_signers *signers,
     uint64_t wait;
 
     __real_x402_verify_many(signers, items, count);
+    if (count > 0)
+        steps[steps_count++] = count;
     for (; found_elsewhere > 0; found_elsewhere--)
         (void)ngx_http_x402_limit_take(&key, &worker.location.refusal_rate, &wait);
 }
@@ -245,6 +232,30 @@ static void who_may_be_wrong_once_may_be_right_often(void **state)
     assert_money(*state, callers, 210, true);
 }
 
+/* Of two addresses: one may be wrong ten times, the other once. */
+static void who_may_be_wrong_once_keeps_nobody_elses_steps_small(void **state)
+{
+    worker.serve = deliver;
+    worker_start();
+    loop_hold();
+    for (unsigned i = 0; i < 200; i++) {
+        worker.address = 1 + i % 2;
+        worker.location.refusal_rate.count = i % 2 == 0 ? 10 : 1;
+        worker.location.refusal_rate.burst = worker.location.refusal_rate.count;
+        worker.location.refusal_rate.period_milliseconds = 3600000;
+        caller_pays(&callers[i], i);
+    }
+    steps_count = 0;
+    loop_let_go();
+    run_until_told(callers, 200);
+    for (size_t i = 0; i < 10; i++)
+        assert_int_equal(steps[i], 11);
+    assert_int_equal(steps_count, 10 + 90);
+    assert_delivered(0, 200);
+    loop_run_dry();
+    assert_money(*state, callers, 200, true);
+}
+
 /* The ledger is busy; 256 of the 512 places are left to others. */
 static void who_forges_much_leaves_half_a_batch_to_others(void **state)
 {
@@ -261,6 +272,7 @@ static void who_forges_much_leaves_half_a_batch_to_others(void **state)
         taken += !callers[i].busy;
     assert_in_range(taken, NGX_HTTP_X402_BATCH_MAX / 2,
                     NGX_HTTP_X402_BATCH_MAX / 2 + 1);
+    assert_int_equal(count_of(callers, X402_ADMISSION_LIMITED, 0, 400), 400 - taken);
     for (unsigned i = 400; i < 600; i++) {
         worker.address = i;
         caller_pays(&callers[i], i);
@@ -297,6 +309,39 @@ static void who_forges_and_leaves_is_blamed_and_who_pays_and_leaves_is_not(void 
     assert_int_equal(measured_count(*state, X402_MEASURE_VERIFY), 6);
 }
 
+static uint64_t refused_count(struct fixture *fixture, enum x402_error why)
+{
+    uint64_t refusals[X402_ERROR_COUNT];
+    struct x402_histogram measures[X402_MEASURE_COUNT];
+
+    assert_int_equal(x402_ledger_activity(fixture->ledger, X402_ACTIVITY_EVER,
+                                          X402_ACTIVITY_EVER, refusals, measures),
+                     X402_OK);
+    return refusals[why];
+}
+
+static void who_repeats_and_leaves_is_blamed(void **state)
+{
+    worker.location.refusal_rate = (struct x402_rate){3, 3600000, 3};
+    worker.serve = deliver;
+    worker_start();
+    caller_pays(&callers[0], 0);
+    run_until_told(callers, 1);
+    for (unsigned round = 1; round <= 3; round++) {
+        assert_true(client_may_fail_again());
+        loop_hold();
+        caller_pays(&callers[round], 0);
+        loop_turn();
+        caller_leaves(&callers[round]);
+        loop_let_go();
+        loop_run_dry();
+    }
+    assert_false(client_may_fail_again());
+    assert_money(*state, callers, 4, true);
+    worker_stop();
+    assert_int_equal(refused_count(*state, X402_ERR_NONCE_USED), 3);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scene_make, scene_release)
@@ -308,8 +353,10 @@ int main(void)
         TEST(a_client_is_heard_of_as_many_forged_ones_as_its_rate_allows),
         TEST(what_two_workers_find_at_once_is_told_of_as_often_as_the_rate_allows),
         TEST(who_may_be_wrong_once_may_be_right_often),
+        TEST(who_may_be_wrong_once_keeps_nobody_elses_steps_small),
         TEST(who_forges_much_leaves_half_a_batch_to_others),
         TEST(who_forges_and_leaves_is_blamed_and_who_pays_and_leaves_is_not),
+        TEST(who_repeats_and_leaves_is_blamed),
     };
 
     return cmocka_run_group_tests(tests, faults_install, NULL);

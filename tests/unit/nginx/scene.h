@@ -116,6 +116,25 @@ __attribute__((unused)) static void ledger_is_back(void)
     faults_arm(FAULT_WRITE, SQLITE_OK, 0, false);
 }
 
+/* Of the client that a test has unless it says another. */
+__attribute__((unused)) static ngx_http_x402_limit_key_t client_key(void)
+{
+    static struct sockaddr_in address = {.sin_family = AF_INET};
+    ngx_connection_t connection = {.sockaddr = (struct sockaddr *)(void *)&address};
+    ngx_http_x402_limit_key_t key;
+
+    ngx_http_x402_limit_client(&key, &connection, NGX_HTTP_X402_REFUSALS);
+    return key;
+}
+
+__attribute__((unused)) static bool client_may_fail_again(void)
+{
+    ngx_http_x402_limit_key_t key = client_key();
+    uint64_t wait;
+
+    return ngx_http_x402_limit_peek(&key, &worker.location.refusal_rate, 1, &wait);
+}
+
 /* What a worker noted of this measure, once it has ended. */
 __attribute__((unused)) static uint64_t measured_count(struct fixture *fixture,
                                                        enum x402_measure measure)

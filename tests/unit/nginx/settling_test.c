@@ -222,6 +222,26 @@ static void who_leaves_is_owed_what_was_settled(void **state)
                          1);
 }
 
+/* One before the ledger has answered, one while it waits. */
+static void who_leaves_is_counted_like_one_whose_payment_cannot_be_settled(void **state)
+{
+    worker.location.refusal_rate = (struct x402_rate){2, 3600000, 2};
+    assert_true(client_may_fail_again());
+    loop_hold();
+    caller_pays(&callers[0], 0);
+    loop_turn();
+    caller_leaves(&callers[0]);
+    loop_let_go();
+    caller_pays(&callers[1], 1);
+    while (callers[1].ctx->stage != NGX_HTTP_X402_SETTLING)
+        loop_turn();
+    assert_true(client_may_fail_again());
+    caller_leaves(&callers[1]);
+    assert_false(client_may_fail_again());
+    loop_run_dry();
+    assert_money(*state, callers, 2, true);
+}
+
 static void what_cannot_be_settled_is_not_served(void **state)
 {
     settler_start(*state, X402_EVENT_FAILED);
@@ -285,6 +305,7 @@ int main(void)
         TEST(who_is_presented_again_is_not_verified_again),
         TEST(a_forged_copy_of_what_is_owed_is_not_served),
         TEST(who_leaves_is_owed_what_was_settled),
+        TEST(who_leaves_is_counted_like_one_whose_payment_cannot_be_settled),
         TEST(what_cannot_be_settled_is_not_served),
         TEST(whose_time_is_over_is_told_and_stays_owed),
         TEST(a_worker_may_end_amid_a_look),
