@@ -248,7 +248,8 @@ fuzz-here: $(FUZZERS)
 	@sh tests/fuzz/run.sh $(FUZZERS)
 
 # With SAN=1 these are the programs the tests use: a movable clock, nothing else changed.
-test-builds: all
+test-builds: test-deps
+	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory B=build/test VARIANT=test all bench-programs differential-programs
 	@$(MAKE) --no-print-directory B=build/asan VARIANT=asan CC=clang all bench-programs differential-programs
 
@@ -305,11 +306,12 @@ bench-programs: $(addprefix $(B)/bench/,load payments ledger floor)
 attack: test-builds
 	@X402_BUILD=build/test node tests/attack/run.mjs gateway reference
 
-soak:
+soak: test-deps
 	@$(MAKE) --no-print-directory B=build/test VARIANT=test all
 	@X402_BUILD=build/test node tests/soak/run.mjs
 
-bench: all bench-programs
+bench: test-deps
+	@$(MAKE) --no-print-directory all bench-programs
 	@X402_BUILD=$(B) node bench/run.mjs
 
 # ------------------------------------------------------------------------------- style
