@@ -190,7 +190,7 @@ export class Soak {
     return { rests: this.rests, most: this.most, reloads: this.chaos.counts.reload };
   }
 
-  /** No answer, where a worker was killed meanwhile, or an HTTP/2 connection of an old one ended. */
+  /** No answer, where a worker was killed meanwhile, or an HTTP/2 connection ended in a reload. */
   isExcused({ broken, from, to, protocol }) {
     if (!broken) return false;
     const meets = (start, end) =>

@@ -11,7 +11,6 @@ import { DIALECTS, decode, payment, wire } from '../e2e/lib/wallet.mjs';
 const UNDER_WAY_MAX = 150;
 const REMEMBERED = 200; // sales that are presented again
 const PATIENCE_MILLISECONDS = 20_000;
-const ASKED_MAX = 500; // by one connection
 const IDLE_MILLISECONDS = 2500;
 
 /** How often each kind of call is made, of all. */
@@ -89,21 +88,11 @@ export class Traffic {
 
   /** {status, headers, body, broken, from, to}: never throws, status 0 is no answer. */
   async ask(path, options = {}) {
-    const caller = this.callerAt(this.random(this.callers.length));
+    const caller = this.callers[this.random(this.callers.length)];
     const from = Date.now();
     const got = await caller.call(path, { within: PATIENCE_MILLISECONDS, ...options })
       .catch(() => ({ status: 0, headers: {}, body: '', broken: true }));
     return this.note({ ...got, from, protocol: caller.protocol });
-  }
-
-  /** nginx ends a connection after 1000 requests; a request that crosses its word is lost. */
-  callerAt(i) {
-    const caller = this.callers[i];
-    caller.asked = (caller.asked ?? 0) + 1;
-    if (caller.asked < ASKED_MAX) return caller;
-    caller.session?.close();
-    this.callers[i] = new Caller(this.shop.gateway, caller.protocol);
-    return this.callers[i];
   }
 
   note(got) {

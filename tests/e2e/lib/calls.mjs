@@ -36,7 +36,10 @@ export class Caller {
   async call(path, options = {}) {
     const sent = { ...options, headers: { ...options.paid?.headers, ...options.headers } };
     if (this.protocol === 'http1') return callHttp1(this.gateway.port, path, sent);
-    return callHttp2(await this.openSession(), path, sent);
+    for (;;) {
+      const answer = await callHttp2(await this.openSession(), path, sent);
+      if (answer) return answer;
+    }
   }
 
   /** The session all calls share; those made while it is opened wait for it. */
@@ -74,13 +77,14 @@ async function callHttp1(port, path, { method = 'GET', headers, body, within = 2
   return answer;
 }
 
+/** Null: the server has not taken it, and it is to be sent again (RFC 9113, 8.7): its GOAWAY was on the way. */
 async function callHttp2(session, path, { method = 'GET', headers, body, within = 20_000 }) {
   const stream = session.request(headersHttp2(path, { method, headers }));
   const patience = setTimeout(() => stream.close(http2.constants.NGHTTP2_CANCEL), within);
   stream.end(body);
   const answer = await answerHttp2(stream);
   clearTimeout(patience);
-  return answer;
+  return stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM ? null : answer;
 }
 
 /** The pseudo-headers and headers of a request. */
