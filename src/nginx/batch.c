@@ -122,6 +122,14 @@ static enum x402_error ngx_http_x402_prepare(ngx_http_x402_worker_t *w)
     return rc;
 }
 
+void ngx_http_x402_batch_clear(ngx_http_x402_batch_t *batch)
+{
+    batch->entries_count = 0;
+    batch->admits_count = 0;
+    batch->outcomes_count = 0;
+    batch->verify_us = 0;
+}
+
 void ngx_http_x402_batch_take(ngx_http_x402_worker_t *w)
 {
     ngx_http_x402_batch_t *batch;

@@ -139,6 +139,9 @@ void ngx_http_x402_keep_outcomes(ngx_http_x402_worker_t *w);
  * thread
  */
 
+/* Nothing is in it; what was is left where it lies. */
+void ngx_http_x402_batch_clear(ngx_http_x402_batch_t *batch);
+
 /* What has been filled flies, and an empty batch is filled. Any thread's. */
 void ngx_http_x402_batch_take(ngx_http_x402_worker_t *w);
 

@@ -352,9 +352,7 @@ void ngx_http_x402_complete(ngx_event_t *ev)
         ngx_http_x402_complete_one(w, &w->flying->entries[i]);
     }
 
-    w->flying->entries_count = 0;
-    w->flying->admits_count = 0;
-    w->flying->outcomes_count = 0;
+    ngx_http_x402_batch_clear(w->flying);
     w->flying_now = 0;
 
     if (ngx_http_x402_waiting_entries(w) ||

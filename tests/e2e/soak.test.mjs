@@ -27,13 +27,13 @@ function figures(change = () => {}) {
   const rest = (name, i) => ({
     name, answers: new Map([[11, 1000 * i], [12, 1000 * i]]),
     master: { pid: 1, anonymous: 2 * MEGABYTE, descriptors: 12 },
-    workers: [11, 12].map((pid) => ({ pid, anonymous: 9 * MEGABYTE, descriptors: 23 })),
+    workers: [11, 12].map((pid) => ({ pid, anonymous: 8 * MEGABYTE, descriptors: 23 })),
     settler: { pid: 20, anonymous: 6 * MEGABYTE, descriptors: 25 },
     ledger: { bytes: 500_000 * (i + 1), payments: 1000 * (i + 1), files: {} },
   });
   const all = {
     rests: ['warming up', 'rough', 'level', 'steady', 'rough again'].map(rest),
-    most: { log: 4 * MEGABYTE, worker: 11 * MEGABYTE }, reloads: 4,
+    most: { log: 4 * MEGABYTE, worker: 10 * MEGABYTE }, reloads: 4,
   };
   change(all);
   return all;
@@ -51,8 +51,8 @@ describe('what was measured is in order', () => {
     rests[3].workers[0].anonymous += 1000 * 4096;
   });
   isFound('memory', 'where_a_worker_that_was_full_loses_half_a_kilobyte_a_call', ({ rests }) => {
-    rests[2].workers[0].anonymous = 12 * MEGABYTE;
-    rests[3].workers[0].anonymous = 12 * MEGABYTE + 1000 * 512;
+    rests[2].workers[0].anonymous = 11 * MEGABYTE;
+    rests[3].workers[0].anonymous = 11 * MEGABYTE + 1000 * 512;
   });
   isFound('memory', 'where_the_settler_loses_eight_kilobytes_a_payment', ({ rests }) => {
     rests[3].settler.anonymous += 1000 * 8192;
